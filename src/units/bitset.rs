@@ -1,0 +1,112 @@
+//! Sets of small integers (instance types of a list, in list order).
+
+/// A set over `0..len`. Sets that are combined must have the same length.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct BitSet {
+    words: Vec<u64>,
+    len: usize,
+}
+
+impl BitSet {
+    /// The empty set over `0..len`.
+    pub fn empty(len: usize) -> BitSet {
+        BitSet {
+            words: vec![0; len.div_ceil(64)],
+            len,
+        }
+    }
+
+    /// The full set over `0..len`.
+    pub fn full(len: usize) -> BitSet {
+        let mut set = BitSet {
+            words: vec![u64::MAX; len.div_ceil(64)],
+            len,
+        };
+        if len % 64 != 0
+            && let Some(last) = set.words.last_mut()
+        {
+            *last = (1 << (len % 64)) - 1;
+        }
+        set
+    }
+
+    /// Size of the universe.
+    pub const fn universe(&self) -> usize {
+        self.len
+    }
+
+    /// Adds `index`, which must be below the universe's size.
+    pub fn insert(&mut self, index: usize) {
+        assert!(index < self.len, "bit {index} of {}", self.len);
+        self.words[index / 64] |= 1 << (index % 64);
+    }
+
+    /// Removes `index`.
+    pub fn remove(&mut self, index: usize) {
+        assert!(index < self.len, "bit {index} of {}", self.len);
+        self.words[index / 64] &= !(1 << (index % 64));
+    }
+
+    /// Membership; indices beyond the universe are not members.
+    pub fn contains(&self, index: usize) -> bool {
+        index < self.len && self.words[index / 64] & (1 << (index % 64)) != 0
+    }
+
+    /// Keeps what is also in `other`.
+    pub fn intersect_with(&mut self, other: &BitSet) {
+        assert_eq!(self.len, other.len, "sets over different universes");
+        self.words.iter_mut().zip(&other.words).for_each(|(a, b)| *a &= b);
+    }
+
+    /// Adds what is in `other`.
+    pub fn union_with(&mut self, other: &BitSet) {
+        assert_eq!(self.len, other.len, "sets over different universes");
+        self.words.iter_mut().zip(&other.words).for_each(|(a, b)| *a |= b);
+    }
+
+    /// Number of members.
+    pub fn count(&self) -> usize {
+        self.words.iter().map(|w| w.count_ones() as usize).sum()
+    }
+
+    /// True without members.
+    pub fn is_empty(&self) -> bool {
+        self.words.iter().all(|w| *w == 0)
+    }
+
+    /// Members in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        self.words.iter().enumerate().flat_map(|(i, word)| {
+            let mut rest = *word;
+            std::iter::from_fn(move || {
+                (rest != 0).then(|| {
+                    let bit = rest.trailing_zeros() as usize;
+                    rest &= rest - 1;
+                    i * 64 + bit
+                })
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_behave_as_sets() {
+        let mut a = BitSet::full(130);
+        assert_eq!(a.count(), 130);
+        let mut b = BitSet::empty(130);
+        b.insert(0);
+        b.insert(64);
+        b.insert(129);
+        a.intersect_with(&b);
+        assert_eq!(a.iter().collect::<Vec<_>>(), [0, 64, 129]);
+        a.remove(64);
+        assert!(!a.contains(64) && a.contains(129) && !a.contains(500));
+        a.union_with(&b);
+        assert_eq!(a, b);
+        assert!(BitSet::full(0).is_empty());
+    }
+}

@@ -1,0 +1,242 @@
+//! Virtual time: whole milliseconds since the scenario's start, Go duration syntax, and the mapping to UTC.
+//!
+//! Kubernetes stores many instants with whole seconds ([`SimTime::floor_to_second`]); the floor is taken on the
+//! *calendar* second, which equals the elapsed second because a scenario starts on a whole second.
+
+use std::fmt;
+use std::ops::{Add, AddAssign, Sub};
+
+/// An instant: milliseconds since the scenario's start. Never negative inside a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SimTime(i64);
+
+/// A span of virtual time in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SimDuration(i64);
+
+impl SimTime {
+    /// The scenario's start.
+    pub const ZERO: SimTime = SimTime(0);
+
+    /// An instant `ms` milliseconds after the start.
+    pub const fn from_ms(ms: i64) -> SimTime {
+        SimTime(ms)
+    }
+
+    /// An instant `seconds` whole seconds after the start.
+    pub const fn from_seconds(seconds: i64) -> SimTime {
+        SimTime(seconds * 1_000)
+    }
+
+    /// Milliseconds since the start.
+    pub const fn ms(self) -> i64 {
+        self.0
+    }
+
+    /// The instant as Kubernetes stores it in `metav1.Time` fields: the fraction of the second is dropped.
+    pub const fn floor_to_second(self) -> SimTime {
+        SimTime(self.0 - self.0.rem_euclid(1_000))
+    }
+
+    /// Time since `earlier`; negative if `earlier` is later.
+    pub const fn since(self, earlier: SimTime) -> SimDuration {
+        SimDuration(self.0 - earlier.0)
+    }
+}
+
+impl SimDuration {
+    /// No time.
+    pub const ZERO: SimDuration = SimDuration(0);
+
+    /// A span of `ms` milliseconds.
+    pub const fn from_ms(ms: i64) -> SimDuration {
+        SimDuration(ms)
+    }
+
+    /// A span of whole seconds.
+    pub const fn from_seconds(seconds: i64) -> SimDuration {
+        SimDuration(seconds * 1_000)
+    }
+
+    /// A span of whole minutes.
+    pub const fn from_minutes(minutes: i64) -> SimDuration {
+        SimDuration(minutes * 60_000)
+    }
+
+    /// Milliseconds.
+    pub const fn ms(self) -> i64 {
+        self.0
+    }
+
+    /// Go's `time.ParseDuration` restricted to non-negative values with the units `h`, `m`, `s`, `ms`: `1h30m`, `90s`, `1.5h`.
+    ///
+    /// Returns `None` for anything else, an empty text and a value beyond 100 years included.
+    pub fn parse(text: &str) -> Option<SimDuration> {
+        if text == "0" {
+            return Some(SimDuration::ZERO);
+        }
+        let mut rest = text;
+        let mut total_ms: i128 = 0;
+        while !rest.is_empty() {
+            let digits = rest
+                .find(|c: char| !c.is_ascii_digit() && c != '.')
+                .unwrap_or(rest.len());
+            let (number, tail) = rest.split_at(digits);
+            let letters = tail
+                .find(|c: char| c.is_ascii_digit() || c == '.')
+                .unwrap_or(tail.len());
+            let (unit, next) = tail.split_at(letters);
+            let unit_ms: i128 = match unit {
+                "ms" => 1,
+                "s" => 1_000,
+                "m" => 60_000,
+                "h" => 3_600_000,
+                _ => return None,
+            };
+            total_ms += scaled(number, unit_ms)?;
+            if total_ms > 100 * 366 * 86_400_000 {
+                return None;
+            }
+            rest = next;
+        }
+        if text.is_empty() {
+            None
+        } else {
+            i64::try_from(total_ms).ok().map(SimDuration)
+        }
+    }
+}
+
+/// `number` (digits with at most one point) times `unit`, rounded down.
+fn scaled(number: &str, unit: i128) -> Option<i128> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if whole.is_empty() && fraction.is_empty() || fraction.contains('.') || whole.len() > 15 {
+        return None;
+    }
+    let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let mut value = whole.checked_mul(unit)?;
+    let mut scale = 1_i128;
+    let mut numerator = 0_i128;
+    for digit in fraction.chars().take(12) {
+        numerator = numerator * 10 + i128::from(digit.to_digit(10)?);
+        scale *= 10;
+    }
+    value += numerator * unit / scale;
+    Some(value)
+}
+
+impl Add<SimDuration> for SimTime {
+    type Output = SimTime;
+    fn add(self, span: SimDuration) -> SimTime {
+        SimTime(self.0 + span.0)
+    }
+}
+
+impl Sub<SimDuration> for SimTime {
+    type Output = SimTime;
+    fn sub(self, span: SimDuration) -> SimTime {
+        SimTime(self.0 - span.0)
+    }
+}
+
+impl Add for SimDuration {
+    type Output = SimDuration;
+    fn add(self, other: SimDuration) -> SimDuration {
+        SimDuration(self.0 + other.0)
+    }
+}
+
+impl AddAssign for SimDuration {
+    fn add_assign(&mut self, other: SimDuration) {
+        self.0 += other.0;
+    }
+}
+
+impl fmt::Display for SimDuration {
+    /// Go style, as users write it: `1h30m`, `72h`, `45s`, `1.5s`, `0s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = self.0;
+        if ms == 0 {
+            return f.write_str("0s");
+        }
+        if ms < 0 {
+            f.write_str("-")?;
+        }
+        let ms = ms.unsigned_abs();
+        let (hours, minutes, rest) = (ms / 3_600_000, ms / 60_000 % 60, ms % 60_000);
+        if hours > 0 {
+            write!(f, "{hours}h")?;
+        }
+        if minutes > 0 {
+            write!(f, "{minutes}m")?;
+        }
+        if rest > 0 {
+            if rest % 1_000 == 0 {
+                write!(f, "{}s", rest / 1_000)?;
+            } else {
+                let text = format!("{}.{:03}", rest / 1_000, rest % 1_000);
+                write!(f, "{}s", text.trim_end_matches('0'))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for SimTime {
+    /// Elapsed time in the form of the behaviour tests: `+2d 03:04:05`, with a fraction only when there is one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (ms, s) = (self.0.rem_euclid(1_000), self.0.div_euclid(1_000));
+        if s >= 86_400 {
+            write!(f, "+{}d ", s / 86_400)?;
+        } else {
+            f.write_str("+")?;
+        }
+        write!(f, "{:02}:{:02}:{:02}", s / 3_600 % 24, s / 60 % 60, s % 60)?;
+        if ms > 0 {
+            write!(f, ".{ms:03}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn go_durations_parse_as_go_does() {
+        for (text, ms) in [
+            ("72h", Some(259_200_000)),
+            ("1h30m", Some(5_400_000)),
+            ("90s", Some(90_000)),
+            ("1.5h", Some(5_400_000)),
+            ("0s", Some(0)),
+            ("0", Some(0)),
+            (".5s", Some(500)),
+            ("250ms", Some(250)),
+            ("", None),
+            ("1", None),
+            ("1d", None),
+            ("h", None),
+            ("1.2.3s", None),
+            ("-1s", None),
+            ("1 h", None),
+            ("99999999999999999h", None),
+        ] {
+            assert_eq!(SimDuration::parse(text).map(SimDuration::ms), ms, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn durations_print_as_users_write_them() {
+        for text in ["72h", "1h30m", "45s", "1.5s", "0s", "10m"] {
+            assert_eq!(SimDuration::parse(text).map(|d| d.to_string()).as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn instants_floor_to_the_second_below() {
+        assert_eq!(SimTime::from_ms(1_999).floor_to_second(), SimTime::from_seconds(1));
+        assert_eq!(SimTime::from_ms(2_000).floor_to_second(), SimTime::from_seconds(2));
+    }
+}

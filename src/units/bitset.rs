@@ -55,13 +55,19 @@ impl BitSet {
     /// Keeps what is also in `other`.
     pub fn intersect_with(&mut self, other: &BitSet) {
         assert_eq!(self.len, other.len, "sets over different universes");
-        self.words.iter_mut().zip(&other.words).for_each(|(a, b)| *a &= b);
+        self.words
+            .iter_mut()
+            .zip(&other.words)
+            .for_each(|(a, b)| *a &= b);
     }
 
     /// Adds what is in `other`.
     pub fn union_with(&mut self, other: &BitSet) {
         assert_eq!(self.len, other.len, "sets over different universes");
-        self.words.iter_mut().zip(&other.words).for_each(|(a, b)| *a |= b);
+        self.words
+            .iter_mut()
+            .zip(&other.words)
+            .for_each(|(a, b)| *a |= b);
     }
 
     /// Number of members.

@@ -30,7 +30,11 @@ pub fn parse_nano(text: &str) -> Option<i128> {
     if digits.len() > 30 || fraction.len() > 30 {
         return None;
     }
-    let mantissa: i128 = if digits.is_empty() { 0 } else { digits.parse().ok()? };
+    let mantissa: i128 = if digits.is_empty() {
+        0
+    } else {
+        digits.parse().ok()?
+    };
     let scale = 10_i128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
     let top = mantissa.checked_mul(numerator)?;
     let bottom = scale.checked_mul(denominator)?;
@@ -101,7 +105,14 @@ pub fn format_milli(milli: i64) -> String {
 /// Canonical text of a byte amount: the largest binary suffix that divides it (`5Gi`, `6903Mi`), else plain digits.
 pub fn format_bytes(bytes: i64) -> String {
     if bytes != 0 {
-        for (shift, suffix) in [(60, "Ei"), (50, "Pi"), (40, "Ti"), (30, "Gi"), (20, "Mi"), (10, "Ki")] {
+        for (shift, suffix) in [
+            (60, "Ei"),
+            (50, "Pi"),
+            (40, "Ti"),
+            (30, "Gi"),
+            (20, "Mi"),
+            (10, "Ki"),
+        ] {
             if bytes % (1_i64 << shift) == 0 {
                 return format!("{}{suffix}", bytes >> shift);
             }

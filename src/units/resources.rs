@@ -195,7 +195,10 @@ impl ResourceVec {
     pub fn fits(&self, have: &ResourceVec) -> bool {
         (0..4).all(|i| have.lanes[i] >= 0 && self.lanes[i] <= have.lanes[i])
             && have.tail.iter().all(|(_, a)| *a >= 0)
-            && self.tail.iter().all(|(name, amount)| *amount <= have.get(name))
+            && self
+                .tail
+                .iter()
+                .all(|(name, amount)| *amount <= have.get(name))
     }
 
     /// Canonical quantity text of one entry.
@@ -217,7 +220,11 @@ impl fmt::Display for ResourceVec {
         f.write_str("{")?;
         for (i, (name, amount)) in entries.into_iter().enumerate() {
             let comma = if i == 0 { "" } else { "," };
-            write!(f, "{comma}\"{name}\":\"{}\"", ResourceVec::format_amount(name, amount))?;
+            write!(
+                f,
+                "{comma}\"{name}\":\"{}\"",
+                ResourceVec::format_amount(name, amount)
+            )?;
         }
         f.write_str("}")
     }
@@ -226,7 +233,8 @@ impl fmt::Display for ResourceVec {
 impl<'a> FromIterator<(&'a str, i64)> for ResourceVec {
     fn from_iter<I: IntoIterator<Item = (&'a str, i64)>>(iter: I) -> ResourceVec {
         let mut list = ResourceVec::default();
-        iter.into_iter().for_each(|(name, amount)| list.set(name, amount));
+        iter.into_iter()
+            .for_each(|(name, amount)| list.set(name, amount));
         list
     }
 }
@@ -258,18 +266,27 @@ mod tests {
     fn minus_keeps_the_names_of_the_left_side() {
         let left = list(&[("cpu", 5), ("nvidia.com/gpu", 1)]);
         let right = list(&[("cpu", 7), ("memory", 1), ("nvidia.com/gpu", 1)]);
-        assert_eq!(left.minus(&right), list(&[("cpu", -2), ("nvidia.com/gpu", 0)]));
+        assert_eq!(
+            left.minus(&right),
+            list(&[("cpu", -2), ("nvidia.com/gpu", 0)])
+        );
     }
 
     #[test]
     fn minimum_drops_names_missing_on_one_side() {
         let a = list(&[("cpu", 5), ("memory", 3)]);
-        assert_eq!(a.intersected_minimum(&list(&[("cpu", 2)])), list(&[("cpu", 2)]));
+        assert_eq!(
+            a.intersected_minimum(&list(&[("cpu", 2)])),
+            list(&[("cpu", 2)])
+        );
     }
 
     #[test]
     fn lists_print_as_karpenter_logs_them() {
         let requests = list(&[("pods", 7), ("memory", 5 << 30), ("cpu", 150)]);
-        assert_eq!(requests.to_string(), r#"{"cpu":"150m","memory":"5Gi","pods":"7"}"#);
+        assert_eq!(
+            requests.to_string(),
+            r#"{"cpu":"150m","memory":"5Gi","pods":"7"}"#
+        );
     }
 }

@@ -53,7 +53,8 @@ impl Symbols {
         if let Some(symbol) = self.ids.get(text) {
             return *symbol;
         }
-        let symbol = Symbol(u32::try_from(self.texts.len()).expect("fewer than 2^32 distinct texts"));
+        let symbol =
+            Symbol(u32::try_from(self.texts.len()).expect("fewer than 2^32 distinct texts"));
         let text: std::sync::Arc<str> = text.into();
         self.texts.push(text.clone());
         self.ids.insert(text, symbol);

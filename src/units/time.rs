@@ -113,7 +113,11 @@ fn scaled(number: &str, unit: i128) -> Option<i128> {
     if whole.is_empty() && fraction.is_empty() || fraction.contains('.') || whole.len() > 15 {
         return None;
     }
-    let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let whole: i128 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse().ok()?
+    };
     let mut value = whole.checked_mul(unit)?;
     let mut scale = 1_i128;
     let mut numerator = 0_i128;
@@ -223,20 +227,33 @@ mod tests {
             ("1 h", None),
             ("99999999999999999h", None),
         ] {
-            assert_eq!(SimDuration::parse(text).map(SimDuration::ms), ms, "{text:?}");
+            assert_eq!(
+                SimDuration::parse(text).map(SimDuration::ms),
+                ms,
+                "{text:?}"
+            );
         }
     }
 
     #[test]
     fn durations_print_as_users_write_them() {
         for text in ["72h", "1h30m", "45s", "1.5s", "0s", "10m"] {
-            assert_eq!(SimDuration::parse(text).map(|d| d.to_string()).as_deref(), Some(text));
+            assert_eq!(
+                SimDuration::parse(text).map(|d| d.to_string()).as_deref(),
+                Some(text)
+            );
         }
     }
 
     #[test]
     fn instants_floor_to_the_second_below() {
-        assert_eq!(SimTime::from_ms(1_999).floor_to_second(), SimTime::from_seconds(1));
-        assert_eq!(SimTime::from_ms(2_000).floor_to_second(), SimTime::from_seconds(2));
+        assert_eq!(
+            SimTime::from_ms(1_999).floor_to_second(),
+            SimTime::from_seconds(1)
+        );
+        assert_eq!(
+            SimTime::from_ms(2_000).floor_to_second(),
+            SimTime::from_seconds(2)
+        );
     }
 }

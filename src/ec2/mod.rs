@@ -1,1 +1,5 @@
-//! ec2
+//! EC2 as data: instance types, offerings, launch choice, latencies, billing (layer 2).
+
+pub mod instance_type;
+
+pub use instance_type::{CapacityType, InstanceType, Offering};

@@ -1,1 +1,14 @@
-//! kube
+//! The Kubernetes and Karpenter vocabulary: plain data and pure predicates (layer 2).
+
+pub mod label;
+pub mod node_pool;
+pub mod pod;
+pub mod requirement;
+pub mod taint;
+pub mod workload;
+
+pub use label::Labels;
+pub use node_pool::NodePool;
+pub use pod::PodClass;
+pub use requirement::{Operator, Requirement, Requirements};
+pub use taint::{Effect, Taint, Toleration};

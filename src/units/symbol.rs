@@ -8,6 +8,11 @@ use rustc_hash::FxHashMap;
 pub struct Symbol(u32);
 
 impl Symbol {
+    /// The symbol at a position of an interner; for the fixed keys of a vocabulary.
+    pub const fn at(index: usize) -> Symbol {
+        Symbol(index as u32)
+    }
+
     /// Position in the interner, for dense tables.
     pub const fn index(self) -> usize {
         self.0 as usize

@@ -1,0 +1,197 @@
+//! NodePools: template, limits, weight, disruption block with budgets.
+//!
+//! Upstream: karpenter v1.14.1 `pkg/apis/v1/nodepool.go`.
+
+use super::label::Labels;
+use super::requirement::Requirements;
+use super::taint::Taint;
+use crate::units::{LabelValue, ResourceVec, SimDuration};
+
+/// Allowed disruptions of a pool that no budget restrains.
+pub const UNLIMITED: i64 = 2_147_483_647;
+
+/// A NodePool of `karpenter.sh/v1`, defaults applied.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodePool {
+    /// `metadata.name`.
+    pub name: LabelValue,
+    /// `spec.template`.
+    pub template: NodeClaimTemplate,
+    /// `spec.disruption`.
+    pub disruption: Disruption,
+    /// `spec.limits`; `None` without limits. `nodes` is an entry like any other.
+    pub limits: Option<ResourceVec>,
+    /// `spec.weight`, 0 when absent.
+    pub weight: i32,
+}
+
+/// What a NodePool's nodes are made from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeClaimTemplate {
+    /// `metadata.labels`.
+    pub labels: Labels,
+    /// `spec.requirements`, one entry a key.
+    pub requirements: Requirements,
+    /// `spec.taints`.
+    pub taints: Vec<Taint>,
+    /// `spec.startupTaints`.
+    pub startup_taints: Vec<Taint>,
+    /// `spec.nodeClassRef.name`.
+    pub node_class: LabelValue,
+    /// `spec.expireAfter`; `None` is `Never`.
+    pub expire_after: Option<SimDuration>,
+    /// `spec.terminationGracePeriod`; `None` waits for ever.
+    pub termination_grace_period: Option<SimDuration>,
+    /// A canonical text of the fields that enter the drift hash.
+    pub drift_fields: String,
+}
+
+/// `spec.disruption`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Disruption {
+    /// `consolidateAfter`; `None` is `Never`.
+    pub consolidate_after: Option<SimDuration>,
+    /// `consolidationPolicy`.
+    pub policy: ConsolidationPolicy,
+    /// `budgets`; an empty list restrains nothing.
+    pub budgets: Vec<Budget>,
+}
+
+/// When Karpenter consolidates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsolidationPolicy {
+    /// Only empty nodes go.
+    WhenEmpty,
+    /// Also underutilised nodes go, whenever something cheaper is found.
+    WhenEmptyOrUnderutilized,
+    /// As `WhenEmptyOrUnderutilized`, but a move must save in proportion to the pods that it disturbs.
+    Balanced,
+}
+
+impl ConsolidationPolicy {
+    /// All policies, in the order of the CRD.
+    pub const ALL: [ConsolidationPolicy; 3] = [
+        ConsolidationPolicy::WhenEmpty,
+        ConsolidationPolicy::WhenEmptyOrUnderutilized,
+        ConsolidationPolicy::Balanced,
+    ];
+
+    /// The policy's name in manifests.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ConsolidationPolicy::WhenEmpty => "WhenEmpty",
+            ConsolidationPolicy::WhenEmptyOrUnderutilized => "WhenEmptyOrUnderutilized",
+            ConsolidationPolicy::Balanced => "Balanced",
+        }
+    }
+}
+
+/// Why a node is disrupted voluntarily.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// No pod on it costs anything to move.
+    Empty,
+    /// It no longer is what its NodePool asks for.
+    Drifted,
+    /// Its pods fit elsewhere, or on a cheaper node.
+    Underutilized,
+}
+
+impl Reason {
+    /// All reasons.
+    pub const ALL: [Reason; 3] = [Reason::Empty, Reason::Drifted, Reason::Underutilized];
+
+    /// The reason's name in manifests and events.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Reason::Empty => "Empty",
+            Reason::Drifted => "Drifted",
+            Reason::Underutilized => "Underutilized",
+        }
+    }
+}
+
+/// One disruption budget without a schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// How many nodes may be disrupted at once.
+    pub nodes: BudgetNodes,
+    /// The reasons it restrains; `None` restrains all, an empty list none.
+    pub reasons: Option<Vec<Reason>>,
+}
+
+/// `budgets[].nodes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BudgetNodes {
+    /// A number of nodes.
+    Count(i64),
+    /// A percentage of the pool's nodes, rounded up.
+    Percent(i64),
+}
+
+impl BudgetNodes {
+    /// The number of nodes out of `total`.
+    pub fn of(self, total: i64) -> i64 {
+        match self {
+            BudgetNodes::Count(count) => count,
+            BudgetNodes::Percent(percent) => (percent * total + 99) / 100,
+        }
+    }
+}
+
+/// Disruptions that `budgets` allow for `reason` in a pool of `total` nodes, those already under way not yet subtracted.
+pub fn allowed_disruptions(budgets: &[Budget], reason: Reason, total: i64) -> i64 {
+    budgets
+        .iter()
+        .filter(|budget| {
+            budget
+                .reasons
+                .as_ref()
+                .is_none_or(|reasons| reasons.contains(&reason))
+        })
+        .map(|budget| budget.nodes.of(total))
+        .fold(UNLIMITED, i64::min)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn percent(percent: i64) -> Budget {
+        Budget {
+            nodes: BudgetNodes::Percent(percent),
+            reasons: None,
+        }
+    }
+
+    /// `disruption.md` 20 and A23 of `questions.md` 4.1.
+    #[test]
+    fn budgets_round_up_and_combine_by_minimum() {
+        for (total, p, expected) in [
+            (10, 10, 1),
+            (11, 10, 2),
+            (1, 10, 1),
+            (19, 20, 4),
+            (0, 10, 0),
+        ] {
+            assert_eq!(
+                allowed_disruptions(&[percent(p)], Reason::Empty, total),
+                expected
+            );
+        }
+        let mixed = [
+            percent(10),
+            Budget {
+                nodes: BudgetNodes::Count(5),
+                reasons: Some(vec![Reason::Drifted]),
+            },
+            Budget {
+                nodes: BudgetNodes::Count(0),
+                reasons: Some(vec![]),
+            },
+        ];
+        assert_eq!(allowed_disruptions(&mixed, Reason::Empty, 100), 10);
+        assert_eq!(allowed_disruptions(&mixed, Reason::Drifted, 100), 5);
+        assert_eq!(allowed_disruptions(&[], Reason::Empty, 100), UNLIMITED);
+    }
+}

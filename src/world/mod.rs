@@ -1,1 +1,3 @@
-//! world
+//! All mutable state of one run (layer 3).
+
+pub mod journal;

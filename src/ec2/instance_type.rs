@@ -53,6 +53,8 @@ pub struct InstanceType {
     pub capacity: ResourceVec,
     /// What pods may request: capacity less kube-reserved, system-reserved and eviction threshold. May be negative.
     pub allocatable: ResourceVec,
+    /// A whole machine: slow to boot, and launched only when nothing else will do.
+    pub bare_metal: bool,
     /// Where and how it is sold. The order is part of the input.
     pub offerings: Vec<Offering>,
 }

@@ -1,3 +1,172 @@
-//! All mutable state of one run (layer 3).
+//! All mutable state of one run (layer 3): clock, event queue, cluster, journal.
+//!
+//! Reads go through [`view::ClusterView`] or the public fields; writes go through the mutators of `pods.rs` and
+//! `claims.rs`, one per fact, which record the fact in the journal and wake the actors that watch it. Wakes follow
+//! client-go's work queues: one entry per object, an event makes a waiting entry due at once, a later delayed entry for an
+//! object that already waits is dropped.
 
+use std::sync::Arc;
+
+use crate::engine::{Clock, EventQueue, Streams, Timer};
+use crate::units::{SimDuration, SimTime, Symbols};
+
+pub mod arena;
+pub mod claims;
+pub mod cluster;
+pub mod event;
 pub mod journal;
+pub mod pods;
+pub mod settings;
+pub mod view;
+
+pub use cluster::{ClaimId, Cluster, NodeId, PodId, PoolIndex};
+pub use event::{Event, EventClass};
+pub use journal::{Fact, Journal};
+pub use settings::Settings;
+pub use view::ClusterView;
+
+/// The state of one run.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// The virtual clock.
+    pub clock: Clock,
+    /// What happens next.
+    pub queue: EventQueue<Event>,
+    /// Interned texts.
+    pub symbols: Symbols,
+    /// Pods, nodes, NodeClaims, NodePools, workloads.
+    pub cluster: Cluster,
+    /// Facts for observers.
+    pub journal: Journal,
+    /// Random draws.
+    pub streams: Streams,
+    /// What the scenario decided.
+    pub settings: Arc<Settings>,
+    workload_pass: Option<Timer>,
+    scheduler_pass: Option<Timer>,
+}
+
+/// Which work queue a wake is meant for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// nodeclaim.lifecycle.
+    Lifecycle(ClaimId),
+    /// nodeclaim.disruption.
+    Conditions(ClaimId),
+    /// nodeclaim.expiration.
+    Expiration(ClaimId),
+    /// node.termination.
+    Termination(NodeId),
+    /// provisioner.trigger.pod.
+    PodTrigger(PodId),
+    /// provisioner.trigger.node.
+    NodeTrigger(NodeId),
+    /// The workload controllers.
+    Workloads,
+    /// kube-scheduler.
+    Scheduler,
+}
+
+impl World {
+    /// A world without objects at time zero.
+    pub fn new(settings: Arc<Settings>, symbols: Symbols, cluster: Cluster) -> World {
+        World {
+            clock: Clock::default(),
+            queue: EventQueue::default(),
+            symbols,
+            cluster,
+            journal: Journal::default(),
+            streams: Streams::new(settings.seed),
+            settings,
+            workload_pass: None,
+            scheduler_pass: None,
+        }
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> SimTime {
+        self.clock.now()
+    }
+
+    /// What deciders see.
+    pub fn view(&self) -> ClusterView<'_> {
+        ClusterView::new(self)
+    }
+
+    /// Appends a fact of this instant.
+    pub fn record(&mut self, fact: Fact) {
+        self.journal.record(self.clock.now(), fact);
+    }
+
+    /// Schedules `event` in its class.
+    pub fn schedule(&mut self, at: SimTime, event: Event) -> Timer {
+        self.queue.schedule(at, event.class() as u8, event)
+    }
+
+    /// Makes an object's entry in a work queue due at once. Nothing happens for an object that is gone.
+    pub fn wake(&mut self, wake: Wake) {
+        self.wake_at(wake, self.now());
+    }
+
+    /// Adds a delayed entry to a work queue; an entry that is due earlier stays.
+    pub fn wake_after(&mut self, wake: Wake, delay: SimDuration) {
+        self.wake_at(wake, self.now() + delay);
+    }
+
+    /// As [`World::wake_after`] with an instant.
+    pub fn wake_at(&mut self, wake: Wake, at: SimTime) {
+        let Some((slot, event, not_before)) = self.entry(wake) else { return };
+        let at = at.max(not_before);
+        let waiting = *slot;
+        match waiting.and_then(|timer| self.queue.due_at(timer).map(|due| (timer, due))) {
+            Some((_, due)) if due <= at => {}
+            Some((timer, _)) => {
+                self.queue.reschedule(timer, at);
+            }
+            None => {
+                let timer = self.schedule(at, event);
+                if let Some((slot, _, _)) = self.entry(wake) {
+                    *slot = Some(timer);
+                }
+            }
+        }
+    }
+
+    /// The timer slot of an object's entry, the event it fires, and the instant before which it may not fire.
+    fn entry(&mut self, wake: Wake) -> Option<(&mut Option<Timer>, Event, SimTime)> {
+        let cluster = &mut self.cluster;
+        Some(match wake {
+            Wake::Lifecycle(id) => {
+                let claim = cluster.claims.get_mut(id)?;
+                (&mut claim.lifecycle_timer, Event::Lifecycle(id), claim.lifecycle_not_before)
+            }
+            Wake::Conditions(id) => {
+                let claim = cluster.claims.get_mut(id)?;
+                (&mut claim.conditions_timer, Event::Conditions(id), SimTime::ZERO)
+            }
+            Wake::Expiration(id) => {
+                let claim = cluster.claims.get_mut(id)?;
+                (&mut claim.expiration_timer, Event::Expiration(id), SimTime::ZERO)
+            }
+            Wake::Termination(id) => {
+                let node = cluster.nodes.get_mut(id)?;
+                (&mut node.termination_timer, Event::Termination(id), SimTime::ZERO)
+            }
+            Wake::PodTrigger(id) => {
+                let pod = cluster.pods.get_mut(id)?;
+                (&mut pod.trigger_timer, Event::PodTrigger(id), SimTime::ZERO)
+            }
+            Wake::NodeTrigger(id) => {
+                let node = cluster.nodes.get_mut(id)?;
+                (&mut node.trigger_timer, Event::NodeTrigger(id), SimTime::ZERO)
+            }
+            Wake::Workloads => (&mut self.workload_pass, Event::WorkloadPass, SimTime::ZERO),
+            Wake::Scheduler => (&mut self.scheduler_pass, Event::SchedulerPass, SimTime::ZERO),
+        })
+    }
+
+    /// Voids Karpenter's consolidated marks.
+    pub fn mark_unconsolidated(&mut self) {
+        self.cluster.unconsolidated_at = self.now();
+    }
+}

@@ -1,0 +1,42 @@
+//! The flexibility minimum of requirements.
+//!
+//! Upstream: karpenter v1.14.1 `pkg/cloudprovider/types.go`, `SatisfiesMinValues`. All values that an instance type states
+//! count, also those that the requirements do not admit (a quirk that is reproduced).
+
+use std::collections::BTreeSet;
+
+use crate::ec2::InstanceType;
+use crate::kube::Requirements;
+use crate::units::Symbol;
+
+/// The keys with too few distinct values over `options`, `None` when all minimums are met. An empty list meets all.
+pub fn unmet(
+    types: &[InstanceType],
+    options: impl IntoIterator<Item = usize>,
+    requirements: &Requirements,
+) -> Option<Vec<Symbol>> {
+    let wanted: Vec<(Symbol, usize)> = requirements
+        .iter()
+        .filter_map(|(key, r)| r.min_values().map(|minimum| (key, minimum as usize)))
+        .collect();
+    if wanted.is_empty() {
+        return None;
+    }
+    let mut seen = vec![BTreeSet::new(); wanted.len()];
+    let mut any = false;
+    for option in options {
+        any = true;
+        for ((key, _), values) in wanted.iter().zip(&mut seen) {
+            if let Some(requirement) = types[option].requirements.get(*key) {
+                values.extend(requirement.values().iter().map(|value| value.symbol));
+            }
+        }
+        if wanted.iter().zip(&seen).all(|((_, minimum), values)| values.len() >= *minimum) {
+            return None;
+        }
+    }
+    any.then(|| {
+        let few = |((_, minimum), values): &(&(Symbol, usize), &BTreeSet<Symbol>)| values.len() < *minimum;
+        wanted.iter().zip(&seen).filter(few).map(|((key, _), _)| *key).collect()
+    })
+}

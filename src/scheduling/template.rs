@@ -1,0 +1,225 @@
+//! Templates: what a Solve knows of each NodePool before it looks at pods.
+//!
+//! Upstream: karpenter v1.14.1 `pkg/controllers/provisioning/scheduling/{scheduler,nodeclaimtemplate}.go`.
+
+use std::sync::Arc;
+
+use super::min_values;
+use crate::ec2::InstanceType;
+use crate::kube::pod::NodeAffinity;
+use crate::kube::requirement::{AllowUndefined, Requirement, Requirements};
+use crate::kube::taint::{self, Effect, Taint, Toleration, TolerationOperator};
+use crate::kube::{NodePool, PodClass, label};
+use crate::units::{BitSet, Lane, LabelValue, ResourceVec};
+use crate::world::{ClusterView, PoolIndex};
+
+/// All usable templates, in the order in which a Solve tries them.
+#[derive(Clone, Debug, Default)]
+pub struct Templates {
+    pub(super) list: Vec<Template>,
+    /// Some template has a PreferNoSchedule taint, so that relaxation may tolerate such taints.
+    pub(super) tolerate_prefer_no_schedule: bool,
+    /// NodePools whose requirements leave no instance type.
+    pub(super) without_types: Vec<PoolIndex>,
+}
+
+/// The scheduling view of one NodePool.
+#[derive(Clone, Debug)]
+pub struct Template {
+    pub(super) pool: PoolIndex,
+    pub(super) spec: Arc<NodePool>,
+    pub(super) requirements: Requirements,
+    pub(super) types: Arc<Vec<InstanceType>>,
+    /// The types that are compatible, on offer and not negative.
+    pub(super) options: BitSet,
+    pub(super) groups: Vec<DaemonGroup>,
+}
+
+/// Instance types on which the same DaemonSets run.
+#[derive(Clone, Debug)]
+pub struct DaemonGroup {
+    pub(super) types: BitSet,
+    /// Requests of those DaemonSets' pods; nothing named without any.
+    pub(super) overhead: ResourceVec,
+}
+
+impl Templates {
+    /// The templates of all NodePools: weight descending, then name descending, as upstream.
+    pub fn build(view: &ClusterView<'_>) -> Templates {
+        let mut pools: Vec<PoolIndex> = (0..view.cluster.pools.len()).collect();
+        pools.sort_by(|a, b| {
+            let key = |i: &PoolIndex| (view.cluster.pools[*i].spec.weight, &view.cluster.pools[*i].name);
+            key(b).cmp(&key(a))
+        });
+        let mut templates = Templates::default();
+        for pool in pools {
+            let template = Template::build(view, pool);
+            let taints = &template.spec.template.taints;
+            templates.tolerate_prefer_no_schedule |=
+                taints.iter().any(|taint| taint.effect == Effect::PreferNoSchedule);
+            if template.options.is_empty() {
+                templates.without_types.push(pool);
+            } else {
+                templates.list.push(template);
+            }
+        }
+        templates
+    }
+
+    /// NodePools whose requirements leave no instance type.
+    pub fn pools_without_types(&self) -> &[PoolIndex] {
+        &self.without_types
+    }
+
+    /// Instance types, by position, that a NodePool may launch.
+    pub fn options(&self, pool: PoolIndex) -> Option<&BitSet> {
+        self.list.iter().find(|template| template.pool == pool).map(|template| &template.options)
+    }
+}
+
+impl Template {
+    fn build(view: &ClusterView<'_>, index: PoolIndex) -> Template {
+        let pool = &view.cluster.pools[index];
+        let requirements = template_requirements(view, &pool.spec);
+        let types = pool.types.clone();
+        let mut options = BitSet::empty(types.len());
+        for (i, it) in types.iter().enumerate() {
+            let compatible = it.requirements.intersects(&requirements);
+            let offered =
+                || it.offerings.iter().any(|o| o.available && o.compatible_with(&requirements));
+            if compatible && !it.allocatable.has_negative() && offered() {
+                options.insert(i);
+            }
+        }
+        if min_values::unmet(&types, options.iter(), &requirements).is_some() {
+            options = BitSet::empty(types.len());
+        }
+        let groups = daemon_groups(view, &pool.spec, &requirements, &types, &options);
+        Template { pool: index, spec: pool.spec.clone(), requirements, types, options, groups }
+    }
+}
+
+/// NodePool requirements, template labels, and what every claim of the pool will carry.
+fn template_requirements(view: &ClusterView<'_>, spec: &NodePool) -> Requirements {
+    let mut requirements = spec.template.requirements.clone();
+    requirements.add_all(&Requirements::from_labels(&spec.template.labels));
+    requirements.add(label::NODEPOOL, Requirement::is(spec.name));
+    requirements.add(label::EC2_NODE_CLASS, Requirement::is(spec.template.node_class));
+    if let Some(value) = view.symbols.find("true").map(|symbol| view.symbols.value(symbol)) {
+        requirements.add(label::REGISTERED, Requirement::is(value));
+        requirements.add(label::INITIALIZED, Requirement::is(value));
+    }
+    requirements
+}
+
+/// Groups of instance types by the set of DaemonSets that run on them, in the order of their first type.
+fn daemon_groups(
+    view: &ClusterView<'_>,
+    spec: &NodePool,
+    requirements: &Requirements,
+    types: &[InstanceType],
+    options: &BitSet,
+) -> Vec<DaemonGroup> {
+    let mut groups: Vec<(Vec<usize>, DaemonGroup)> = Vec::new();
+    for i in options.iter() {
+        let on_type = |daemon: &&(usize, &PodClass)| {
+            runs_on_template(daemon.1, &spec.template.taints, requirements, Some(&types[i]))
+        };
+        let daemons: Vec<(usize, &PodClass)> = view
+            .cluster
+            .daemon_sets
+            .iter()
+            .enumerate()
+            .map(|(d, set)| (d, set.template.as_ref()))
+            .filter(|daemon| on_type(&daemon))
+            .collect();
+        let key: Vec<usize> = daemons.iter().map(|(d, _)| *d).collect();
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, group)) => group.types.insert(i),
+            None => {
+                let mut set = BitSet::empty(types.len());
+                set.insert(i);
+                let overhead = sum_requests(daemons.iter().map(|(_, class)| *class));
+                groups.push((key, DaemonGroup { types: set, overhead }));
+            }
+        }
+    }
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
+/// Sum of the requests, nothing named for no pods.
+pub(super) fn sum_requests<'a>(classes: impl Iterator<Item = &'a PodClass>) -> ResourceVec {
+    let mut sum = ResourceVec::default();
+    classes.for_each(|class| sum.add(&class.requests));
+    sum
+}
+
+/// Whether a DaemonSet's pod runs on nodes of a template: taints tolerated (PreferNoSchedule never hinders), and some
+/// required term compatible with template and instance type. Startup taints and preferences do not matter.
+fn runs_on_template(
+    class: &PodClass,
+    taints: &[Taint],
+    requirements: &Requirements,
+    instance_type: Option<&InstanceType>,
+) -> bool {
+    let hindered = |t: &Taint| t.effect != Effect::PreferNoSchedule && !class.tolerates(t);
+    !taints.iter().any(hindered)
+        && any_strict_term(&class.node_affinity, |strict| {
+            requirements.compatible(strict, AllowUndefined::WellKnown)
+                && instance_type.is_none_or(|it| it.requirements.intersects(strict))
+        })
+}
+
+/// Whether a DaemonSet's pod runs on an existing node: taints tolerated and some required term compatible with its labels.
+pub(super) fn runs_on_node(class: &PodClass, taints: &[Taint], labels: &Requirements) -> bool {
+    taint::first_untolerated(taints, &class.tolerations).is_none()
+        && any_strict_term(&class.node_affinity, |strict| {
+            labels.compatible(strict, AllowUndefined::Nothing)
+        })
+}
+
+fn any_strict_term(affinity: &NodeAffinity, accepts: impl Fn(&Requirements) -> bool) -> bool {
+    if affinity.required.is_empty() {
+        return accepts(&affinity.selector);
+    }
+    affinity.required.iter().any(|term| {
+        let mut strict = affinity.selector.clone();
+        strict.add_all(term);
+        accepts(&strict)
+    })
+}
+
+/// The toleration that relaxation adds last.
+pub(super) fn prefer_no_schedule_toleration(empty: LabelValue) -> Toleration {
+    Toleration {
+        key: None,
+        operator: TolerationOperator::Exists,
+        value: empty,
+        effect: Some(Effect::PreferNoSchedule),
+    }
+}
+
+/// Limits of a NodePool less the capacity of its active nodes.
+pub(super) fn remaining_limits(view: &ClusterView<'_>, pool: PoolIndex) -> Option<ResourceVec> {
+    let mut remaining = view.cluster.pools[pool].spec.limits.clone()?;
+    for (_, claim) in view.active_state_nodes().filter(|(_, claim)| claim.pool == pool) {
+        remaining = remaining.minus(&view.capacity(claim));
+    }
+    Some(remaining)
+}
+
+/// Capacity that counts against limits for an instance type: every resource that the limits name.
+pub(super) fn within_limits(instance_type: &InstanceType, remaining: &ResourceVec) -> bool {
+    remaining.iter().all(|(name, left)| instance_type.capacity.get(name) <= left)
+}
+
+/// True when the limit on the number of nodes is used up exactly (upstream tests for zero, nothing else).
+pub(super) fn nodes_exhausted(remaining: &ResourceVec) -> bool {
+    remaining.find("nodes") == Some(0)
+}
+
+/// One pod in a list of requests.
+pub(super) fn with_pod_count(mut requests: ResourceVec, pods: usize) -> ResourceVec {
+    requests.set_lane(Lane::Pods, pods as i64);
+    requests
+}

@@ -1,0 +1,552 @@
+//! Mutators of NodeClaims and Nodes: creation, launch, registration, conditions, deletion, removal.
+
+use std::sync::Arc;
+
+use super::cluster::{
+    Claim, ClaimId, DeletionCause, Instance, InstanceTypeRef, Node, NodeId, PoolIndex,
+};
+use super::event::Event;
+use super::journal::{Fact, Launch};
+use super::{Wake, World};
+use crate::ec2::CapacityType;
+use crate::engine::{Distribution, Purpose};
+use crate::kube::label;
+use crate::kube::taint::{Effect, Taint};
+use crate::kube::Requirements;
+use crate::units::{LabelValue, ResourceVec, SimDuration, SimTime};
+
+/// Key of the taint that Karpenter puts on nodes it disrupts.
+pub const DISRUPTED_TAINT: &str = "karpenter.sh/disrupted";
+const UNREGISTERED_TAINT: &str = "karpenter.sh/unregistered";
+const NOT_READY_TAINT: &str = "node.kubernetes.io/not-ready";
+
+/// A NodeClaim to be created.
+#[derive(Clone, Debug)]
+pub struct NewClaim {
+    /// The NodePool.
+    pub pool: PoolIndex,
+    /// `provisioned`, or the reason of a command in lower case.
+    pub reason: &'static str,
+    /// Requirements, without the instance types.
+    pub requirements: Requirements,
+    /// Instance types, cheapest first, as positions in the pool's list.
+    pub options: Vec<u32>,
+    /// Requests of its pods and daemons.
+    pub requests: ResourceVec,
+}
+
+/// An offering that EC2 launched.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Chosen {
+    /// Position of the instance type in the pool's list.
+    pub instance_type: u32,
+    /// Zone.
+    pub zone: LabelValue,
+    /// Capacity type.
+    pub capacity_type: CapacityType,
+    /// USD per hour.
+    pub price: f64,
+}
+
+impl World {
+    /// Creates a NodeClaim object.
+    pub fn create_claim(&mut self, new: NewClaim) -> ClaimId {
+        let now = self.now();
+        let pool = &mut self.cluster.pools[new.pool];
+        pool.created_count += 1;
+        let name: Arc<str> = format!("{}-{:05}", pool.name, pool.created_count).into();
+        let (template, types) = (pool.spec.clone(), pool.types.clone());
+        let ordinal = self.cluster.claim_count;
+        self.cluster.claim_count += 1;
+        let mut labels = template.template.labels.clone();
+        labels.set(label::NODEPOOL, template.name);
+        labels.set(label::EC2_NODE_CLASS, template.template.node_class);
+        let names = new.options.iter().map(|i| self.text(types[*i as usize].name)).collect();
+        let requirements = self.describe_requirements(&new.requirements);
+        let requests = new.requests.clone();
+        let id = self.cluster.claims.insert(Claim {
+            ordinal,
+            name: name.clone(),
+            pool: new.pool,
+            created_at: now.floor_to_second(),
+            requirements: new.requirements,
+            options: new.options,
+            requests: new.requests,
+            labels,
+            template,
+            instance: None,
+            node: None,
+            registered_at: None,
+            initialized_at: None,
+            consolidatable: false,
+            last_pod_event_at: None,
+            deletion_at: None,
+            deletion_cause: None,
+            termination_at: None,
+            marked_for_deletion: false,
+            in_command: false,
+            nominated_until: SimTime::ZERO,
+            lifecycle_not_before: SimTime::ZERO,
+            launching: false,
+            lifecycle_timer: None,
+            conditions_timer: None,
+            expiration_timer: None,
+        });
+        self.cluster.claims_by_name.insert(name, id);
+        self.cluster.unlaunched_count += 1;
+        let claim = self.cluster.claim_ref(id);
+        let (reason, instance_types) = (new.reason, names);
+        self.record(Fact::ClaimCreated { claim, reason, instance_types, requirements, requests });
+        self.wake(Wake::Lifecycle(id));
+        self.wake(Wake::Expiration(id));
+        id
+    }
+
+    fn text(&self, value: LabelValue) -> Arc<str> {
+        self.symbols.text(value.symbol).into()
+    }
+
+    /// `key Operator values`, ascending by key, as the recorded timelines write a claim's requirements.
+    fn describe_requirements(&self, requirements: &Requirements) -> Vec<String> {
+        let mut texts: Vec<String> = requirements
+            .iter()
+            .map(|(key, requirement)| {
+                let mut values: Vec<&str> =
+                    requirement.values().iter().map(|v| self.symbols.text(v.symbol)).collect();
+                values.sort_unstable();
+                let operator = requirement.operator().name();
+                let values = values.join(",");
+                format!("{} {operator} {values}", self.symbols.text(key)).trim_end().to_owned()
+            })
+            .collect();
+        texts.sort_unstable();
+        texts
+    }
+
+    /// The Create call began.
+    pub fn begin_launch(&mut self, id: ClaimId) {
+        self.cluster.claims[id].launching = true;
+        let ordinal = self.cluster.claims[id].ordinal;
+        let create = &self.settings.latency.create;
+        let delay = self.streams.sample(create, Purpose::LaunchLatency, ordinal, 0).max(0);
+        self.schedule(self.now() + SimDuration::from_ms(delay), Event::LaunchReturns(id));
+    }
+
+    /// The Create call returned an instance: the claim is launched and the machine boots.
+    pub fn set_launched(&mut self, id: ClaimId, chosen: Chosen) {
+        let pool_index = self.cluster.claims[id].pool;
+        let pool = &self.cluster.pools[pool_index];
+        let (types, tags) = (pool.types.clone(), pool.tags.clone());
+        let list = InstanceTypeRef { list: types, index: chosen.instance_type as usize };
+        let zone_name = self.text(chosen.zone);
+        let claim = &mut self.cluster.claims[id];
+        claim.launching = false;
+        let provider_id: Arc<str> = format!("aws:///{zone_name}/i-{:017x}", claim.ordinal + 1).into();
+        for (key, requirement) in list.get().requirements.iter() {
+            // Every requirement with exactly one value becomes a label; the template's own labels win.
+            if let Some(value) = requirement.single()
+                && claim.labels.get(key).is_none()
+            {
+                claim.labels.set(key, value);
+            }
+        }
+        claim.labels.set(label::ZONE, chosen.zone);
+        claim.labels.set(label::INSTANCE_TYPE, list.get().name);
+        let capacity = self.symbols.intern_value(chosen.capacity_type.name());
+        let claim = &mut self.cluster.claims[id];
+        claim.labels.set(label::CAPACITY_TYPE, capacity);
+        let launch = Launch {
+            instance_type: self.symbols.text(list.get().name.symbol).into(),
+            zone: zone_name,
+            capacity_type: chosen.capacity_type.name(),
+            price: chosen.price,
+            allocatable: list.get().allocatable.clone(),
+            provider_id: provider_id.clone(),
+            tags,
+        };
+        claim.instance = Some(Instance {
+            instance_type: list,
+            zone: chosen.zone,
+            capacity_type: chosen.capacity_type,
+            price: chosen.price,
+            provider_id,
+            ran: false,
+            terminating_at: None,
+            gone: false,
+        });
+        self.cluster.unlaunched_count -= 1;
+        let claim = self.cluster.claim_ref(id);
+        self.record(Fact::Launched { claim, launch });
+        self.mark_unconsolidated();
+        self.schedule_boot(id);
+        self.wake(Wake::Conditions(id));
+    }
+
+    /// Draws when the instance runs and when its Node object appears.
+    fn schedule_boot(&mut self, id: ClaimId) {
+        let claim = &self.cluster.claims[id];
+        let Some(instance) = &claim.instance else { return };
+        let latency = &self.settings.latency;
+        let boot = self.boot_distribution(instance.instance_type.get());
+        let boot = self.streams.sample(boot, Purpose::RegistrationLatency, claim.ordinal, 0).max(0);
+        let run = self.streams.sample(&latency.running, Purpose::RunningLatency, claim.ordinal, 0);
+        // The two are drawn apart; an instance runs well before its kubelet reports.
+        let run = run.clamp(0, boot * 6 / 10);
+        let now = self.now();
+        self.schedule(now + SimDuration::from_ms(run), Event::InstanceRunning(id));
+        self.schedule(now + SimDuration::from_ms(boot), Event::NodeAppears(id));
+    }
+
+    fn boot_distribution(&self, instance_type: &crate::ec2::InstanceType) -> &Distribution {
+        let latency = &self.settings.latency;
+        let capacity = &instance_type.capacity;
+        let accelerators =
+            ["nvidia.com/gpu", "amd.com/gpu", "habana.ai/gaudi", "aws.amazon.com/neuron"];
+        let store = self.symbols.find("karpenter.k8s.aws/instance-local-nvme");
+        let has_store = store
+            .and_then(|key| instance_type.requirements.get(key))
+            .is_some_and(|requirement| requirement.single().is_some());
+        if instance_type.bare_metal {
+            &latency.registered_metal
+        } else if accelerators.iter().any(|resource| capacity.get(resource) > 0) {
+            &latency.registered_gpu
+        } else if has_store {
+            &latency.registered_instance_store
+        } else {
+            &latency.registered
+        }
+    }
+
+    /// EC2 state `running`: billing starts, unless the instance was told to terminate before.
+    pub fn mark_instance_running(&mut self, id: ClaimId) {
+        let Some(claim) = self.cluster.claims.get_mut(id) else { return };
+        let Some(instance) = claim.instance.as_mut() else { return };
+        if instance.terminating_at.is_none() {
+            instance.ran = true;
+            let fact = Fact::InstanceRunning(self.cluster.claim_ref(id));
+            self.record(fact);
+        }
+    }
+
+    /// The kubelet creates its Node object, not ready and not yet registered with Karpenter.
+    pub fn create_node(&mut self, id: ClaimId) {
+        let now = self.now();
+        let hostname = self.cluster.claims[id].name.clone();
+        let hostname = self.symbols.intern_value(&hostname);
+        let unregistered = self.taint(UNREGISTERED_TAINT, Effect::NoExecute);
+        let not_ready = self.taint(NOT_READY_TAINT, Effect::NoSchedule);
+        let claim = &self.cluster.claims[id];
+        let Some(instance) = &claim.instance else { return };
+        let instance_type = instance.instance_type.get();
+        let mut labels = claim.labels.clone();
+        labels.set(label::HOSTNAME, hostname);
+        let mut taints = vec![unregistered, not_ready];
+        taints.extend(claim.template.template.taints.iter().cloned());
+        taints.extend(claim.template.template.startup_taints.iter().cloned());
+        let (name, ordinal) = (claim.name.clone(), claim.ordinal);
+        let node = self.cluster.nodes.insert(Node {
+            name: name.clone(),
+            claim: id,
+            created_at: now,
+            labels,
+            taints,
+            allocatable: instance_type.allocatable.clone(),
+            ready: false,
+            initializable: false,
+            pods: Vec::new(),
+            used: ResourceVec::default(),
+            daemon_used: ResourceVec::default(),
+            nonzero_cpu_milli: 0,
+            nonzero_memory_bytes: 0,
+            deletion_at: None,
+            drain_started_at: None,
+            drained: false,
+            images: Vec::new(),
+            pulls_end_at: now,
+            termination_timer: None,
+            trigger_timer: None,
+        });
+        self.cluster.nodes_by_name.insert(name, node);
+        self.cluster.claims[id].node = Some(node);
+        self.cluster.nodes_without_daemons.push(node);
+        let fact = Fact::NodeCreated(self.cluster.claim_ref(id));
+        self.record(fact);
+        let ready = &self.settings.latency.ready;
+        let delay = self.streams.sample(ready, Purpose::ReadyLatency, ordinal, 0).max(0);
+        self.schedule(now + SimDuration::from_ms(delay), Event::NodeReady(node));
+        self.wake(Wake::Workloads);
+        self.wake(Wake::Lifecycle(id));
+    }
+
+    fn taint(&mut self, key: &str, effect: Effect) -> Taint {
+        let key = self.symbols.intern_value(key);
+        Taint { key, value: self.symbols.intern_value(""), effect }
+    }
+
+    /// Karpenter matched Node and claim: the unregistered taint goes.
+    pub fn set_registered(&mut self, id: ClaimId) {
+        let now = self.now();
+        let unregistered = self.taint(UNREGISTERED_TAINT, Effect::NoExecute);
+        let value = self.symbols.intern_value("true");
+        let claim = &mut self.cluster.claims[id];
+        claim.registered_at = Some(now.floor_to_second());
+        claim.labels.set(label::REGISTERED, value);
+        if let Some(node) = claim.node {
+            let node = &mut self.cluster.nodes[node];
+            node.taints.retain(|taint| !taint.matches(&unregistered));
+            node.labels.set(label::REGISTERED, value);
+        }
+        let fact = Fact::Registered(self.cluster.claim_ref(id));
+        self.record(fact);
+        self.wake(Wake::Scheduler);
+    }
+
+    /// The kubelet reports Ready: the not-ready taint goes and bound pods start.
+    pub fn set_node_ready(&mut self, id: NodeId) {
+        let not_ready = self.taint(NOT_READY_TAINT, Effect::NoSchedule);
+        let now = self.now();
+        let Some(node) = self.cluster.nodes.get_mut(id) else { return };
+        node.ready = true;
+        node.taints.retain(|taint| !taint.matches(&not_ready));
+        let (claim, bound) = (node.claim, node.pods.clone());
+        let ordinal = self.cluster.claims[claim].ordinal;
+        let fact = Fact::NodeReady(self.cluster.claim_ref(claim));
+        self.record(fact);
+        for pod in bound {
+            if self.cluster.pods[pod].is_active() {
+                self.start_pod(pod, id);
+            }
+        }
+        let initialized = &self.settings.latency.initialized;
+        let delay = self.streams.sample(initialized, Purpose::InitLatency, ordinal, 0).max(0);
+        if delay == 0 {
+            self.set_node_initializable(id);
+        } else {
+            self.schedule(now + SimDuration::from_ms(delay), Event::NodeInitializable(id));
+        }
+        self.wake(Wake::Scheduler);
+        self.wake(Wake::Lifecycle(claim));
+    }
+
+    /// Startup taints are gone and extended resources registered.
+    pub fn set_node_initializable(&mut self, id: NodeId) {
+        let Some(node) = self.cluster.nodes.get_mut(id) else { return };
+        node.initializable = true;
+        let claim = node.claim;
+        let template = self.cluster.claims[claim].template.clone();
+        let node = &mut self.cluster.nodes[id];
+        let startup = &template.template.startup_taints;
+        node.taints.retain(|taint| !startup.iter().any(|s| s.matches(taint)));
+        self.wake(Wake::Scheduler);
+        self.wake(Wake::Lifecycle(claim));
+    }
+
+    /// The node may be counted on.
+    pub fn set_initialized(&mut self, id: ClaimId) {
+        let now = self.now();
+        let value = self.symbols.intern_value("true");
+        let claim = &mut self.cluster.claims[id];
+        claim.initialized_at = Some(now.floor_to_second());
+        claim.labels.set(label::INITIALIZED, value);
+        let Some(node) = claim.node else { return };
+        let node = &mut self.cluster.nodes[node];
+        node.labels.set(label::INITIALIZED, value);
+        let allocatable = node.allocatable.clone();
+        let claim = self.cluster.claim_ref(id);
+        self.record(Fact::Initialized { claim, allocatable });
+        self.mark_unconsolidated();
+        self.wake(Wake::Conditions(id));
+    }
+
+    /// Writes `status.lastPodEventTime`.
+    pub fn set_last_pod_event(&mut self, id: ClaimId) {
+        let value = self.now().floor_to_second();
+        self.cluster.claims[id].last_pod_event_at = Some(value);
+        let claim = self.cluster.claim_ref(id);
+        self.record(Fact::LastPodEvent { claim, value });
+        self.wake(Wake::Conditions(id));
+    }
+
+    /// Sets or clears the Consolidatable condition.
+    pub fn set_consolidatable(&mut self, id: ClaimId, status: bool) {
+        if self.cluster.claims[id].consolidatable != status {
+            self.cluster.claims[id].consolidatable = status;
+            let claim = self.cluster.claim_ref(id);
+            self.record(Fact::Consolidatable { claim, status });
+        }
+    }
+
+    /// Promises the node to a pod for the nomination window.
+    pub fn nominate(&mut self, id: ClaimId) {
+        let until = self.now() + self.settings.karpenter.nomination_window();
+        let claim = &mut self.cluster.claims[id];
+        claim.nominated_until = claim.nominated_until.max(until);
+    }
+
+    /// Puts the disruption taint on a node, if it is not there.
+    pub fn taint_disrupted(&mut self, id: NodeId) {
+        let taint = self.taint(DISRUPTED_TAINT, Effect::NoSchedule);
+        let Some(node) = self.cluster.nodes.get_mut(id) else { return };
+        if node.taints.iter().any(|t| t.matches(&taint)) {
+            return;
+        }
+        node.taints.push(taint);
+        let claim = self.cluster.claim_ref(self.cluster.nodes[id].claim);
+        self.record(Fact::Tainted { claim, status: true });
+        self.wake(Wake::NodeTrigger(id));
+    }
+
+    /// Takes the disruption taint off a node.
+    pub fn untaint_disrupted(&mut self, id: NodeId) {
+        let taint = self.taint(DISRUPTED_TAINT, Effect::NoSchedule);
+        let Some(node) = self.cluster.nodes.get_mut(id) else { return };
+        let before = node.taints.len();
+        node.taints.retain(|t| !t.matches(&taint));
+        if node.taints.len() != before {
+            let claim = self.cluster.claim_ref(self.cluster.nodes[id].claim);
+            self.record(Fact::Tainted { claim, status: false });
+            self.wake(Wake::Scheduler);
+        }
+    }
+
+    /// True while the node carries the disruption taint.
+    pub fn is_tainted_disrupted(&self, id: NodeId) -> bool {
+        let key = self.symbols.find(DISRUPTED_TAINT);
+        let taints = self.cluster.nodes.get(id).map_or(&[][..], |node| &node.taints);
+        taints.iter().any(|t| Some(t.key.symbol) == key && t.effect == Effect::NoSchedule)
+    }
+
+    /// The disruption queue takes or releases a candidate.
+    pub fn set_in_command(&mut self, id: ClaimId, in_command: bool) {
+        if let Some(claim) = self.cluster.claims.get_mut(id) {
+            claim.in_command = in_command;
+        }
+    }
+
+    /// The disruption queue's in-memory mark.
+    pub fn set_marked_for_deletion(&mut self, id: ClaimId, marked: bool) {
+        if let Some(claim) = self.cluster.claims.get_mut(id) {
+            claim.marked_for_deletion = marked;
+        }
+    }
+
+    /// Writes a NodeClaim's deletionTimestamp. Returns `false` when it had one.
+    pub fn delete_claim(&mut self, id: ClaimId, cause: DeletionCause) -> bool {
+        let now = self.now().floor_to_second();
+        let Some(claim) = self.cluster.claims.get_mut(id) else { return false };
+        if claim.deletion_at.is_some() {
+            return false;
+        }
+        claim.deletion_at = Some(now);
+        claim.deletion_cause = Some(cause);
+        if let Some(grace) = claim.template.template.termination_grace_period {
+            claim.termination_at.get_or_insert(now + grace);
+        }
+        let fact = Fact::ClaimDeleted(self.cluster.claim_ref(id));
+        self.record(fact);
+        self.mark_unconsolidated();
+        self.wake(Wake::Lifecycle(id));
+        true
+    }
+
+    /// Writes a Node's deletionTimestamp.
+    pub fn delete_node(&mut self, id: NodeId) {
+        let now = self.now();
+        let node = &mut self.cluster.nodes[id];
+        if node.deletion_at.is_some() {
+            return;
+        }
+        node.deletion_at = Some(now.floor_to_second());
+        let fact = Fact::DrainStarted(self.cluster.claim_ref(self.cluster.nodes[id].claim));
+        self.record(fact);
+        self.wake(Wake::Termination(id));
+    }
+
+    /// Starts the minimum drain time.
+    pub fn begin_drain(&mut self, id: NodeId) {
+        let now = self.now().floor_to_second();
+        self.cluster.nodes[id].drain_started_at.get_or_insert(now);
+    }
+
+    /// The claim's Drained condition becomes True.
+    pub fn set_drained(&mut self, id: NodeId) {
+        if !self.cluster.nodes[id].drained {
+            self.cluster.nodes[id].drained = true;
+            let fact = Fact::Drained(self.cluster.claim_ref(self.cluster.nodes[id].claim));
+            self.record(fact);
+        }
+    }
+
+    /// The provider's Delete call. Returns `true` when the instance is not found, i.e. terminated.
+    pub fn terminate_instance(&mut self, id: ClaimId) -> bool {
+        let now = self.now();
+        let claim = &mut self.cluster.claims[id];
+        let ordinal = claim.ordinal;
+        let Some(instance) = claim.instance.as_mut() else { return true };
+        if instance.gone {
+            return true;
+        }
+        if instance.terminating_at.is_none() {
+            instance.terminating_at = Some(now);
+            let claim = self.cluster.claim_ref(id);
+            self.record(Fact::InstanceTerminating { claim });
+            let terminate = &self.settings.latency.terminate;
+            let delay = self.streams.sample(terminate, Purpose::TerminationLatency, ordinal, 0);
+            self.schedule(now + SimDuration::from_ms(delay.max(0)), Event::InstanceGone(id));
+        }
+        false
+    }
+
+    /// EC2 reports the instance as terminated.
+    pub fn mark_instance_gone(&mut self, id: ClaimId) {
+        let Some(claim) = self.cluster.claims.get_mut(id) else { return };
+        if let Some(instance) = claim.instance.as_mut() {
+            instance.gone = true;
+            let fact = Fact::InstanceTerminated(self.cluster.claim_ref(id));
+            self.record(fact);
+        }
+    }
+
+    /// Removes a Node object, and in the same instant the pods still bound to it.
+    pub fn remove_node(&mut self, id: NodeId) {
+        let pods = self.cluster.nodes[id].pods.clone();
+        for pod in pods {
+            self.remove_pod(pod);
+        }
+        let Some(node) = self.cluster.nodes.remove(id) else { return };
+        for timer in [node.termination_timer, node.trigger_timer].into_iter().flatten() {
+            self.queue.cancel(timer);
+        }
+        self.cluster.nodes_by_name.remove(&node.name);
+        self.cluster.nodes_without_daemons.retain(|n| *n != id);
+        let fact = Fact::NodeRemoved(self.cluster.claim_ref(node.claim));
+        self.record(fact);
+        self.cluster.claims[node.claim].node = None;
+        self.mark_unconsolidated();
+        self.wake(Wake::Scheduler);
+        self.wake(Wake::Lifecycle(node.claim));
+    }
+
+    /// Removes a NodeClaim object.
+    pub fn remove_claim(&mut self, id: ClaimId) {
+        let fact = Fact::ClaimRemoved(self.cluster.claim_ref(id));
+        let Some(claim) = self.cluster.claims.remove(id) else { return };
+        let timers = [claim.lifecycle_timer, claim.conditions_timer, claim.expiration_timer];
+        for timer in timers.into_iter().flatten() {
+            self.queue.cancel(timer);
+        }
+        self.cluster.claims_by_name.remove(&claim.name);
+        if claim.instance.is_none() {
+            self.cluster.unlaunched_count -= 1;
+        } else {
+            self.mark_unconsolidated();
+        }
+        self.record(fact);
+    }
+
+    /// The lifecycle controller wrote the claim: its next pass comes no earlier than 1 s from now.
+    pub fn pause_lifecycle(&mut self, id: ClaimId) {
+        let until = self.now() + SimDuration::from_seconds(1);
+        self.cluster.claims[id].lifecycle_not_before = until;
+    }
+}

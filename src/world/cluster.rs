@@ -1,0 +1,374 @@
+//! The cluster's entities. Other modules read them; only the mutators of this layer write them (`pods.rs`, `claims.rs`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::arena::{Arena, Id};
+use super::journal::{Cause, ClaimRef, PodRef};
+use crate::ec2::{CapacityType, InstanceType};
+use crate::engine::Timer;
+use crate::kube::node_pool::{NodePool, Reason};
+use crate::kube::workload::{DaemonSet, Deployment};
+use crate::kube::{Labels, PodClass, Requirements, Taint};
+use crate::units::{LabelValue, ResourceVec, SimTime};
+
+/// Handle of a pod.
+pub type PodId = Id<Pod>;
+/// Handle of a Node.
+pub type NodeId = Id<Node>;
+/// Handle of a NodeClaim.
+pub type ClaimId = Id<Claim>;
+/// Position of a NodePool in [`Cluster::pools`].
+pub type PoolIndex = usize;
+
+/// All entities and the ordered lists over them.
+#[derive(Clone, Debug, Default)]
+pub struct Cluster {
+    /// Pods.
+    pub pods: Arena<Pod>,
+    /// Nodes.
+    pub nodes: Arena<Node>,
+    /// NodeClaims.
+    pub claims: Arena<Claim>,
+    /// NodePools, ascending by name.
+    pub pools: Vec<Pool>,
+    /// Deployments, ascending by namespace and name.
+    pub deployments: Vec<DeploymentState>,
+    /// DaemonSets, ascending by namespace and name.
+    pub daemon_sets: Vec<DaemonSet>,
+    /// Unbound pods without deletionTimestamp: higher priority first, then order of creation.
+    pub pending: BTreeMap<(i64, u64), PodId>,
+    /// Live NodeClaims by name, the order in which lists of state nodes are taken.
+    pub claims_by_name: BTreeMap<Arc<str>, ClaimId>,
+    /// Nodes by name.
+    pub nodes_by_name: BTreeMap<Arc<str>, NodeId>,
+    /// Deployments whose pods or replicas changed since the last workload pass.
+    pub dirty_deployments: BTreeSet<usize>,
+    /// Nodes that have not got their DaemonSet pods yet.
+    pub nodes_without_daemons: Vec<NodeId>,
+    /// NodeClaims without a provider id: while there is one, Karpenter's view of the cluster is not synced.
+    pub unlaunched_count: usize,
+    /// When something happened that voids Karpenter's consolidated marks (karpenter v1.14.1
+    /// `pkg/controllers/state/cluster.go`, `MarkUnconsolidated`).
+    pub unconsolidated_at: SimTime,
+    /// Bumped whenever NodePools or DaemonSets change: what was derived from them is void.
+    pub generation: u64,
+    /// Pods created so far.
+    pub pod_count: u64,
+    /// NodeClaims created so far.
+    pub claim_count: u64,
+}
+
+/// A NodePool with the instance types that its node class offers.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// The NodePool.
+    pub spec: Arc<NodePool>,
+    /// Its instance types in the provider's order.
+    pub types: Arc<Vec<InstanceType>>,
+    /// Tags of its instances, from the EC2NodeClass.
+    pub tags: Arc<[(Arc<str>, Arc<str>)]>,
+    /// Name as text.
+    pub name: Arc<str>,
+    /// NodeClaims created so far, for names.
+    pub created_count: u64,
+}
+
+/// A Deployment with its pods.
+#[derive(Clone, Debug)]
+pub struct DeploymentState {
+    /// The Deployment.
+    pub spec: Deployment,
+    /// Wanted replicas now.
+    pub replicas: u32,
+    /// Pods without deletionTimestamp, in order of creation.
+    pub live: Vec<PodId>,
+    /// Pods created so far, for names.
+    pub created_count: u64,
+}
+
+/// What a pod belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// A Deployment, by position in [`Cluster::deployments`].
+    Deployment(usize),
+    /// A DaemonSet, by position in [`Cluster::daemon_sets`].
+    DaemonSet(usize),
+    /// Nothing.
+    Bare,
+}
+
+/// A pod.
+#[derive(Clone, Debug)]
+pub struct Pod {
+    /// Number in order of creation, never reused.
+    pub ordinal: u64,
+    /// Last tie-break.
+    pub uid: u64,
+    /// Name.
+    pub name: Arc<str>,
+    /// What it shares with its siblings.
+    pub class: Arc<PodClass>,
+    /// What brings it back.
+    pub owner: Owner,
+    /// When the object was created.
+    pub created_at: SimTime,
+    /// kube-scheduler said once that no node takes it: Karpenter may provision for it.
+    pub unschedulable: bool,
+    /// Its node.
+    pub node: Option<NodeId>,
+    /// When it was bound; the kubelet accepts it at once.
+    pub bound_at: Option<SimTime>,
+    /// When it became Running and Ready.
+    pub running_at: Option<SimTime>,
+    /// deletionTimestamp, which includes the grace period.
+    pub deletion_at: Option<SimTime>,
+    /// Attempts to evict it so far.
+    pub eviction_attempts: u32,
+    /// It is in the eviction queue.
+    pub in_eviction_queue: bool,
+    /// Pending start, or removal.
+    pub(super) kubelet_timer: Option<Timer>,
+    /// provisioner.trigger.pod's entry.
+    pub(super) trigger_timer: Option<Timer>,
+}
+
+impl Pod {
+    /// Neither finished nor told to go (pods that finish are not modelled yet).
+    pub const fn is_active(&self) -> bool {
+        self.deletion_at.is_none()
+    }
+
+    /// Owned by a DaemonSet.
+    pub const fn is_daemon(&self) -> bool {
+        matches!(self.owner, Owner::DaemonSet(_))
+    }
+
+    /// The pod in a fact.
+    pub fn reference(&self) -> PodRef {
+        use crate::units::Lane;
+        PodRef {
+            ordinal: self.ordinal,
+            namespace: self.class.namespace.clone(),
+            name: self.name.clone(),
+            workload: self.class.workload.clone(),
+            cpu_milli: self.class.requests.lane(Lane::Cpu),
+            memory_bytes: self.class.requests.lane(Lane::Memory),
+            daemon: self.is_daemon(),
+        }
+    }
+
+    /// `namespace/name`.
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.class.namespace, self.name)
+    }
+}
+
+/// A Node.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Name, that of its NodeClaim.
+    pub name: Arc<str>,
+    /// The NodeClaim.
+    pub claim: ClaimId,
+    /// When the object was created.
+    pub created_at: SimTime,
+    /// Labels.
+    pub labels: Labels,
+    /// Taints.
+    pub taints: Vec<Taint>,
+    /// What pods may request.
+    pub allocatable: ResourceVec,
+    /// Ready condition.
+    pub ready: bool,
+    /// Startup taints are gone and extended resources registered.
+    pub initializable: bool,
+    /// Bound pods, in order of binding; terminating ones included.
+    pub pods: Vec<PodId>,
+    /// Sum of the pods' requests.
+    pub used: ResourceVec,
+    /// Sum of the DaemonSet pods' requests.
+    pub daemon_used: ResourceVec,
+    /// Milli-CPU that LeastAllocated counts.
+    pub nonzero_cpu_milli: i64,
+    /// Memory bytes that LeastAllocated counts.
+    pub nonzero_memory_bytes: i64,
+    /// deletionTimestamp.
+    pub deletion_at: Option<SimTime>,
+    /// When the claim's Drained condition became Unknown, floored to the second.
+    pub drain_started_at: Option<SimTime>,
+    /// Drained.
+    pub drained: bool,
+    /// Images present.
+    pub images: Vec<Arc<str>>,
+    /// When the last image pull in the queue ends.
+    pub pulls_end_at: SimTime,
+    /// node.termination's entry.
+    pub(super) termination_timer: Option<Timer>,
+    /// provisioner.trigger.node's entry.
+    pub(super) trigger_timer: Option<Timer>,
+}
+
+/// A launched instance.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// Position of the instance type in the pool's list at launch.
+    pub instance_type: InstanceTypeRef,
+    /// Zone.
+    pub zone: LabelValue,
+    /// Capacity type.
+    pub capacity_type: CapacityType,
+    /// USD per hour at launch.
+    pub price: f64,
+    /// `aws:///zone/id`.
+    pub provider_id: Arc<str>,
+    /// In state `running` at some time: billed.
+    pub ran: bool,
+    /// When TerminateInstances took effect.
+    pub terminating_at: Option<SimTime>,
+    /// EC2 reports it as terminated.
+    pub gone: bool,
+}
+
+/// An instance type of the list that a NodePool had at launch.
+#[derive(Clone, Debug)]
+pub struct InstanceTypeRef {
+    /// The list.
+    pub list: Arc<Vec<InstanceType>>,
+    /// The position.
+    pub index: usize,
+}
+
+impl InstanceTypeRef {
+    /// The instance type.
+    pub fn get(&self) -> &InstanceType {
+        &self.list[self.index]
+    }
+}
+
+/// Why a NodeClaim was deleted, as far as the pods on it are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeletionCause {
+    /// By a command.
+    Command(Reason),
+    /// It reached expireAfter.
+    Expired,
+    /// It did not launch or register in time, or had no capacity.
+    Failed,
+}
+
+impl DeletionCause {
+    /// The cause of the evictions that follow.
+    pub const fn eviction_cause(self) -> Cause {
+        match self {
+            DeletionCause::Command(Reason::Empty) => Cause::Empty,
+            DeletionCause::Command(Reason::Drifted) => Cause::Drifted,
+            DeletionCause::Command(Reason::Underutilized) => Cause::Underutilized,
+            DeletionCause::Expired => Cause::Expired,
+            DeletionCause::Failed => Cause::Deleted,
+        }
+    }
+}
+
+/// A NodeClaim.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// Number in order of creation, never reused.
+    pub ordinal: u64,
+    /// Name.
+    pub name: Arc<str>,
+    /// The NodePool.
+    pub pool: PoolIndex,
+    /// creationTimestamp, whole seconds.
+    pub created_at: SimTime,
+    /// Requirements at creation.
+    pub requirements: Requirements,
+    /// Instance types it may launch, cheapest first, as positions in the pool's list.
+    pub options: Vec<u32>,
+    /// Requests of its pods and daemons.
+    pub requests: ResourceVec,
+    /// Labels: the template's, after launch those of the instance too.
+    pub labels: Labels,
+    /// The NodePool at creation: taints, startup taints, expireAfter, grace period.
+    pub template: Arc<NodePool>,
+    /// The instance.
+    pub instance: Option<Instance>,
+    /// The Node.
+    pub node: Option<NodeId>,
+    /// Registered's transition time, whole seconds.
+    pub registered_at: Option<SimTime>,
+    /// Initialized's transition time, whole seconds.
+    pub initialized_at: Option<SimTime>,
+    /// Consolidatable.
+    pub consolidatable: bool,
+    /// lastPodEventTime, whole seconds.
+    pub last_pod_event_at: Option<SimTime>,
+    /// deletionTimestamp, whole seconds.
+    pub deletion_at: Option<SimTime>,
+    /// Why.
+    pub deletion_cause: Option<DeletionCause>,
+    /// `karpenter.sh/nodeclaim-termination-timestamp`.
+    pub termination_at: Option<SimTime>,
+    /// The disruption queue's in-memory mark.
+    pub marked_for_deletion: bool,
+    /// In a command of the disruption queue.
+    pub in_command: bool,
+    /// Promised to a pod until then, exclusive.
+    pub nominated_until: SimTime,
+    /// The lifecycle controller sleeps after a write.
+    pub lifecycle_not_before: SimTime,
+    /// The Create call is under way.
+    pub launching: bool,
+    /// nodeclaim.lifecycle's entry.
+    pub(super) lifecycle_timer: Option<Timer>,
+    /// nodeclaim.disruption's entry.
+    pub(super) conditions_timer: Option<Timer>,
+    /// nodeclaim.expiration's entry.
+    pub(super) expiration_timer: Option<Timer>,
+}
+
+impl Claim {
+    /// Its own deletion, or a command that is about to delete it (karpenter v1.14.1 `StateNode.MarkedForDeletion`).
+    pub const fn is_deleting(&self) -> bool {
+        self.marked_for_deletion || self.deletion_at.is_some()
+    }
+
+    /// Launched, so that Karpenter's cluster state has a node for it.
+    pub const fn is_state_node(&self) -> bool {
+        self.instance.is_some()
+    }
+
+    /// True once initialized.
+    pub const fn is_initialized(&self) -> bool {
+        self.initialized_at.is_some()
+    }
+
+    /// The instance was told to terminate: it no longer counts in budgets.
+    pub fn is_instance_terminating(&self) -> bool {
+        self.instance.as_ref().is_some_and(|instance| instance.terminating_at.is_some())
+    }
+}
+
+impl Cluster {
+    /// The claim in a fact.
+    pub fn claim_ref(&self, id: ClaimId) -> ClaimRef {
+        let claim = &self.claims[id];
+        ClaimRef {
+            ordinal: claim.ordinal,
+            name: claim.name.clone(),
+            pool: self.pools[claim.pool].name.clone(),
+        }
+    }
+
+    /// The pool of a name.
+    pub fn find_pool(&self, name: &str) -> Option<PoolIndex> {
+        self.pools.binary_search_by(|pool| pool.name.as_ref().cmp(name)).ok()
+    }
+
+    /// The Deployment of a namespace and name.
+    pub fn find_deployment(&self, namespace: &str, name: &str) -> Option<usize> {
+        self.deployments
+            .iter()
+            .position(|d| (d.spec.namespace.as_ref(), d.spec.name.as_ref()) == (namespace, name))
+    }
+}

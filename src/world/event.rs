@@ -1,0 +1,116 @@
+//! The closed set of events, and the order of actors within one instant.
+//!
+//! The order is that of Karpenter's recorded timelines: the runnable actor that comes first takes one step, then the search
+//! starts at the top again. An event that an actor schedules for the present instant is therefore handled by the class
+//! order, not after everything that is already due.
+
+use super::cluster::{ClaimId, NodeId, PodId};
+
+/// Actors, in the order in which they run within one instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum EventClass {
+    /// The scenario's timeline, EC2 and the kubelets.
+    Outside,
+    /// Deployments, then DaemonSets.
+    Workloads,
+    /// kube-scheduler.
+    Scheduler,
+    /// Karpenter's nodeclaim.podevents.
+    PodEvents,
+    /// Karpenter's nodeclaim.lifecycle.
+    Lifecycle,
+    /// Karpenter's nodeclaim.disruption (conditions).
+    Conditions,
+    /// Karpenter's nodeclaim.expiration.
+    Expiration,
+    /// Karpenter's node.termination.
+    Termination,
+    /// Karpenter's eviction queue.
+    Eviction,
+    /// Karpenter's disruption queue.
+    DisruptionQueue,
+    /// Karpenter's provisioner.trigger.pod and provisioner.trigger.node.
+    Triggers,
+    /// Karpenter's provisioner.
+    Provisioner,
+    /// Karpenter's disruption loop.
+    DisruptionLoop,
+}
+
+/// What can happen next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The timeline's step of this number is due. Before anything else of its instant.
+    TimelineStep(u32),
+    /// The instance of a claim enters state `running`.
+    InstanceRunning(ClaimId),
+    /// The kubelet of a claim's instance creates the Node object.
+    NodeAppears(ClaimId),
+    /// The kubelet reports Ready.
+    NodeReady(NodeId),
+    /// Extended resources are registered and startup taints removed.
+    NodeInitializable(NodeId),
+    /// A bound pod becomes Running and Ready.
+    PodStarts(PodId),
+    /// A terminating pod's object goes away.
+    PodStops(PodId),
+    /// EC2 reports the instance as terminated.
+    InstanceGone(ClaimId),
+    /// One pass over all workloads that changed.
+    WorkloadPass,
+    /// One pass over all pending pods.
+    SchedulerPass,
+    /// A pod event that may move lastPodEventTime of the pod's node.
+    PodEvent(PodId),
+    /// One reconcile of nodeclaim.lifecycle.
+    Lifecycle(ClaimId),
+    /// The Create call of a claim returns.
+    LaunchReturns(ClaimId),
+    /// One reconcile of nodeclaim.disruption.
+    Conditions(ClaimId),
+    /// One reconcile of nodeclaim.expiration.
+    Expiration(ClaimId),
+    /// One reconcile of node.termination.
+    Termination(NodeId),
+    /// One attempt to evict a pod.
+    Eviction(PodId),
+    /// One look of the disruption queue at a command.
+    Command(u64),
+    /// provisioner.trigger.pod.
+    PodTrigger(PodId),
+    /// provisioner.trigger.node.
+    NodeTrigger(NodeId),
+    /// The batching window closes (idle or maximum).
+    BatchEnds,
+    /// A pass of the disruption loop begins, or its validation wait ends.
+    DisruptionLoop,
+}
+
+impl Event {
+    /// The actor that handles the event.
+    pub const fn class(self) -> EventClass {
+        match self {
+            Event::TimelineStep(_)
+            | Event::InstanceRunning(_)
+            | Event::NodeAppears(_)
+            | Event::NodeReady(_)
+            | Event::NodeInitializable(_)
+            | Event::PodStarts(_)
+            | Event::PodStops(_)
+            | Event::InstanceGone(_) => EventClass::Outside,
+            Event::WorkloadPass => EventClass::Workloads,
+            Event::SchedulerPass => EventClass::Scheduler,
+            Event::PodEvent(_) => EventClass::PodEvents,
+            Event::Lifecycle(_) | Event::LaunchReturns(_) => EventClass::Lifecycle,
+            Event::Conditions(_) => EventClass::Conditions,
+            Event::Expiration(_) => EventClass::Expiration,
+            Event::Termination(_) => EventClass::Termination,
+            Event::Eviction(_) => EventClass::Eviction,
+            Event::Command(_) => EventClass::DisruptionQueue,
+            Event::PodTrigger(_) | Event::NodeTrigger(_) => EventClass::Triggers,
+            Event::BatchEnds => EventClass::Provisioner,
+            Event::DisruptionLoop => EventClass::DisruptionLoop,
+        }
+    }
+}

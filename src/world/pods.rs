@@ -1,0 +1,236 @@
+//! Mutators of pods: creation, binding, running, deletion, removal.
+
+use std::sync::Arc;
+
+use super::cluster::{NodeId, Owner, Pod, PodId};
+use super::event::Event;
+use super::journal::{Cause, Fact};
+use super::settings::PodUids;
+use super::{Wake, World};
+use crate::engine::Purpose;
+use crate::kube::PodClass;
+use crate::units::{SimDuration, SimTime};
+
+/// A pod object lives at least this long after its deletionTimestamp was written (recorded from Karpenter's own tests of
+/// grace period 0: the object is seen with its deletionTimestamp before it goes).
+const SHORTEST_STOP: SimDuration = SimDuration::from_ms(10);
+
+impl World {
+    /// Creates a pod. With `node` it is bound from the start (DaemonSets), else it waits for kube-scheduler.
+    pub fn create_pod(
+        &mut self,
+        name: Arc<str>,
+        class: Arc<PodClass>,
+        owner: Owner,
+        uid_parts: (u64, u64),
+        node: Option<NodeId>,
+    ) -> PodId {
+        let ordinal = self.cluster.pod_count;
+        self.cluster.pod_count += 1;
+        let uid = match self.settings.pod_uids {
+            PodUids::CreationOrder => ordinal,
+            PodUids::Hash => self.streams.mix(Purpose::PodUid, uid_parts.0, uid_parts.1 as u32),
+        };
+        let id = self.cluster.pods.insert(Pod {
+            ordinal,
+            uid,
+            name,
+            class,
+            owner,
+            created_at: self.now(),
+            unschedulable: false,
+            node: None,
+            bound_at: None,
+            running_at: None,
+            deletion_at: None,
+            eviction_attempts: 0,
+            in_eviction_queue: false,
+            kubelet_timer: None,
+            trigger_timer: None,
+        });
+        if let Owner::Deployment(index) = owner {
+            self.cluster.deployments[index].live.push(id);
+        }
+        let fact = Fact::PodCreated(self.cluster.pods[id].reference());
+        self.record(fact);
+        match node {
+            Some(node) => self.bind_pod(id, node),
+            None => {
+                let pod = &self.cluster.pods[id];
+                let key = (-i64::from(pod.class.priority), pod.ordinal);
+                self.cluster.pending.insert(key, id);
+                self.wake(Wake::Scheduler);
+            }
+        }
+        id
+    }
+
+    /// kube-scheduler found no node: the pod becomes provisionable. Said once per pod.
+    pub fn mark_unschedulable(&mut self, id: PodId) {
+        let pod = &mut self.cluster.pods[id];
+        if pod.unschedulable {
+            return;
+        }
+        pod.unschedulable = true;
+        let fact = Fact::PodUnschedulable(pod.reference());
+        self.record(fact);
+        self.wake(Wake::PodTrigger(id));
+    }
+
+    /// Binds a pod to a node and, once the node is Ready, starts it.
+    pub fn bind_pod(&mut self, id: PodId, node_id: NodeId) {
+        let now = self.now();
+        let pod = &mut self.cluster.pods[id];
+        self.cluster.pending.remove(&(-i64::from(pod.class.priority), pod.ordinal));
+        pod.node = Some(node_id);
+        pod.bound_at = Some(now);
+        let node = &mut self.cluster.nodes[node_id];
+        node.pods.push(id);
+        node.used.add(&pod.class.requests);
+        node.nonzero_cpu_milli += pod.class.nonzero_cpu_milli;
+        node.nonzero_memory_bytes += pod.class.nonzero_memory_bytes;
+        if pod.is_daemon() {
+            node.daemon_used.add(&pod.class.requests);
+        }
+        let (claim, ready, reference) = (node.claim, node.ready, pod.reference());
+        let node = self.cluster.claim_ref(claim);
+        self.record(Fact::PodBound { pod: reference, node });
+        self.mark_unconsolidated();
+        self.schedule_pod_event(id);
+        if ready {
+            self.start_pod(id, node_id);
+        }
+    }
+
+    /// A change of a bound pod that nodeclaim.podevents and nodeclaim.disruption look at.
+    fn schedule_pod_event(&mut self, id: PodId) {
+        // DaemonSet pods never move lastPodEventTime: podevents ignores them after a look at their owner.
+        if !self.cluster.pods[id].is_daemon() {
+            self.schedule(self.now(), Event::PodEvent(id));
+        }
+    }
+
+    /// The kubelet of a Ready node starts a bound pod: image pulls one at a time, then the start itself.
+    pub(super) fn start_pod(&mut self, id: PodId, node_id: NodeId) {
+        let images_at = self.pull_images(id, node_id);
+        let pod = &self.cluster.pods[id];
+        let start = &self.settings.latency.pod_start;
+        let delay = self.streams.sample(start, Purpose::PodStart, pod.ordinal, 0);
+        let at = images_at + SimDuration::from_ms(delay) + pod.class.ready_delay;
+        let timer = self.schedule(at, Event::PodStarts(id));
+        self.cluster.pods[id].kubelet_timer = Some(timer);
+    }
+
+    /// When the pod's images are present; absent ones join the node's queue of pulls.
+    fn pull_images(&mut self, id: PodId, node_id: NodeId) -> SimTime {
+        let now = self.now();
+        let settings = self.settings.clone();
+        let Some(pull) = &settings.latency.image_pull else { return now };
+        let class = self.cluster.pods[id].class.clone();
+        let node = &mut self.cluster.nodes[node_id];
+        // DaemonSet images are part of the boot latency.
+        if self.cluster.pods[id].is_daemon() {
+            return now;
+        }
+        let ordinal = self.cluster.claims[node.claim].ordinal;
+        let rate = self.streams.sample(&pull.rate_kb_per_s, Purpose::ImagePull, ordinal, 0).max(1);
+        for image in &class.images {
+            if node.images.contains(image) {
+                continue;
+            }
+            let size = pull.size_kb(image);
+            let takes = pull.base + SimDuration::from_ms(size * 1_000 / rate);
+            node.pulls_end_at = node.pulls_end_at.max(now) + takes;
+            node.images.push(image.clone());
+        }
+        // An image that is still on its way keeps later pods waiting too.
+        if class.images.is_empty() { now } else { node.pulls_end_at.max(now) }
+    }
+
+    /// A pod is Running and Ready.
+    pub fn mark_running(&mut self, id: PodId) {
+        let now = self.now();
+        let Some(pod) = self.cluster.pods.get_mut(id) else { return };
+        pod.running_at = Some(now);
+        pod.kubelet_timer = None;
+        let fact = Fact::PodRunning(pod.reference());
+        self.record(fact);
+    }
+
+    /// Deletes a pod with `grace`: an unbound one goes at once, a bound one when its processes have ended.
+    pub fn delete_pod(&mut self, id: PodId, grace: SimDuration, cause: Cause) {
+        let now = self.now();
+        let pod = &mut self.cluster.pods[id];
+        if pod.deletion_at.is_some() {
+            return;
+        }
+        pod.deletion_at = Some((now + grace).floor_to_second());
+        let (owner, node) = (pod.owner, pod.node);
+        self.forget_live(id, owner);
+        let Some(node) = node else {
+            self.remove_pod(id);
+            return;
+        };
+        let claim = self.cluster.nodes[node].claim;
+        let fact = Fact::PodTerminating {
+            pod: self.cluster.pods[id].reference(),
+            node: self.cluster.claim_ref(claim),
+            cause,
+        };
+        self.record(fact);
+        if let Some(timer) = self.cluster.pods[id].kubelet_timer.take() {
+            self.queue.cancel(timer);
+        }
+        let latency = &self.settings.latency;
+        let ordinal = self.cluster.pods[id].ordinal;
+        let stop = self.streams.sample(&latency.pod_stop, Purpose::PodStop, ordinal, 0);
+        let stop = SimDuration::from_ms(stop.max(0)).min(grace) + latency.pod_cleanup;
+        let timer = self.schedule(now + stop.max(SHORTEST_STOP), Event::PodStops(id));
+        self.cluster.pods[id].kubelet_timer = Some(timer);
+        self.schedule_pod_event(id);
+    }
+
+    fn forget_live(&mut self, id: PodId, owner: Owner) {
+        if let Owner::Deployment(index) = owner {
+            self.cluster.deployments[index].live.retain(|live| *live != id);
+            self.cluster.dirty_deployments.insert(index);
+            self.wake(Wake::Workloads);
+        }
+    }
+
+    /// Removes a pod object and frees what it held.
+    pub fn remove_pod(&mut self, id: PodId) {
+        let Some(pod) = self.cluster.pods.remove(id) else { return };
+        for timer in [pod.kubelet_timer, pod.trigger_timer].into_iter().flatten() {
+            self.queue.cancel(timer);
+        }
+        self.cluster.pending.remove(&(-i64::from(pod.class.priority), pod.ordinal));
+        if pod.deletion_at.is_none() {
+            self.forget_live(id, pod.owner);
+        }
+        let mut from = None;
+        if let Some(node) = pod.node.and_then(|node| self.cluster.nodes.get_mut(node)) {
+            node.pods.retain(|bound| *bound != id);
+            node.used.subtract(&pod.class.requests);
+            node.nonzero_cpu_milli -= pod.class.nonzero_cpu_milli;
+            node.nonzero_memory_bytes -= pod.class.nonzero_memory_bytes;
+            if pod.is_daemon() {
+                node.daemon_used.subtract(&pod.class.requests);
+            }
+            from = Some(node.claim);
+        }
+        let node = from.map(|claim| self.cluster.claim_ref(claim));
+        self.record(Fact::PodRemoved { pod: pod.reference(), node });
+        self.mark_unconsolidated();
+        self.wake(Wake::Scheduler);
+    }
+
+    /// The pod waits in Karpenter's eviction queue.
+    pub fn enqueue_eviction(&mut self, id: PodId) {
+        let pod = &mut self.cluster.pods[id];
+        if !pod.in_eviction_queue {
+            pod.in_eviction_queue = true;
+            self.schedule(self.now(), Event::Eviction(id));
+        }
+    }
+}

@@ -1,1 +1,55 @@
-//! karpenter
+//! Karpenter's controllers (layer 5). One `on_*` entry point an event; deciders below are pure.
+//!
+//! Upstream: karpenter v1.14.1 `pkg/controllers/controllers.go` lists the actors.
+
+use crate::scheduling::Templates;
+use crate::units::SimTime;
+use crate::world::World;
+
+pub mod batcher;
+pub mod conditions;
+pub mod disruption;
+pub mod expiration;
+pub mod lifecycle;
+pub mod provisioner;
+pub mod termination;
+
+use batcher::Batcher;
+use disruption::Disruption;
+use expiration::ExpirationQueue;
+use provisioner::FailureMemory;
+
+/// The state of the controllers between events.
+#[derive(Clone, Debug, Default)]
+pub struct Karpenter {
+    batcher: Batcher,
+    expirations: ExpirationQueue,
+    disruption: Disruption,
+    failures: FailureMemory,
+    templates: Option<(u64, Templates)>,
+}
+
+impl Karpenter {
+    /// The controller starts: the disruption loop makes its first pass.
+    pub fn start(&mut self, world: &mut World) {
+        self.disruption.start(world);
+    }
+
+    /// Templates of the present NodePools and DaemonSets.
+    fn templates(&mut self, world: &World) -> &Templates {
+        let generation = world.cluster.generation;
+        if self
+            .templates
+            .as_ref()
+            .is_none_or(|(known, _)| *known != generation)
+        {
+            self.templates = Some((generation, Templates::build(&world.view())));
+        }
+        &self.templates.as_ref().expect("just built").1
+    }
+
+    /// When the present command of the disruption loop is validated, if one waits.
+    pub fn validation_due_at(&self) -> Option<SimTime> {
+        self.disruption.validation_due_at()
+    }
+}

@@ -31,12 +31,23 @@ pub fn unmet(
                 values.extend(requirement.values().iter().map(|value| value.symbol));
             }
         }
-        if wanted.iter().zip(&seen).all(|((_, minimum), values)| values.len() >= *minimum) {
+        if wanted
+            .iter()
+            .zip(&seen)
+            .all(|((_, minimum), values)| values.len() >= *minimum)
+        {
             return None;
         }
     }
     any.then(|| {
-        let few = |((_, minimum), values): &(&(Symbol, usize), &BTreeSet<Symbol>)| values.len() < *minimum;
-        wanted.iter().zip(&seen).filter(few).map(|((key, _), _)| *key).collect()
+        let few = |((_, minimum), values): &(&(Symbol, usize), &BTreeSet<Symbol>)| {
+            values.len() < *minimum
+        };
+        wanted
+            .iter()
+            .zip(&seen)
+            .filter(few)
+            .map(|((key, _), _)| *key)
+            .collect()
     })
 }

@@ -1,1 +1,147 @@
-//! simulation
+//! One run (layer 6): a world, its controllers, and the loop that pops an event and calls one function.
+
+use std::sync::Arc;
+
+use crate::ec2::InstanceType;
+use crate::karpenter::Karpenter;
+use crate::kube::NodePool;
+use crate::kube::workload::{BarePod, DaemonSet, Deployment};
+use crate::units::{SimTime, Symbols};
+use crate::world::cluster::{Cluster, DeploymentState, Pool};
+use crate::world::{Event, Settings, World};
+
+mod dispatch;
+pub mod invariant;
+mod timeline;
+
+pub use timeline::Action;
+
+/// Everything a run starts from. Shared by all runs of a scenario.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Settings.
+    pub settings: Arc<Settings>,
+    /// The interner that all objects were made with.
+    pub symbols: Symbols,
+    /// NodePools with their instance types.
+    pub pools: Vec<PoolConfig>,
+    /// Deployments.
+    pub deployments: Vec<Deployment>,
+    /// DaemonSets.
+    pub daemon_sets: Vec<DaemonSet>,
+    /// Pods without an owner.
+    pub pods: Vec<BarePod>,
+    /// What people and pipelines do, ascending by instant.
+    pub timeline: Vec<(SimTime, Action)>,
+    /// The run ends before this instant.
+    pub horizon: SimTime,
+}
+
+/// A NodePool with what its EC2NodeClass offers.
+#[derive(Clone, Debug)]
+pub struct PoolConfig {
+    /// The NodePool.
+    pub spec: Arc<NodePool>,
+    /// The instance types of its node class, in the provider's order.
+    pub types: Arc<Vec<InstanceType>>,
+    /// Tags of its instances, ascending by key.
+    pub tags: Arc<[(Arc<str>, Arc<str>)]>,
+}
+
+/// A run.
+#[derive(Clone, Debug)]
+pub struct Simulation {
+    world: World,
+    karpenter: Karpenter,
+    config: Arc<Config>,
+    event_count: u64,
+}
+
+impl Simulation {
+    /// A run at time zero: all objects exist, all controllers have just started.
+    pub fn new(config: Arc<Config>) -> Simulation {
+        let mut symbols = config.symbols.clone();
+        crate::scheduling::intern_fixed_values(&mut symbols);
+        let world = World::new(config.settings.clone(), symbols, Cluster::default());
+        let mut simulation = Simulation {
+            world,
+            karpenter: Karpenter::default(),
+            config,
+            event_count: 0,
+        };
+        simulation.schedule_timeline();
+        simulation.create_objects();
+        simulation.karpenter.start(&mut simulation.world);
+        simulation
+    }
+
+    fn create_objects(&mut self) {
+        let config = self.config.clone();
+        for pool in &config.pools {
+            self.put_pool(pool);
+        }
+        for deployment in &config.deployments {
+            self.put_deployment(deployment);
+        }
+        for daemon_set in &config.daemon_sets {
+            self.put_daemon_set(daemon_set);
+        }
+        for pod in &config.pods {
+            self.put_pod(pod);
+        }
+    }
+
+    /// Handles the next event before the horizon. `None` at the end.
+    pub fn step(&mut self) -> Option<(SimTime, Event)> {
+        let next = self.world.queue.next_at()?;
+        if next >= self.config.horizon {
+            return None;
+        }
+        let (at, event) = self.world.queue.pop()?;
+        self.world.clock.advance_to(at);
+        self.event_count += 1;
+        dispatch::dispatch(self, event);
+        Some((at, event))
+    }
+
+    /// The world, for observers and checks.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Takes what was recorded since the last call.
+    pub fn drain_journal(&mut self) -> std::vec::Drain<'_, crate::world::journal::Record> {
+        self.world.journal.drain()
+    }
+
+    /// Events handled so far.
+    pub fn event_count(&self) -> u64 {
+        self.event_count
+    }
+
+    /// When the run ends.
+    pub fn horizon(&self) -> SimTime {
+        self.config.horizon
+    }
+}
+
+/// A pool as the cluster keeps it.
+fn pool_state(config: &PoolConfig, symbols: &Symbols, created_count: u64) -> Pool {
+    Pool {
+        spec: config.spec.clone(),
+        types: config.types.clone(),
+        tags: config.tags.clone(),
+        name: symbols.text(config.spec.name.symbol).into(),
+        created_count,
+    }
+}
+
+/// A Deployment as the cluster keeps it.
+fn deployment_state(spec: &Deployment) -> DeploymentState {
+    DeploymentState {
+        spec: spec.clone(),
+        replicas: spec.replicas,
+        live: Vec::new(),
+        created_count: 0,
+    }
+}

@@ -1,1 +1,20 @@
-//! workload
+//! Workload controllers: Deployments and DaemonSets (layer 5).
+//!
+//! Upstream: Kubernetes v1.36 `pkg/controller/replicaset/replica_set.go`, `pkg/controller/controller_utils.go`,
+//! `pkg/controller/daemon/`.
+//!
+//! DEVIATION: a Deployment owns its pods directly and creates them at once: no ReplicaSet objects, no rolling update, no
+//! client rate limit of kube-controller-manager.
+
+use crate::world::World;
+
+mod daemon_set;
+mod deployment;
+
+/// One pass over the workloads that changed: Deployments by namespace and name, then DaemonSets.
+pub fn on_workload_pass(world: &mut World) {
+    while let Some(index) = world.cluster.dirty_deployments.pop_first() {
+        deployment::reconcile(world, index);
+    }
+    daemon_set::reconcile(world);
+}

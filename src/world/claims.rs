@@ -10,9 +10,9 @@ use super::journal::{Fact, Launch};
 use super::{Wake, World};
 use crate::ec2::CapacityType;
 use crate::engine::{Distribution, Purpose};
+use crate::kube::Requirements;
 use crate::kube::label;
 use crate::kube::taint::{Effect, Taint};
-use crate::kube::Requirements;
 use crate::units::{LabelValue, ResourceVec, SimDuration, SimTime};
 
 /// Key of the taint that Karpenter puts on nodes it disrupts.
@@ -61,7 +61,11 @@ impl World {
         let mut labels = template.template.labels.clone();
         labels.set(label::NODEPOOL, template.name);
         labels.set(label::EC2_NODE_CLASS, template.template.node_class);
-        let names = new.options.iter().map(|i| self.text(types[*i as usize].name)).collect();
+        let names = new
+            .options
+            .iter()
+            .map(|i| self.text(types[*i as usize].name))
+            .collect();
         let requirements = self.describe_requirements(&new.requirements);
         let requests = new.requests.clone();
         let id = self.cluster.claims.insert(Claim {
@@ -96,7 +100,13 @@ impl World {
         self.cluster.unlaunched_count += 1;
         let claim = self.cluster.claim_ref(id);
         let (reason, instance_types) = (new.reason, names);
-        self.record(Fact::ClaimCreated { claim, reason, instance_types, requirements, requests });
+        self.record(Fact::ClaimCreated {
+            claim,
+            reason,
+            instance_types,
+            requirements,
+            requests,
+        });
         self.wake(Wake::Lifecycle(id));
         self.wake(Wake::Expiration(id));
         id
@@ -111,12 +121,17 @@ impl World {
         let mut texts: Vec<String> = requirements
             .iter()
             .map(|(key, requirement)| {
-                let mut values: Vec<&str> =
-                    requirement.values().iter().map(|v| self.symbols.text(v.symbol)).collect();
+                let mut values: Vec<&str> = requirement
+                    .values()
+                    .iter()
+                    .map(|v| self.symbols.text(v.symbol))
+                    .collect();
                 values.sort_unstable();
                 let operator = requirement.operator().name();
                 let values = values.join(",");
-                format!("{} {operator} {values}", self.symbols.text(key)).trim_end().to_owned()
+                format!("{} {operator} {values}", self.symbols.text(key))
+                    .trim_end()
+                    .to_owned()
             })
             .collect();
         texts.sort_unstable();
@@ -128,8 +143,14 @@ impl World {
         self.cluster.claims[id].launching = true;
         let ordinal = self.cluster.claims[id].ordinal;
         let create = &self.settings.latency.create;
-        let delay = self.streams.sample(create, Purpose::LaunchLatency, ordinal, 0).max(0);
-        self.schedule(self.now() + SimDuration::from_ms(delay), Event::LaunchReturns(id));
+        let delay = self
+            .streams
+            .sample(create, Purpose::LaunchLatency, ordinal, 0)
+            .max(0);
+        self.schedule(
+            self.now() + SimDuration::from_ms(delay),
+            Event::LaunchReturns(id),
+        );
     }
 
     /// The Create call returned an instance: the claim is launched and the machine boots.
@@ -137,11 +158,15 @@ impl World {
         let pool_index = self.cluster.claims[id].pool;
         let pool = &self.cluster.pools[pool_index];
         let (types, tags) = (pool.types.clone(), pool.tags.clone());
-        let list = InstanceTypeRef { list: types, index: chosen.instance_type as usize };
+        let list = InstanceTypeRef {
+            list: types,
+            index: chosen.instance_type as usize,
+        };
         let zone_name = self.text(chosen.zone);
         let claim = &mut self.cluster.claims[id];
         claim.launching = false;
-        let provider_id: Arc<str> = format!("aws:///{zone_name}/i-{:017x}", claim.ordinal + 1).into();
+        let provider_id: Arc<str> =
+            format!("aws:///{zone_name}/i-{:017x}", claim.ordinal + 1).into();
         for (key, requirement) in list.get().requirements.iter() {
             // Every requirement with exactly one value becomes a label; the template's own labels win.
             if let Some(value) = requirement.single()
@@ -185,11 +210,18 @@ impl World {
     /// Draws when the instance runs and when its Node object appears.
     fn schedule_boot(&mut self, id: ClaimId) {
         let claim = &self.cluster.claims[id];
-        let Some(instance) = &claim.instance else { return };
+        let Some(instance) = &claim.instance else {
+            return;
+        };
         let latency = &self.settings.latency;
         let boot = self.boot_distribution(instance.instance_type.get());
-        let boot = self.streams.sample(boot, Purpose::RegistrationLatency, claim.ordinal, 0).max(0);
-        let run = self.streams.sample(&latency.running, Purpose::RunningLatency, claim.ordinal, 0);
+        let boot = self
+            .streams
+            .sample(boot, Purpose::RegistrationLatency, claim.ordinal, 0)
+            .max(0);
+        let run = self
+            .streams
+            .sample(&latency.running, Purpose::RunningLatency, claim.ordinal, 0);
         // The two are drawn apart; an instance runs well before its kubelet reports.
         let run = run.clamp(0, boot * 6 / 10);
         let now = self.now();
@@ -200,15 +232,22 @@ impl World {
     fn boot_distribution(&self, instance_type: &crate::ec2::InstanceType) -> &Distribution {
         let latency = &self.settings.latency;
         let capacity = &instance_type.capacity;
-        let accelerators =
-            ["nvidia.com/gpu", "amd.com/gpu", "habana.ai/gaudi", "aws.amazon.com/neuron"];
+        let accelerators = [
+            "nvidia.com/gpu",
+            "amd.com/gpu",
+            "habana.ai/gaudi",
+            "aws.amazon.com/neuron",
+        ];
         let store = self.symbols.find("karpenter.k8s.aws/instance-local-nvme");
         let has_store = store
             .and_then(|key| instance_type.requirements.get(key))
             .is_some_and(|requirement| requirement.single().is_some());
         if instance_type.bare_metal {
             &latency.registered_metal
-        } else if accelerators.iter().any(|resource| capacity.get(resource) > 0) {
+        } else if accelerators
+            .iter()
+            .any(|resource| capacity.get(resource) > 0)
+        {
             &latency.registered_gpu
         } else if has_store {
             &latency.registered_instance_store
@@ -219,8 +258,12 @@ impl World {
 
     /// EC2 state `running`: billing starts, unless the instance was told to terminate before.
     pub fn mark_instance_running(&mut self, id: ClaimId) {
-        let Some(claim) = self.cluster.claims.get_mut(id) else { return };
-        let Some(instance) = claim.instance.as_mut() else { return };
+        let Some(claim) = self.cluster.claims.get_mut(id) else {
+            return;
+        };
+        let Some(instance) = claim.instance.as_mut() else {
+            return;
+        };
         if instance.terminating_at.is_none() {
             instance.ran = true;
             let fact = Fact::InstanceRunning(self.cluster.claim_ref(id));
@@ -236,7 +279,9 @@ impl World {
         let unregistered = self.taint(UNREGISTERED_TAINT, Effect::NoExecute);
         let not_ready = self.taint(NOT_READY_TAINT, Effect::NoSchedule);
         let claim = &self.cluster.claims[id];
-        let Some(instance) = &claim.instance else { return };
+        let Some(instance) = &claim.instance else {
+            return;
+        };
         let instance_type = instance.instance_type.get();
         let mut labels = claim.labels.clone();
         labels.set(label::HOSTNAME, hostname);
@@ -272,7 +317,10 @@ impl World {
         let fact = Fact::NodeCreated(self.cluster.claim_ref(id));
         self.record(fact);
         let ready = &self.settings.latency.ready;
-        let delay = self.streams.sample(ready, Purpose::ReadyLatency, ordinal, 0).max(0);
+        let delay = self
+            .streams
+            .sample(ready, Purpose::ReadyLatency, ordinal, 0)
+            .max(0);
         self.schedule(now + SimDuration::from_ms(delay), Event::NodeReady(node));
         self.wake(Wake::Workloads);
         self.wake(Wake::Lifecycle(id));
@@ -280,7 +328,11 @@ impl World {
 
     fn taint(&mut self, key: &str, effect: Effect) -> Taint {
         let key = self.symbols.intern_value(key);
-        Taint { key, value: self.symbols.intern_value(""), effect }
+        Taint {
+            key,
+            value: self.symbols.intern_value(""),
+            effect,
+        }
     }
 
     /// Karpenter matched Node and claim: the unregistered taint goes.
@@ -305,7 +357,9 @@ impl World {
     pub fn set_node_ready(&mut self, id: NodeId) {
         let not_ready = self.taint(NOT_READY_TAINT, Effect::NoSchedule);
         let now = self.now();
-        let Some(node) = self.cluster.nodes.get_mut(id) else { return };
+        let Some(node) = self.cluster.nodes.get_mut(id) else {
+            return;
+        };
         node.ready = true;
         node.taints.retain(|taint| !taint.matches(&not_ready));
         let (claim, bound) = (node.claim, node.pods.clone());
@@ -318,11 +372,17 @@ impl World {
             }
         }
         let initialized = &self.settings.latency.initialized;
-        let delay = self.streams.sample(initialized, Purpose::InitLatency, ordinal, 0).max(0);
+        let delay = self
+            .streams
+            .sample(initialized, Purpose::InitLatency, ordinal, 0)
+            .max(0);
         if delay == 0 {
             self.set_node_initializable(id);
         } else {
-            self.schedule(now + SimDuration::from_ms(delay), Event::NodeInitializable(id));
+            self.schedule(
+                now + SimDuration::from_ms(delay),
+                Event::NodeInitializable(id),
+            );
         }
         self.wake(Wake::Scheduler);
         self.wake(Wake::Lifecycle(claim));
@@ -330,13 +390,16 @@ impl World {
 
     /// Startup taints are gone and extended resources registered.
     pub fn set_node_initializable(&mut self, id: NodeId) {
-        let Some(node) = self.cluster.nodes.get_mut(id) else { return };
+        let Some(node) = self.cluster.nodes.get_mut(id) else {
+            return;
+        };
         node.initializable = true;
         let claim = node.claim;
         let template = self.cluster.claims[claim].template.clone();
         let node = &mut self.cluster.nodes[id];
         let startup = &template.template.startup_taints;
-        node.taints.retain(|taint| !startup.iter().any(|s| s.matches(taint)));
+        node.taints
+            .retain(|taint| !startup.iter().any(|s| s.matches(taint)));
         self.wake(Wake::Scheduler);
         self.wake(Wake::Lifecycle(claim));
     }
@@ -386,25 +449,35 @@ impl World {
     /// Puts the disruption taint on a node, if it is not there.
     pub fn taint_disrupted(&mut self, id: NodeId) {
         let taint = self.taint(DISRUPTED_TAINT, Effect::NoSchedule);
-        let Some(node) = self.cluster.nodes.get_mut(id) else { return };
+        let Some(node) = self.cluster.nodes.get_mut(id) else {
+            return;
+        };
         if node.taints.iter().any(|t| t.matches(&taint)) {
             return;
         }
         node.taints.push(taint);
         let claim = self.cluster.claim_ref(self.cluster.nodes[id].claim);
-        self.record(Fact::Tainted { claim, status: true });
+        self.record(Fact::Tainted {
+            claim,
+            status: true,
+        });
         self.wake(Wake::NodeTrigger(id));
     }
 
     /// Takes the disruption taint off a node.
     pub fn untaint_disrupted(&mut self, id: NodeId) {
         let taint = self.taint(DISRUPTED_TAINT, Effect::NoSchedule);
-        let Some(node) = self.cluster.nodes.get_mut(id) else { return };
+        let Some(node) = self.cluster.nodes.get_mut(id) else {
+            return;
+        };
         let before = node.taints.len();
         node.taints.retain(|t| !t.matches(&taint));
         if node.taints.len() != before {
             let claim = self.cluster.claim_ref(self.cluster.nodes[id].claim);
-            self.record(Fact::Tainted { claim, status: false });
+            self.record(Fact::Tainted {
+                claim,
+                status: false,
+            });
             self.wake(Wake::Scheduler);
         }
     }
@@ -412,8 +485,14 @@ impl World {
     /// True while the node carries the disruption taint.
     pub fn is_tainted_disrupted(&self, id: NodeId) -> bool {
         let key = self.symbols.find(DISRUPTED_TAINT);
-        let taints = self.cluster.nodes.get(id).map_or(&[][..], |node| &node.taints);
-        taints.iter().any(|t| Some(t.key.symbol) == key && t.effect == Effect::NoSchedule)
+        let taints = self
+            .cluster
+            .nodes
+            .get(id)
+            .map_or(&[][..], |node| &node.taints);
+        taints
+            .iter()
+            .any(|t| Some(t.key.symbol) == key && t.effect == Effect::NoSchedule)
     }
 
     /// The disruption queue takes or releases a candidate.
@@ -433,7 +512,9 @@ impl World {
     /// Writes a NodeClaim's deletionTimestamp. Returns `false` when it had one.
     pub fn delete_claim(&mut self, id: ClaimId, cause: DeletionCause) -> bool {
         let now = self.now().floor_to_second();
-        let Some(claim) = self.cluster.claims.get_mut(id) else { return false };
+        let Some(claim) = self.cluster.claims.get_mut(id) else {
+            return false;
+        };
         if claim.deletion_at.is_some() {
             return false;
         }
@@ -482,7 +563,9 @@ impl World {
         let now = self.now();
         let claim = &mut self.cluster.claims[id];
         let ordinal = claim.ordinal;
-        let Some(instance) = claim.instance.as_mut() else { return true };
+        let Some(instance) = claim.instance.as_mut() else {
+            return true;
+        };
         if instance.gone {
             return true;
         }
@@ -491,15 +574,22 @@ impl World {
             let claim = self.cluster.claim_ref(id);
             self.record(Fact::InstanceTerminating { claim });
             let terminate = &self.settings.latency.terminate;
-            let delay = self.streams.sample(terminate, Purpose::TerminationLatency, ordinal, 0);
-            self.schedule(now + SimDuration::from_ms(delay.max(0)), Event::InstanceGone(id));
+            let delay = self
+                .streams
+                .sample(terminate, Purpose::TerminationLatency, ordinal, 0);
+            self.schedule(
+                now + SimDuration::from_ms(delay.max(0)),
+                Event::InstanceGone(id),
+            );
         }
         false
     }
 
     /// EC2 reports the instance as terminated.
     pub fn mark_instance_gone(&mut self, id: ClaimId) {
-        let Some(claim) = self.cluster.claims.get_mut(id) else { return };
+        let Some(claim) = self.cluster.claims.get_mut(id) else {
+            return;
+        };
         if let Some(instance) = claim.instance.as_mut() {
             instance.gone = true;
             let fact = Fact::InstanceTerminated(self.cluster.claim_ref(id));
@@ -513,8 +603,13 @@ impl World {
         for pod in pods {
             self.remove_pod(pod);
         }
-        let Some(node) = self.cluster.nodes.remove(id) else { return };
-        for timer in [node.termination_timer, node.trigger_timer].into_iter().flatten() {
+        let Some(node) = self.cluster.nodes.remove(id) else {
+            return;
+        };
+        for timer in [node.termination_timer, node.trigger_timer]
+            .into_iter()
+            .flatten()
+        {
             self.queue.cancel(timer);
         }
         self.cluster.nodes_by_name.remove(&node.name);
@@ -530,8 +625,14 @@ impl World {
     /// Removes a NodeClaim object.
     pub fn remove_claim(&mut self, id: ClaimId) {
         let fact = Fact::ClaimRemoved(self.cluster.claim_ref(id));
-        let Some(claim) = self.cluster.claims.remove(id) else { return };
-        let timers = [claim.lifecycle_timer, claim.conditions_timer, claim.expiration_timer];
+        let Some(claim) = self.cluster.claims.remove(id) else {
+            return;
+        };
+        let timers = [
+            claim.lifecycle_timer,
+            claim.conditions_timer,
+            claim.expiration_timer,
+        ];
         for timer in timers.into_iter().flatten() {
             self.queue.cancel(timer);
         }

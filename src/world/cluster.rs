@@ -345,7 +345,9 @@ impl Claim {
 
     /// The instance was told to terminate: it no longer counts in budgets.
     pub fn is_instance_terminating(&self) -> bool {
-        self.instance.as_ref().is_some_and(|instance| instance.terminating_at.is_some())
+        self.instance
+            .as_ref()
+            .is_some_and(|instance| instance.terminating_at.is_some())
     }
 }
 
@@ -362,7 +364,9 @@ impl Cluster {
 
     /// The pool of a name.
     pub fn find_pool(&self, name: &str) -> Option<PoolIndex> {
-        self.pools.binary_search_by(|pool| pool.name.as_ref().cmp(name)).ok()
+        self.pools
+            .binary_search_by(|pool| pool.name.as_ref().cmp(name))
+            .ok()
     }
 
     /// The Deployment of a namespace and name.

@@ -115,7 +115,9 @@ impl World {
 
     /// As [`World::wake_after`] with an instant.
     pub fn wake_at(&mut self, wake: Wake, at: SimTime) {
-        let Some((slot, event, not_before)) = self.entry(wake) else { return };
+        let Some((slot, event, not_before)) = self.entry(wake) else {
+            return;
+        };
         let at = at.max(not_before);
         let waiting = *slot;
         match waiting.and_then(|timer| self.queue.due_at(timer).map(|due| (timer, due))) {
@@ -138,19 +140,35 @@ impl World {
         Some(match wake {
             Wake::Lifecycle(id) => {
                 let claim = cluster.claims.get_mut(id)?;
-                (&mut claim.lifecycle_timer, Event::Lifecycle(id), claim.lifecycle_not_before)
+                (
+                    &mut claim.lifecycle_timer,
+                    Event::Lifecycle(id),
+                    claim.lifecycle_not_before,
+                )
             }
             Wake::Conditions(id) => {
                 let claim = cluster.claims.get_mut(id)?;
-                (&mut claim.conditions_timer, Event::Conditions(id), SimTime::ZERO)
+                (
+                    &mut claim.conditions_timer,
+                    Event::Conditions(id),
+                    SimTime::ZERO,
+                )
             }
             Wake::Expiration(id) => {
                 let claim = cluster.claims.get_mut(id)?;
-                (&mut claim.expiration_timer, Event::Expiration(id), SimTime::ZERO)
+                (
+                    &mut claim.expiration_timer,
+                    Event::Expiration(id),
+                    SimTime::ZERO,
+                )
             }
             Wake::Termination(id) => {
                 let node = cluster.nodes.get_mut(id)?;
-                (&mut node.termination_timer, Event::Termination(id), SimTime::ZERO)
+                (
+                    &mut node.termination_timer,
+                    Event::Termination(id),
+                    SimTime::ZERO,
+                )
             }
             Wake::PodTrigger(id) => {
                 let pod = cluster.pods.get_mut(id)?;
@@ -158,10 +176,18 @@ impl World {
             }
             Wake::NodeTrigger(id) => {
                 let node = cluster.nodes.get_mut(id)?;
-                (&mut node.trigger_timer, Event::NodeTrigger(id), SimTime::ZERO)
+                (
+                    &mut node.trigger_timer,
+                    Event::NodeTrigger(id),
+                    SimTime::ZERO,
+                )
             }
             Wake::Workloads => (&mut self.workload_pass, Event::WorkloadPass, SimTime::ZERO),
-            Wake::Scheduler => (&mut self.scheduler_pass, Event::SchedulerPass, SimTime::ZERO),
+            Wake::Scheduler => (
+                &mut self.scheduler_pass,
+                Event::SchedulerPass,
+                SimTime::ZERO,
+            ),
         })
     }
 

@@ -113,7 +113,10 @@ impl ImagePull {
     pub fn size_kb(&self, image: &str) -> i64 {
         let name = image.rsplit('/').next().unwrap_or(image);
         let name = name.split([':', '@']).next().unwrap_or(name);
-        let known = self.sizes_kb.iter().find(|(known, _)| known.as_ref() == name);
+        let known = self
+            .sizes_kb
+            .iter()
+            .find(|(known, _)| known.as_ref() == name);
         known.map_or(self.default_size_kb, |(_, size)| *size)
     }
 }
@@ -135,4 +138,3 @@ impl KarpenterOptions {
         twice.max(SimDuration::from_seconds(10))
     }
 }
-

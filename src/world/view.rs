@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::World;
 use super::cluster::{Claim, ClaimId, Cluster, Node, Pod, PodId};
 use super::settings::Settings;
-use super::World;
 use crate::kube::label;
 use crate::kube::taint::{Effect, Taint};
 use crate::kube::{Labels, PodClass};
@@ -40,7 +40,10 @@ impl<'a> ClusterView<'a> {
 
     /// The same world without the nodes of `claims`.
     pub fn without(&self, claims: &[ClaimId]) -> ClusterView<'a> {
-        ClusterView { removed: claims.iter().copied().collect(), ..self.clone() }
+        ClusterView {
+            removed: claims.iter().copied().collect(),
+            ..self.clone()
+        }
     }
 
     /// Claims with a provider id, in the order of their names: Karpenter's state nodes.
@@ -71,9 +74,14 @@ impl<'a> ClusterView<'a> {
 
     /// Bound pods of a claim's node, in order of namespace and name.
     pub fn pods_of(&self, claim: &Claim) -> Vec<(PodId, &'a Pod)> {
-        let Some(node) = self.node(claim) else { return Vec::new() };
-        let mut pods: Vec<(PodId, &Pod)> =
-            node.pods.iter().map(|id| (*id, &self.cluster.pods[*id])).collect();
+        let Some(node) = self.node(claim) else {
+            return Vec::new();
+        };
+        let mut pods: Vec<(PodId, &Pod)> = node
+            .pods
+            .iter()
+            .map(|id| (*id, &self.cluster.pods[*id]))
+            .collect();
         pods.sort_by(|(_, a), (_, b)| {
             (&a.class.namespace, &a.name).cmp(&(&b.class.namespace, &b.name))
         });
@@ -97,7 +105,10 @@ impl<'a> ClusterView<'a> {
         if !claim.is_initialized() {
             taints.retain(|taint| {
                 !self.is_known_ephemeral(taint)
-                    && !template.startup_taints.iter().any(|startup| startup.matches(taint))
+                    && !template
+                        .startup_taints
+                        .iter()
+                        .any(|startup| startup.matches(taint))
             });
         }
         taints
@@ -117,7 +128,9 @@ impl<'a> ClusterView<'a> {
 
     /// Allocatable less the requests of bound pods.
     pub fn available(&self, claim: &Claim) -> ResourceVec {
-        let Some(instance) = &claim.instance else { return ResourceVec::default() };
+        let Some(instance) = &claim.instance else {
+            return ResourceVec::default();
+        };
         match self.node(claim) {
             Some(node) => node.allocatable.minus(&node.used),
             None => instance.instance_type.get().allocatable.clone(),
@@ -129,7 +142,9 @@ impl<'a> ClusterView<'a> {
         let mut capacity = claim
             .instance
             .as_ref()
-            .map_or_else(ResourceVec::default, |i| i.instance_type.get().capacity.clone());
+            .map_or_else(ResourceVec::default, |i| {
+                i.instance_type.get().capacity.clone()
+            });
         capacity.set("nodes", 1);
         capacity
     }
@@ -141,7 +156,11 @@ impl<'a> ClusterView<'a> {
 
     /// Pending pods that Karpenter may provision for, by priority, then order of creation.
     pub fn provisionable_pods(&self) -> impl Iterator<Item = PodId> + '_ {
-        self.cluster.pending.values().copied().filter(|id| self.cluster.pods[*id].unschedulable)
+        self.cluster
+            .pending
+            .values()
+            .copied()
+            .filter(|id| self.cluster.pods[*id].unschedulable)
     }
 
     /// Pods of a state node that would have to move: active, not owned by a DaemonSet (karpenter v1.14.1
@@ -170,8 +189,14 @@ impl<'a> ClusterView<'a> {
             return class.tolerates_everything(Effect::NoSchedule);
         };
         let (key, value) = (self.symbols.value(key), self.symbols.find(""));
-        let Some(value) = value.map(|value| self.symbols.value(value)) else { return false };
-        class.tolerates(&Taint { key, value, effect: Effect::NoSchedule })
+        let Some(value) = value.map(|value| self.symbols.value(value)) else {
+            return false;
+        };
+        class.tolerates(&Taint {
+            key,
+            value,
+            effect: Effect::NoSchedule,
+        })
     }
 
     /// Zone and capacity type labels of a state node.

@@ -1,0 +1,91 @@
+//! Multi-node consolidation: the longest prefix of the candidates that can go for at most one cheaper node.
+//!
+//! Upstream: karpenter v1.14.1 `pkg/controllers/disruption/multinodeconsolidation.go`.
+
+use super::budget::Budgets;
+use super::candidate::Candidate;
+use super::evaluate::{compute_consolidation, keep_below};
+use super::{Command, Found, Method};
+use crate::kube::node_pool::Reason;
+use crate::scheduling::Templates;
+use crate::world::ClusterView;
+
+/// The search never starts with more candidates than this; the longest batch holds one more.
+const MAX_CANDIDATES: usize = 100;
+
+pub(super) fn compute(
+    view: &ClusterView<'_>,
+    templates: &Templates,
+    candidates: Vec<Candidate>,
+) -> Found {
+    let mut budgets = Budgets::build(view, Reason::Underutilized);
+    let (within, held_back): (Vec<_>, Vec<_>) = candidates
+        .into_iter()
+        .partition(|candidate| budgets.take(candidate.pool));
+    let constrained = !held_back.is_empty();
+    match longest_prefix(view, templates, &within) {
+        Some(command) => Found::Command(command),
+        None => Found::Nothing { constrained },
+    }
+}
+
+/// Binary search over the length of the prefix, as upstream: a longer one is tried after each success.
+fn longest_prefix(
+    view: &ClusterView<'_>,
+    templates: &Templates,
+    candidates: &[Candidate],
+) -> Option<Command> {
+    if candidates.len() < 2 {
+        return None;
+    }
+    let (mut low, mut high) = (1, (candidates.len() - 1).min(MAX_CANDIDATES));
+    let mut best = None;
+    while low <= high {
+        let middle = (low + high) / 2;
+        match batch(view, templates, &candidates[..=middle]) {
+            Some(command) => {
+                best = Some(command);
+                low = middle + 1;
+            }
+            None => high = middle - 1,
+        }
+    }
+    best
+}
+
+fn batch(
+    view: &ClusterView<'_>,
+    templates: &Templates,
+    candidates: &[Candidate],
+) -> Option<Command> {
+    let mut command = compute_consolidation(view, templates, candidates, Method::MultiNode)?;
+    if let Some(plan) = command.replacements.first_mut() {
+        // A replacement of a type that is among the candidates only pays when it is cheaper than keeping that node.
+        let types = &view.cluster.pools[plan.pool].types;
+        let dearest = plan
+            .types
+            .iter()
+            .filter_map(|i| cheapest_candidate_of(view, candidates, types[*i as usize].name))
+            .fold(f64::INFINITY, f64::min);
+        keep_below(view, plan, dearest)?;
+    }
+    Some(command)
+}
+
+/// The least price among the candidates of an instance type, availability ignored.
+fn cheapest_candidate_of(
+    view: &ClusterView<'_>,
+    candidates: &[Candidate],
+    name: crate::units::LabelValue,
+) -> Option<f64> {
+    let price = |candidate: &Candidate| {
+        let claim = &view.cluster.claims[candidate.claim];
+        let instance_type = claim.instance.as_ref()?.instance_type.get();
+        instance_type.offering_price(candidate.zone, candidate.capacity_type)
+    };
+    candidates
+        .iter()
+        .filter(|candidate| candidate.type_symbol == name)
+        .filter_map(price)
+        .reduce(f64::min)
+}

@@ -1,0 +1,136 @@
+//! A batch: what pods need a place, what the core decides, what is created and promised.
+//!
+//! Upstream: karpenter v1.14.1 `pkg/controllers/provisioning/provisioner.go`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Karpenter;
+use crate::scheduling::{self, ClaimPlan, Purpose, Solution};
+use crate::units::{ResourceVec, SimDuration, SimTime};
+use crate::world::claims::NewClaim;
+use crate::world::{ClaimId, ClusterView, Fact, PodId, PoolIndex, World};
+
+/// Karpenter's FailedScheduling event of a pod is not repeated within this time.
+const FAILURE_REPEAT: SimDuration = SimDuration::from_minutes(5);
+
+/// When which error of a pod was last reported. Karpenter logs an error in every batch and publishes the event every five
+/// minutes; the journal follows the event, and a changed text at once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FailureMemory(BTreeMap<u64, (SimTime, Arc<str>)>);
+
+impl FailureMemory {
+    fn is_news(&mut self, pod: u64, error: &Arc<str>, now: SimTime) -> bool {
+        let old = self.0.get(&pod);
+        let repeated =
+            old.is_some_and(|(at, text)| text == error && now.since(*at) < FAILURE_REPEAT);
+        if !repeated {
+            self.0.insert(pod, (now, error.clone()));
+        }
+        !repeated
+    }
+}
+
+impl Karpenter {
+    /// The batching window closed.
+    pub fn on_batch_ends(&mut self, world: &mut World) {
+        self.batcher.close();
+        if !world.view().is_synced() {
+            // The batch is lost: its pods come back with their next trigger.
+            world.record(Fact::BatchDropped);
+            return;
+        }
+        let pods = pods_to_place(&world.view());
+        if pods.is_empty() || world.cluster.pools.is_empty() {
+            return;
+        }
+        let templates = self.templates(world);
+        let mut solution = scheduling::solve(&world.view(), templates, &pods, Purpose::Provision);
+        let view = world.view();
+        solution
+            .claims
+            .iter_mut()
+            .for_each(|plan| plan.pin_capacity_types(&view));
+        self.report(world, &solution);
+        for placement in &solution.existing {
+            world.nominate(placement.claim);
+        }
+        for plan in solution.claims {
+            create(world, plan, "provisioned");
+        }
+    }
+
+    fn report(&mut self, world: &mut World, solution: &Solution) {
+        let now = world.now();
+        let reference = |id: &PodId| world.cluster.pods[*id].reference();
+        let first = if solution.claims.is_empty() {
+            0
+        } else {
+            solution.queue.len().min(5)
+        };
+        let batch = Fact::BatchScheduled {
+            pods: solution.queue[..first].iter().map(reference).collect(),
+            pod_count: solution.queue.len(),
+            claims: solution.claims.len(),
+            claim_pods: solution.claims.iter().map(|claim| claim.pods.len()).sum(),
+            nodes: solution.existing.len(),
+            node_pods: solution.existing.iter().map(|node| node.pods.len()).sum(),
+        };
+        let failures: Vec<Fact> = solution
+            .unplaced
+            .iter()
+            .filter_map(|(id, error)| {
+                let pod = world.cluster.pods[*id].reference();
+                let error: Arc<str> = error.as_str().into();
+                let news = self.failures.is_news(pod.ordinal, &error, now);
+                news.then_some(Fact::PodFailedScheduling { pod, error })
+            })
+            .collect();
+        world.record(batch);
+        failures.into_iter().for_each(|fact| world.record(fact));
+    }
+}
+
+/// Provisionable pods, then those of nodes on their way out that may move now.
+fn pods_to_place(view: &ClusterView<'_>) -> Vec<PodId> {
+    let mut pods: Vec<PodId> = view.provisionable_pods().collect();
+    for (_, claim) in view.deleting_state_nodes() {
+        pods.extend(view.currently_reschedulable_pods(claim));
+    }
+    pods
+}
+
+/// Creates the NodeClaim of a plan, unless its NodePool already uses more than a limit allows.
+pub(super) fn create(world: &mut World, plan: ClaimPlan, reason: &'static str) -> Option<ClaimId> {
+    if exceeds_limits(&world.view(), plan.pool) {
+        return None;
+    }
+    let ClaimPlan {
+        pool,
+        requirements,
+        types: options,
+        requests,
+        ..
+    } = plan;
+    Some(world.create_claim(NewClaim {
+        pool,
+        reason,
+        requirements,
+        options,
+        requests,
+    }))
+}
+
+/// True iff some resource that the limits name is in use beyond its limit. NodeClaims without provider id do not count.
+fn exceeds_limits(view: &ClusterView<'_>, pool: PoolIndex) -> bool {
+    let Some(limits) = &view.cluster.pools[pool].spec.limits else {
+        return false;
+    };
+    let mut usage = ResourceVec::default();
+    for (_, claim) in view.state_nodes() {
+        if claim.pool == pool && !claim.is_deleting() {
+            usage.add(&view.capacity(claim));
+        }
+    }
+    limits.iter().any(|(name, limit)| usage.get(name) > limit)
+}

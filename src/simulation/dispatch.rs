@@ -1,0 +1,48 @@
+//! The single match over events: one call an arm.
+
+use super::Simulation;
+use crate::world::Event;
+use crate::{kube_scheduler, workload};
+
+pub(super) fn dispatch(simulation: &mut Simulation, event: Event) {
+    if let Event::TimelineStep(step) = event {
+        return simulation.on_timeline_step(step);
+    }
+    let Simulation {
+        world, karpenter, ..
+    } = simulation;
+    match event {
+        Event::TimelineStep(_) => {}
+        Event::InstanceRunning(claim) => world.mark_instance_running(claim),
+        Event::NodeAppears(claim) => {
+            // An instance that was told to terminate before never joins.
+            if world
+                .cluster
+                .claims
+                .get(claim)
+                .is_some_and(|c| !c.is_instance_terminating())
+            {
+                world.create_node(claim);
+            }
+        }
+        Event::NodeReady(node) => world.set_node_ready(node),
+        Event::NodeInitializable(node) => world.set_node_initializable(node),
+        Event::PodStarts(pod) => world.mark_running(pod),
+        Event::PodStops(pod) => world.remove_pod(pod),
+        Event::InstanceGone(claim) => world.mark_instance_gone(claim),
+        Event::WorkloadPass => workload::on_workload_pass(world),
+        Event::SchedulerPass => kube_scheduler::on_scheduler_pass(world),
+        Event::PodEvent(pod) => karpenter.on_pod_event(world, pod),
+        Event::Lifecycle(claim) => karpenter.on_lifecycle(world, claim),
+        Event::LaunchReturns(claim) => karpenter.on_launch_returns(world, claim),
+        Event::Conditions(claim) => karpenter.on_conditions(world, claim),
+        Event::Expiration(claim) => karpenter.on_expiration(world, claim),
+        Event::Termination(node) => karpenter.on_termination(world, node),
+        Event::Eviction(pod) => karpenter.on_eviction(world, pod),
+        Event::Command(command) => karpenter.on_command(world, command),
+        Event::PodTrigger(pod) => karpenter.on_pod_trigger(world, pod),
+        Event::NodeTrigger(node) => karpenter.on_node_trigger(world, node),
+        Event::BatchEnds => karpenter.on_batch_ends(world),
+        Event::DisruptionLoop => karpenter.on_disruption_loop(world),
+    }
+}

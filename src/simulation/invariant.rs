@@ -1,0 +1,151 @@
+//! Invariants, checked after every event in tests and under `--invariants`. They know the truth independently of the
+//! indexes that the model keeps.
+
+use std::collections::BTreeMap;
+
+use crate::kube::node_pool::{self, Reason};
+use crate::units::{Lane, ResourceVec, SimTime};
+use crate::world::{Event, World};
+
+/// A broken invariant: what, and where.
+pub type Violation = String;
+
+/// Checks the whole world.
+pub fn check(world: &World, at: SimTime, event: &Event) -> Result<(), Violation> {
+    let checks: [fn(&World) -> Result<(), Violation>; 5] = [
+        pods_fit,
+        usage_is_conserved,
+        no_pod_is_lost,
+        claims_are_consistent,
+        nothing_in_the_past,
+    ];
+    checks
+        .into_iter()
+        .try_for_each(|check| check(world))
+        .map_err(|violation| format!("{violation} (after {event:?} at {at})"))
+}
+
+/// Bound pods fit their node: the sum of their requests is at most its allocatable.
+fn pods_fit(world: &World) -> Result<(), Violation> {
+    for (name, id) in &world.cluster.nodes_by_name {
+        let node = &world.cluster.nodes[*id];
+        let sum = sum_of_requests(world, &node.pods);
+        let beyond = sum
+            .iter()
+            .find(|(name, used)| *used > node.allocatable.get(name));
+        if let Some((resource, used)) = beyond {
+            let allocatable = node.allocatable.get(resource);
+            return Err(format!(
+                "node {name}: {used} {resource} of {allocatable} requested"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn sum_of_requests(world: &World, pods: &[crate::world::PodId]) -> ResourceVec {
+    let mut sum = ResourceVec::default();
+    pods.iter()
+        .for_each(|pod| sum.add(&world.cluster.pods[*pod].class.requests));
+    sum
+}
+
+/// The usage that nodes carry along equals the sum over their pods.
+fn usage_is_conserved(world: &World) -> Result<(), Violation> {
+    for (name, id) in &world.cluster.nodes_by_name {
+        let node = &world.cluster.nodes[*id];
+        let sum = sum_of_requests(world, &node.pods);
+        let differs = |lane: &Lane| sum.lane(*lane) != node.used.lane(*lane);
+        if let Some(lane) = Lane::ALL.iter().find(|lane| differs(lane)) {
+            return Err(format!("node {name}: usage of {} is off", lane.name()));
+        }
+    }
+    Ok(())
+}
+
+/// Every live pod of a Deployment is either pending or on a node that knows it.
+fn no_pod_is_lost(world: &World) -> Result<(), Violation> {
+    for deployment in &world.cluster.deployments {
+        for id in &deployment.live {
+            let Some(pod) = world.cluster.pods.get(*id) else {
+                return Err(format!("{} lists a pod that is gone", deployment.spec.name));
+            };
+            let kept = match pod.node {
+                None => world.cluster.pending.values().any(|pending| pending == id),
+                Some(node) => world
+                    .cluster
+                    .nodes
+                    .get(node)
+                    .is_some_and(|n| n.pods.contains(id)),
+            };
+            if !kept {
+                return Err(format!(
+                    "pod {} is neither pending nor on its node",
+                    pod.full_name()
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Counts and links between NodeClaims and Nodes.
+fn claims_are_consistent(world: &World) -> Result<(), Violation> {
+    let cluster = &world.cluster;
+    let claims = cluster
+        .claims_by_name
+        .values()
+        .map(|id| &cluster.claims[*id]);
+    let unlaunched = claims
+        .clone()
+        .filter(|claim| claim.instance.is_none())
+        .count();
+    if unlaunched != cluster.unlaunched_count {
+        return Err(format!(
+            "{unlaunched} unlaunched NodeClaims, {} counted",
+            cluster.unlaunched_count
+        ));
+    }
+    for (name, id) in &cluster.nodes_by_name {
+        let claim = cluster.claims.get(cluster.nodes[*id].claim);
+        if claim.and_then(|claim| claim.node) != Some(*id) {
+            return Err(format!("node {name} and its NodeClaim disagree"));
+        }
+    }
+    Ok(())
+}
+
+/// No event in the past.
+fn nothing_in_the_past(world: &World) -> Result<(), Violation> {
+    match world.queue.next_at() {
+        Some(next) if next < world.now() => Err(format!("an event at {next} in the past")),
+        _ => Ok(()),
+    }
+}
+
+/// Budgets: candidates of a command per pool against what the budgets allow, all counted from the nodes themselves. Checked
+/// in the instant in which a command starts, with its candidates already marked.
+pub fn check_budgets(world: &World, reason: &str) -> Result<(), Violation> {
+    let Some(reason) = Reason::ALL.into_iter().find(|known| known.name() == reason) else {
+        return Ok(());
+    };
+    let mut counts: BTreeMap<usize, (i64, i64)> = BTreeMap::new();
+    for (_, claim) in world.view().state_nodes() {
+        if claim.is_initialized() && !claim.is_instance_terminating() {
+            let (total, disrupting) = counts.entry(claim.pool).or_default();
+            *total += 1;
+            *disrupting += i64::from(claim.marked_for_deletion);
+        }
+    }
+    for (pool, (total, disrupting)) in counts {
+        let pool = &world.cluster.pools[pool];
+        let budgets = &pool.spec.disruption.budgets;
+        let allowed = node_pool::allowed_disruptions(budgets, reason, total);
+        if disrupting > allowed {
+            return Err(format!(
+                "{disrupting} of {total} nodes disrupted, {allowed} allowed"
+            ));
+        }
+    }
+    Ok(())
+}

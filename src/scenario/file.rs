@@ -83,14 +83,14 @@ impl Reading<'_> {
                 self.refuse(part, &format!("`{path}`"), why, !harmless);
             }
         }
-        for part in &self.map.parts_of("timeline") {
+        for part in self.map.parts_of("timeline") {
             let action = part.value.parts.get(1).map(|action| &action.value);
             if let Some(action) = action.filter(|a| LATER_ACTIONS.contains(&a.name.as_str())) {
                 let what = format!("the action `{}`", action.name);
                 self.refuse(part, &what, "is not modelled yet", true);
             }
         }
-        for part in &self.map.parts_of("scheduler.scores") {
+        for part in self.map.parts_of("scheduler.scores") {
             if LATER_SCORES.contains(&part.value.name.as_str()) {
                 let what = format!("the score `{}`", part.value.name);
                 self.refuse(part, &what, "is not modelled yet", true);

@@ -34,6 +34,8 @@ pub struct Cluster {
     pub priorities: PriorityClasses,
     /// Where each object is defined, by `Kind/namespace/name` or `Kind/name`.
     pub places: BTreeMap<String, Span>,
+    /// Something could not be read, so that a name that is not defined may be defined there.
+    pub incomplete: bool,
 }
 
 /// How much of an EC2NodeClass must be there.
@@ -124,9 +126,11 @@ pub fn read(
     let mut objects = Objects::default();
     let mut known = Vec::new();
     let mut ignored: BTreeMap<String, (Span, usize)> = BTreeMap::new();
+    let errors_before = reader.diagnostics.error_count();
     for document in documents {
         collect(reader, document, &mut known, &mut ignored, 0);
     }
+    cluster.incomplete |= reader.diagnostics.error_count() > errors_before;
     note_ignored(reader, &ignored);
     known.retain(|object| is_first(reader, object, cluster));
     // PriorityClasses first: pods name them, in whatever order the files are.
@@ -151,10 +155,10 @@ pub fn read(
         );
     }
     for (pool, class, span) in class_refs {
-        if !cluster
+        let defined = cluster
             .places
-            .contains_key(&format!("EC2NodeClass/{class}"))
-        {
+            .contains_key(&format!("EC2NodeClass/{class}"));
+        if !defined && !cluster.incomplete {
             let names = cluster
                 .places
                 .keys()

@@ -1,6 +1,7 @@
 //! The input of a run: the scenario file and the manifests that it names, as plain validated data (layer 7).
 
 pub mod file;
+pub mod load;
 pub mod manifest;
 pub mod node_class;
 pub mod node_pool;
@@ -12,3 +13,10 @@ pub mod schema;
 pub mod settings;
 pub mod substitute;
 pub mod yaml;
+
+#[cfg(test)]
+mod tests;
+
+pub use load::{DiskFiles, Files, LoadedScenario, MemoryFiles, TimelineAction, load};
+pub use manifest::Objects;
+pub use settings::{Catalogue, Settings};

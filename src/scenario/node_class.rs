@@ -258,8 +258,8 @@ fn selectors(
     found
 }
 
-/// `amiSelectorTerms`; returns the family of the alias.
-fn ami_terms(reader: &mut Reader<'_>, spec: &mut Object<'_>) -> Option<AmiFamily> {
+/// `amiSelectorTerms`; returns the family of the alias, `Some(None)` for an alias that is wrong.
+fn ami_terms(reader: &mut Reader<'_>, spec: &mut Object<'_>) -> Option<Option<AmiFamily>> {
     let field = spec.required("amiSelectorTerms", reader)?;
     let items = terms(reader, &field);
     let mut family = None;
@@ -276,7 +276,7 @@ fn ami_terms(reader: &mut Reader<'_>, spec: &mut Object<'_>) -> Option<AmiFamily
                     "an alias must be the only selector of the only term",
                 );
             }
-            family = family.or(alias_family(reader, &alias));
+            family = Some(alias_family(reader, &alias));
         }
         if found.contains(&"id") && found.len() > 1 {
             reader.broken(item, "`id` cannot be combined with other selectors");
@@ -318,7 +318,7 @@ fn alias_family(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<AmiFamily>
 fn ami_family(
     reader: &mut Reader<'_>,
     spec: &mut Object<'_>,
-    alias: Option<AmiFamily>,
+    alias: Option<Option<AmiFamily>>,
 ) -> Option<AmiFamily> {
     let Some(field) = spec.get("amiFamily") else {
         let has_alias = alias.is_some() || spec.get("amiSelectorTerms").is_none();
@@ -331,10 +331,13 @@ fn ami_family(
                 rule,
             ));
         }
-        return alias;
+        return alias.flatten();
     };
     let family = reader.choice(&field, &AmiFamily::NAMES)?;
-    if alias.is_some_and(|alias| alias != family && family != AmiFamily::Custom) {
+    if alias
+        .flatten()
+        .is_some_and(|alias| alias != family && family != AmiFamily::Custom)
+    {
         reader.broken(&field, "must be the alias' family or Custom");
     }
     Some(family)

@@ -1,8 +1,10 @@
-//! Diagnostics: what is wrong or unusual about the input, with the place in the user's file and a next step.
+//! Diagnostics: what is wrong or unusual about the input, with the place in the user's file and a
+//! next step.
 //!
-//! Data only. Reading never stops at the first problem: everything is collected in [`Diagnostics`] and shown in file order.
-//! Every problem has a code `KS0NNN` that is never reused, one constructor here, and one test. The hundreds say where the
-//! problem lies: 01 files and YAML text, 02 the scenario file, 03 manifests.
+//! Data only. Reading never stops at the first problem: everything is collected in [`Diagnostics`]
+//! and shown in file order. Every problem has a code `KS0NNN` that is never reused, one constructor
+//! here, and one test. The hundreds say where the problem lies: 01 files and YAML text, 02 the
+//! scenario file, 03 manifests.
 
 /// Diagnostics that are shown of one run; the rest is only counted.
 pub const SHOWN: usize = 50;
@@ -217,11 +219,14 @@ impl Diagnostic {
     }
 }
 
-/// At most three of `valid` within max(1, length / 3) edits of `written`, by distance, then alphabetically.
+/// At most three of `valid` within max(1, length / 3) edits of `written`, by distance, then
+/// alphabetically.
 ///
-/// Edits are those of Damerau and Levenshtein in its optimal-alignment form; letter case costs nothing.
+/// Edits are those of Damerau and Levenshtein in its optimal-alignment form; letter case costs
+/// nothing.
 pub fn nearest<'a>(written: &str, valid: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    // Names are short; a longer text is no misspelt name, and its distance would take quadratic time.
+    // Names are short; a longer text is no misspelt name, and its distance would take quadratic
+    // time.
     let written: String = written.to_lowercase().chars().take(64).collect();
     let most = (written.chars().count() / 3).max(1);
     let mut found: Vec<(usize, &str)> = valid
@@ -246,8 +251,11 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// Adds one.
+    /// Adds one. The same problem at the same place counts once, however often the place is read.
     pub fn push(&mut self, diagnostic: Diagnostic) {
+        if self.found.contains(&diagnostic) {
+            return;
+        }
         self.errors += usize::from(diagnostic.severity == Severity::Error);
         if self.found.len() < KEPT {
             self.found.push(diagnostic);
@@ -266,8 +274,8 @@ impl Diagnostics {
         self.errors
     }
 
-    /// The first [`SHOWN`] in the order of files and places, and how many more there are. When there are more than that,
-    /// errors come before warnings and warnings before notes.
+    /// The first [`SHOWN`] in the order of files and places, and how many more there are. When
+    /// there are more than that, errors come before warnings and warnings before notes.
     pub fn shown(&self) -> (Vec<&Diagnostic>, usize) {
         let mut list: Vec<&Diagnostic> = self.found.iter().collect();
         let total = list.len() + self.beyond;

@@ -15,7 +15,8 @@ pub enum Colour {
     On,
 }
 
-/// All diagnostics as text, one blank line between two, and a last line that counts what is not shown.
+/// All diagnostics as text, one blank line between two, and a last line that counts what is not
+/// shown.
 pub fn render(diagnostics: &Diagnostics, colour: Colour) -> String {
     let (shown, more) = diagnostics.shown();
     let mut texts: Vec<String> = shown
@@ -108,8 +109,8 @@ fn first_line_of(span: Span, text: &str) -> std::ops::Range<usize> {
     start..start + text[start..line_end].trim_end().len()
 }
 
-/// All diagnostics as JSON, one object a line: code, severity, message, file, line, column, end_line, end_column, notes,
-/// help, suggestion. Nothing is left out, whatever the number.
+/// All diagnostics as JSON, one object a line: code, severity, message, file, line, column,
+/// end_line, end_column, notes, help, suggestion. Nothing is left out, whatever the number.
 pub fn render_json(diagnostics: &Diagnostics) -> String {
     let mut list: Vec<&Diagnostic> = diagnostics.iter().collect();
     list.sort_by_key(|diagnostic| diagnostic.span());

@@ -1,7 +1,8 @@
 //! Reads the scenario file: RON text to [`Scenario`], all problems in one go.
 //!
-//! `ron` stops at the first problem. Each one is reported, the field or entry around it is blanked (which keeps all places),
-//! and the text is read again: what is left gets its defaults, and further problems come to light.
+//! `ron` stops at the first problem. Each one is reported, the field or entry around it is blanked
+//! (which keeps all places), and the text is read again: what is left gets its defaults, and
+//! further problems come to light.
 
 use ron::error::SpannedError;
 use ron::extensions::Extensions;
@@ -114,11 +115,11 @@ impl Reading<'_> {
                 );
             }
         }
-        if let Some(part) = self.map.part("autoscaler") {
-            if ["ClusterAutoscaler", "Nothing"].contains(&part.value.name.as_str()) {
-                let what = format!("the autoscaler `{}`", part.value.name);
-                self.refuse(part, &what, "is not modelled yet", true);
-            }
+        let others = ["ClusterAutoscaler", "Nothing"];
+        let autoscaler = self.map.part("autoscaler");
+        if let Some(part) = autoscaler.filter(|p| others.contains(&p.value.name.as_str())) {
+            let what = format!("the autoscaler `{}`", part.value.name);
+            self.refuse(part, &what, "is not modelled yet", true);
         }
     }
 
@@ -222,7 +223,8 @@ impl Reading<'_> {
         start + offset
     }
 
-    /// The last word, string or character that ends at or before `end`, not before `start` if there is something between.
+    /// The last word, string or character that ends at or before `end`, not before `start` if there
+    /// is something between.
     fn last_word_before(&self, end: usize, start: usize) -> std::ops::Range<usize> {
         let head = self.text[..end].trim_end();
         let wordy = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '+');

@@ -1,4 +1,5 @@
-//! Loads a scenario: its file, its manifests, the files that its timeline applies. Files are read here and nowhere else.
+//! Loads a scenario: its file, its manifests, the files that its timeline applies. Files are read
+//! here and nowhere else.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,8 @@ pub struct LoadedScenario {
     pub symbols: Symbols,
     /// Objects at the start.
     pub objects: Objects,
-    /// What happens later, in the order of time; what happens at one time is in the order of the file.
+    /// What happens later, in the order of time; what happens at one time is in the order of the
+    /// file.
     pub timeline: Vec<(SimTime, TimelineAction)>,
     /// FNV-1a of the names and texts of all files read, in the order of reading.
     pub input_digest: u64,
@@ -258,7 +260,8 @@ impl Loading<'_> {
         documents
     }
 
-    /// A file itself, whatever its ending; of a folder all files that end like manifests, in ascending order.
+    /// A file itself, whatever its ending; of a folder all files that end like manifests, in
+    /// ascending order.
     fn manifest_files(
         &self,
         path: &Path,
@@ -412,8 +415,8 @@ fn class_id(document: &yaml::Node) -> Option<String> {
     Some(format!("EC2NodeClass/{name}"))
 }
 
-/// Reads Kubernetes objects that another input embeds as JSON, such as the objects of a recorded case. `name` stands for
-/// the place in messages. The spec of an EC2NodeClass may be missing.
+/// Reads Kubernetes objects that another input embeds as JSON, such as the objects of a recorded
+/// case. `name` stands for the place in messages. The spec of an EC2NodeClass may be missing.
 pub fn load_objects_json(
     name: &str,
     objects: &[serde_json::Value],

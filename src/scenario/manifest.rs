@@ -1,4 +1,5 @@
-//! Kubernetes objects to the simulation's data: which kinds are read, which have no effect, which are refused.
+//! Kubernetes objects to the simulation's data: which kinds are read, which have no effect, which
+//! are refused.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -269,14 +270,17 @@ fn old_version(group: &str, version: &str, kind: &str) -> Option<&'static str> {
             "write a NodePool of karpenter.sh/v1; `karpenter-convert` of Karpenter v0.32 does most of it"
         }
         ("karpenter.k8s.aws", "AWSNodeTemplate") => {
-            "write an EC2NodeClass of karpenter.k8s.aws/v1; `karpenter-convert` of Karpenter v0.32 does most of it"
+            "write an EC2NodeClass of karpenter.k8s.aws/v1; `karpenter-convert` of Karpenter v0.32 does \
+             most of it"
         }
         ("karpenter.sh", "NodePool") if version == "v1beta1" => {
             "write karpenter.sh/v1: nodeClassRef gets `group: karpenter.k8s.aws`, expireAfter moves to \
-             spec.template.spec, WhenUnderutilized becomes WhenEmptyOrUnderutilized, kubelet moves to the EC2NodeClass"
+             spec.template.spec, WhenUnderutilized becomes WhenEmptyOrUnderutilized, kubelet moves to \
+             the EC2NodeClass"
         }
         ("karpenter.k8s.aws", "EC2NodeClass") if version == "v1beta1" => {
-            "write karpenter.k8s.aws/v1: amiSelectorTerms becomes required, for example `- alias: al2023@latest`"
+            "write karpenter.k8s.aws/v1: amiSelectorTerms becomes required, for example \
+             `- alias: al2023@latest`"
         }
         ("extensions" | "apps", "Deployment" | "DaemonSet") => "write apiVersion: apps/v1",
         _ => return None,

@@ -1,4 +1,5 @@
-//! The input of a run: the scenario file and the manifests that it names, as plain validated data (layer 7).
+//! The input of a run: the scenario file and the manifests that it names, as plain validated data
+//! (layer 7).
 
 pub mod file;
 pub mod load;
@@ -13,9 +14,6 @@ pub mod schema;
 pub mod settings;
 pub mod substitute;
 pub mod yaml;
-
-#[cfg(test)]
-mod tests;
 
 pub use load::{DiskFiles, Files, LoadedScenario, MemoryFiles, TimelineAction, load};
 pub use manifest::Objects;

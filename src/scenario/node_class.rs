@@ -1,6 +1,7 @@
 //! EC2NodeClasses of `karpenter.k8s.aws/v1`: the rules of the CRD.
 //!
-//! Upstream: karpenter-provider-aws v1.14.1 `pkg/apis/v1/ec2nodeclass.go`, `pkg/apis/crds/karpenter.k8s.aws_ec2nodeclasses.yaml`.
+//! Upstream: karpenter-provider-aws v1.14.1 `pkg/apis/v1/ec2nodeclass.go`,
+//! `pkg/apis/crds/karpenter.k8s.aws_ec2nodeclasses.yaml`.
 
 use super::manifest::Admission;
 use super::pod::resource_list;
@@ -625,8 +626,9 @@ fn metadata_options(reader: &mut Reader<'_>, field: &Field<'_>) {
     reader.finish(object, Unknown::Error);
 }
 
-/// The fields that enter the static hash: all but selector terms, `amiFamily` itself and `ipPrefixCount`; the resolved
-/// family is in. Mappings and lists are written sorted, so that their order is no drift.
+/// The fields that enter the static hash: all but selector terms, `amiFamily` itself and
+/// `ipPrefixCount`; the resolved family is in. Mappings and lists are written sorted, so that their
+/// order is no drift.
 fn drift_fields(spec: &Object<'_>, family: Option<AmiFamily>) -> String {
     const OUTSIDE: [&str; 6] = [
         "amiFamily",
@@ -645,7 +647,7 @@ fn drift_fields(spec: &Object<'_>, family: Option<AmiFamily>) -> String {
             |entry: &super::yaml::Entry| format!("{}: {}", entry.key, canonical(&entry.value));
         fields.extend(
             inside
-                .filter(|entry| canonical(&entry.value) != "")
+                .filter(|entry| !canonical(&entry.value).is_empty())
                 .map(text),
         );
     }

@@ -1,6 +1,7 @@
 //! NodePools of `karpenter.sh/v1`: defaults and rules of the CRD and of Karpenter's own validation.
 //!
-//! Upstream: karpenter v1.14.1 `pkg/apis/v1/nodepool.go`, `pkg/apis/crds/karpenter.sh_nodepools.yaml`.
+//! Upstream: karpenter v1.14.1 `pkg/apis/v1/nodepool.go`,
+//! `pkg/apis/crds/karpenter.sh_nodepools.yaml`.
 
 use super::pod::resource_list;
 use super::reader::{Field, Never, Object, Reader, Unknown};

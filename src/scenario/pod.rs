@@ -1,6 +1,7 @@
 //! Pods and pod templates to [`PodClass`], with the defaults that the API server fills in.
 //!
-//! Upstream: kubernetes `pkg/apis/core/v1/defaults.go`, `k8s.io/component-helpers/resource/helpers.go`.
+//! Upstream: kubernetes `pkg/apis/core/v1/defaults.go`,
+//! `k8s.io/component-helpers/resource/helpers.go`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -246,10 +247,9 @@ fn refuse_what_is_not_modelled(reader: &mut Reader<'_>, object: &mut Object<'_>)
         "its overhead and node selector are unknown",
         reader,
     );
-    if let Some(field) = object.get("schedulerName") {
-        if field.node.text() != Some("default-scheduler") {
-            reader.refuse(&field, "another scheduler decides where the pods run");
-        }
+    let scheduler = object.get("schedulerName");
+    if let Some(field) = scheduler.filter(|f| f.node.text() != Some("default-scheduler")) {
+        reader.refuse(&field, "another scheduler decides where the pods run");
     }
     if let Some(field) = object.get("readinessGates") {
         reader.note_without_effect(&field);
@@ -588,7 +588,8 @@ fn container(
     let mut object = reader.object(item)?;
     let mut container = Container::default();
     object.get("name");
-    // An image is only a name to tell pulls apart: a wrong one is no problem, and variables in it need no value.
+    // An image is only a name to tell pulls apart: a wrong one is no problem, and variables in it
+    // need no value.
     container.image = object
         .get("image")
         .and_then(|field| field.node.text().map(str::to_owned));

@@ -1,4 +1,5 @@
-//! Reads fields of a manifest's tree: wrong types, unknown names and missing fields become diagnostics at their place.
+//! Reads fields of a manifest's tree: wrong types, unknown names and missing fields become
+//! diagnostics at their place.
 
 use std::collections::BTreeMap;
 
@@ -331,7 +332,8 @@ impl<'a> Reader<'a> {
         Some(text)
     }
 
-    /// A duration of the units that a CRD pattern admits (`smh` or `hm`); `None` inside for `Never` where that is allowed.
+    /// A duration of the units that a CRD pattern admits (`smh` or `hm`); `None` inside for `Never`
+    /// where that is allowed.
     pub fn duration(
         &mut self,
         field: &Field<'_>,
@@ -445,12 +447,14 @@ fn listed(names: &BTreeMap<String, (Span, usize)>) -> Option<(Span, String)> {
     Some((first, names.iter().map(text).collect::<Vec<_>>().join(", ")))
 }
 
-/// Kubernetes' rule for a label value: at most 63 characters, letters, digits, `-_.`, alphanumeric at both ends, or empty.
+/// Kubernetes' rule for a label value: at most 63 characters, letters, digits, `-_.`, alphanumeric
+/// at both ends, or empty.
 pub fn is_label_value(text: &str) -> bool {
     text.is_empty() || is_name_part(text)
 }
 
-/// Kubernetes' rule for a qualified name: an optional DNS prefix of at most 253 characters, a slash, a name.
+/// Kubernetes' rule for a qualified name: an optional DNS prefix of at most 253 characters, a
+/// slash, a name.
 pub fn is_qualified_name(text: &str) -> bool {
     match text.split_once('/') {
         Some((prefix, name)) => is_dns_subdomain(prefix) && is_name_part(name),

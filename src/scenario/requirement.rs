@@ -1,6 +1,8 @@
-//! Labels, requirements, taints and tolerations of manifests, with the rules of Kubernetes and Karpenter.
+//! Labels, requirements, taints and tolerations of manifests, with the rules of Kubernetes and
+//! Karpenter.
 //!
-//! Upstream: karpenter v1.14.1 `pkg/apis/v1/nodeclaim_validation.go`, `pkg/apis/crds/karpenter.sh_nodepools.yaml`.
+//! Upstream: karpenter v1.14.1 `pkg/apis/v1/nodeclaim_validation.go`,
+//! `pkg/apis/crds/karpenter.sh_nodepools.yaml`.
 
 use super::reader::{Field, Reader, Unknown, is_label_value, is_qualified_name};
 use crate::diagnostic;
@@ -106,7 +108,8 @@ pub fn selector(reader: &mut Reader<'_>, field: &Field<'_>) -> Requirements {
 
 fn restricted(key: &str) -> String {
     format!(
-        "the label `{key}` is restricted: Karpenter ignores a pod and refuses a NodePool that names it"
+        "the label `{key}` is restricted: Karpenter ignores a pod and refuses a NodePool that \
+         names it"
     )
 }
 

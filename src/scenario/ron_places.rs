@@ -1,5 +1,6 @@
-//! Where the values of a RON text stand. `ron` gives a place only for values that it refuses; a wrong duration is a proper
-//! text for it, so this second, tolerant reading records the place of every value.
+//! Where the values of a RON text stand. `ron` gives a place only for values that it refuses; a
+//! wrong duration is a proper text for it, so this second, tolerant reading records the place of
+//! every value.
 
 use std::ops::Range;
 
@@ -33,7 +34,8 @@ pub struct Part {
 }
 
 impl Place {
-    /// The value at a path such as `cluster.zones[2]`; of a path that leads nowhere, the last value that exists.
+    /// The value at a path such as `cluster.zones[2]`; of a path that leads nowhere, the last value
+    /// that exists.
     pub fn at(&self, path: &str) -> &Place {
         steps(path)
             .try_fold(self, |place, step| place.step(step).ok_or(place))
@@ -69,7 +71,8 @@ impl Place {
         inner.map_or(self, |part| part.value.deepest_value(byte))
     }
 
-    /// The innermost parts around a byte that can be left out (fields, entries, list items), outermost first.
+    /// The innermost parts around a byte that can be left out (fields, entries, list items),
+    /// outermost first.
     pub fn removable_around(&self, byte: usize) -> Vec<&Part> {
         let mut found = Vec::new();
         let mut place = self;

@@ -1,4 +1,5 @@
-//! The scenario file as it is written: RON, every field with a default except the manifests, unknown fields refused.
+//! The scenario file as it is written: RON, every field with a default except the manifests,
+//! unknown fields refused.
 //!
 //! Durations and dates are texts here; [`super::settings`] gives them their meaning.
 

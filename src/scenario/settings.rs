@@ -1,4 +1,5 @@
-//! The scenario with its texts given a meaning: spans of time, dates, zones. Every wrong value is reported at its place.
+//! The scenario with its texts given a meaning: spans of time, dates, zones. Every wrong value is
+//! reported at its place.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +25,8 @@ pub struct Catalogue {
 pub enum LatencyModel {
     /// Always the same.
     Fixed(SimDuration),
-    /// Log-normal through the median and the 95th percentile, the latter not below the former; the median is positive.
+    /// Log-normal through the median and the 95th percentile, the latter not below the former; the
+    /// median is positive.
     LogNormal {
         /// Median.
         p50: SimDuration,
@@ -122,7 +124,8 @@ const GATES: [(&str, bool, bool); 6] = [
     ("StaticCapacity", false, false),
 ];
 
-/// Gives a scenario's values their meaning. Wrong values are reported and replaced, so that reading can go on.
+/// Gives a scenario's values their meaning. Wrong values are reported and replaced, so that reading
+/// can go on.
 pub fn resolve(
     scenario: &Scenario,
     fallback_name: &str,

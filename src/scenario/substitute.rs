@@ -1,14 +1,16 @@
-//! `$VAR` and `${VAR}` in manifests, replaced as GNU envsubst does it, from the scenario's `env` alone.
+//! `$VAR` and `${VAR}` in manifests, replaced as GNU envsubst does it, from the scenario's `env`
+//! alone.
 //!
-//! Values are replaced when a field reads them, not in the file: places stay those of the user's text, and shell variables
-//! in fields that nobody reads (`args`, `command`) stay as they are.
+//! Values are replaced when a field reads them, not in the file: places stay those of the user's
+//! text, and shell variables in fields that nobody reads (`args`, `command`) stay as they are.
 
 use std::collections::BTreeMap;
 
 /// The variables of a scenario.
 pub type Variables = BTreeMap<String, String>;
 
-/// A text with its variables replaced, and the names of those that are not defined (left as written).
+/// A text with its variables replaced, and the names of those that are not defined (left as
+/// written).
 pub fn substitute(text: &str, variables: &Variables) -> (String, Vec<String>) {
     let mut result = String::with_capacity(text.len());
     let mut undefined = Vec::new();
@@ -34,8 +36,8 @@ pub fn substitute(text: &str, variables: &Variables) -> (String, Vec<String>) {
     (result, undefined)
 }
 
-/// The name of the reference that a text starts with, and the length of the reference. Forms with an operator
-/// (`${VAR:-x}`) are no references for envsubst.
+/// The name of the reference that a text starts with, and the length of the reference. Forms with
+/// an operator (`${VAR:-x}`) are no references for envsubst.
 fn reference(text: &str) -> Option<(&str, usize)> {
     let after = text.strip_prefix('$')?;
     let (braces, name) = match after.strip_prefix('{') {

@@ -1,8 +1,9 @@
 //! YAML and JSON text as a tree that knows the place of every value.
 //!
-//! Documents, anchors, merge keys (`<<`) and block scalars are resolved here; what a scalar *means* (number, boolean, text)
-//! depends on the field that reads it, so scalars keep their text and whether they were quoted. Duplicate keys are errors,
-//! as in kubectl's strict decoding. Aliases are expanded within a budget, so that no small file becomes a large tree.
+//! Documents, anchors, merge keys (`<<`) and block scalars are resolved here; what a scalar *means*
+//! (number, boolean, text) depends on the field that reads it, so scalars keep their text and
+//! whether they were quoted. Duplicate keys are errors, as in kubectl's strict decoding. Aliases
+//! are expanded within a budget, so that no small file becomes a large tree.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -430,7 +431,8 @@ impl Tree<'_> {
     }
 }
 
-/// The value with its merge keys resolved: `<<: *base` adds the entries of `base` that are not defined here.
+/// The value with its merge keys resolved: `<<: *base` adds the entries of `base` that are not
+/// defined here.
 fn merged(value: Value) -> Value {
     match value {
         Value::Mapping(entries) if entries.iter().any(|entry| entry.key == "<<") => {

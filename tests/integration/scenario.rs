@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::LoadedScenario;
-use super::load::{MemoryFiles, load, load_objects_json};
-use super::manifest::Cluster;
-use super::settings::Catalogue;
-use crate::diagnostic::{CODES, Diagnostics};
-use crate::kube::label;
-use crate::report::diagnostic::{Colour, render};
-use crate::units::{Lane, SimDuration};
+use karpsim::diagnostic::{CODES, Diagnostics};
+use karpsim::kube::label;
+use karpsim::report::diagnostic::{Colour, render};
+use karpsim::scenario::load::load_objects_json;
+use karpsim::scenario::manifest::Cluster;
+use karpsim::scenario::{Catalogue, LoadedScenario, MemoryFiles, load};
+use karpsim::units::{Lane, SimDuration};
 
 const CLASS: &str = r#"apiVersion: karpenter.k8s.aws/v1
 kind: EC2NodeClass
@@ -129,7 +128,7 @@ fn problems(diagnostics: &Diagnostics) -> Vec<String> {
     let (shown, _) = diagnostics.shown();
     let severe = shown
         .iter()
-        .filter(|d| d.severity != crate::diagnostic::Severity::Note);
+        .filter(|d| d.severity != karpsim::diagnostic::Severity::Note);
     severe
         .map(|d| {
             let place = d
@@ -811,9 +810,9 @@ fn embedded_json_objects_are_read_with_the_same_rules() {
 #[test]
 fn every_code_has_a_test() {
     let tests = [
-        include_str!("tests.rs"),
-        include_str!("yaml.rs"),
-        include_str!("file.rs"),
+        include_str!("scenario.rs"),
+        include_str!("../../src/scenario/yaml.rs"),
+        include_str!("../../src/scenario/file.rs"),
     ]
     .concat();
     let missing: Vec<&str> = CODES
@@ -822,4 +821,39 @@ fn every_code_has_a_test() {
         .filter(|code| !tests.contains(code))
         .collect();
     assert_eq!(missing, [""; 0]);
+}
+
+/// A text with a part replaced by a piece that is likely to upset a reader.
+fn damaged(text: &str, from: usize, length: usize, piece: usize) -> String {
+    const PIECES: [&str; 16] = [
+        "", "\"", "'", "[", "{", "(", ")", ": ", "\t", "\n- ", "&a *a", "<<: ", "${", "\u{e9}",
+        "-1", "|",
+    ];
+    let boundary = |byte: usize| karpsim::diagnostic::floor_char_boundary(text, byte % text.len());
+    let start = boundary(from);
+    let end = boundary((start + length).min(text.len() - 1)).max(start);
+    [&text[..start], PIECES[piece % PIECES.len()], &text[end..]].concat()
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config { failure_persistence: None, ..Default::default() })]
+
+    /// Whatever the input, loading ends, and every problem can be shown.
+    #[test]
+    fn damaged_files_do_not_panic(
+        from in 0..2_000_usize,
+        length in 0..12_usize,
+        piece in 0..16_usize,
+        which in 0..4_usize,
+        again in 0..2_000_usize,
+    ) {
+        let mut texts = [SCENARIO, CLASS, POOL, APP].map(str::to_owned);
+        texts[which] = damaged(&texts[which], from, length, piece);
+        texts[which] = damaged(&texts[which], again, length / 3, piece / 2);
+        let names = ["s.ron", "m/class.yaml", "m/pool.yaml", "m/web.yaml"];
+        let files: Vec<(&str, &str)> = names.into_iter().zip(texts.iter().map(String::as_str)).collect();
+        let (loaded, diagnostics) = load_files(&files);
+        proptest::prop_assert_eq!(loaded.is_none(), diagnostics.has_errors());
+        render(&diagnostics, Colour::On);
+    }
 }

@@ -1,1 +1,20 @@
-//! scenario
+//! The input of a run: the scenario file and the manifests that it names, as plain validated data
+//! (layer 7).
+
+pub mod file;
+pub mod load;
+pub mod manifest;
+pub mod node_class;
+pub mod node_pool;
+pub mod pod;
+pub mod reader;
+pub mod requirement;
+pub mod ron_places;
+pub mod schema;
+pub mod settings;
+pub mod substitute;
+pub mod yaml;
+
+pub use load::{DiskFiles, Files, LoadedScenario, MemoryFiles, TimelineAction, load};
+pub use manifest::Objects;
+pub use settings::{Catalogue, Settings};

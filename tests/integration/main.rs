@@ -1,1 +1,3 @@
 //! One integration-test binary; one module a topic.
+
+mod scenario;

@@ -1,0 +1,457 @@
+//! Loads a scenario: its file, its manifests, the files that its timeline applies. Files are read
+//! here and nowhere else.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::file;
+use super::manifest::{self, Admission, Cluster, Objects};
+use super::reader::Reader;
+use super::ron_places::Place;
+use super::schema::{Action, Scenario, Step};
+use super::settings::{self, Catalogue, Context, Settings};
+use super::yaml;
+use crate::diagnostic::{self, Diagnostics, SourceId, Span};
+use crate::kube::label;
+use crate::units::{SimDuration, SimTime, Symbols};
+
+/// Bytes of one file that are read.
+const MOST_BYTES: u64 = 256 << 20;
+
+/// A scenario with everything that it names.
+#[derive(Clone, Debug)]
+pub struct LoadedScenario {
+    /// Settings.
+    pub settings: Settings,
+    /// The run's interner, which knows all names of the objects.
+    pub symbols: Symbols,
+    /// Objects at the start.
+    pub objects: Objects,
+    /// What happens later, in the order of time; what happens at one time is in the order of the
+    /// file.
+    pub timeline: Vec<(SimTime, TimelineAction)>,
+    /// FNV-1a of the names and texts of all files read, in the order of reading.
+    pub input_digest: u64,
+}
+
+/// A step of the timeline, with its files read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TimelineAction {
+    /// Sets the replicas of a Deployment.
+    Scale {
+        /// Namespace.
+        namespace: String,
+        /// Name.
+        name: String,
+        /// Replicas.
+        replicas: u32,
+    },
+    /// Creates objects, or replaces those of the same kind, namespace and name.
+    Apply(Objects),
+}
+
+/// Where files come from.
+pub trait Files {
+    /// The text of a file.
+    fn read(&self, path: &Path) -> Result<String, String>;
+
+    /// The names in a folder, ascending; `None` when the path is no folder.
+    fn list(&self, path: &Path) -> Result<Option<Vec<String>>, String>;
+}
+
+/// Files of the machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DiskFiles;
+
+impl Files for DiskFiles {
+    fn read(&self, path: &Path) -> Result<String, String> {
+        let metadata = std::fs::metadata(path).map_err(|error| reason(&error))?;
+        if metadata.len() > MOST_BYTES {
+            return Err(format!("it is larger than {} MiB", MOST_BYTES >> 20));
+        }
+        let bytes = std::fs::read(path).map_err(|error| reason(&error))?;
+        String::from_utf8(bytes).map_err(|_| "it is no UTF-8 text".to_owned())
+    }
+
+    fn list(&self, path: &Path) -> Result<Option<Vec<String>>, String> {
+        if !path.is_dir() {
+            return Ok(None);
+        }
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(|error| reason(&error))? {
+            let entry = entry.map_err(|error| reason(&error))?;
+            names.extend(entry.file_name().into_string().ok());
+        }
+        names.sort_unstable();
+        Ok(Some(names))
+    }
+}
+
+/// The same words on every system for the common cases.
+fn reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Files in memory, for tests and for built-in scenarios.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryFiles(pub BTreeMap<PathBuf, String>);
+
+impl Files for MemoryFiles {
+    fn read(&self, path: &Path) -> Result<String, String> {
+        let text = self.0.get(path).cloned();
+        text.ok_or_else(|| "there is no such file or folder".to_owned())
+    }
+
+    fn list(&self, path: &Path) -> Result<Option<Vec<String>>, String> {
+        let mut names: Vec<String> = self
+            .0
+            .keys()
+            .filter_map(|file| file.strip_prefix(path).ok()?.components().next())
+            .map(|name| name.as_os_str().to_string_lossy().into_owned())
+            .collect();
+        names.dedup();
+        Ok((!names.is_empty()).then_some(names))
+    }
+}
+
+/// Loads the scenario of a file. Every problem is reported; `None` when any is an error.
+pub fn load(
+    path: &Path,
+    files: &dyn Files,
+    catalogue: &Catalogue,
+    diagnostics: &mut Diagnostics,
+) -> Option<LoadedScenario> {
+    load_with(path, &[], files, catalogue, diagnostics)
+}
+
+/// As [`load`], with further manifests as name and text, such as those on stdin.
+pub fn load_with(
+    path: &Path,
+    further: &[(String, String)],
+    files: &dyn Files,
+    catalogue: &Catalogue,
+    diagnostics: &mut Diagnostics,
+) -> Option<LoadedScenario> {
+    let shown = path.to_string_lossy().into_owned();
+    let text = match files.read(path) {
+        Ok(text) => text,
+        Err(reason) => {
+            let source = diagnostics.sources.add(&shown, String::new());
+            let span = Span {
+                source,
+                start: 0,
+                end: 0,
+            };
+            diagnostics.push(diagnostic::unreadable(span, &shown, &reason));
+            return None;
+        }
+    };
+    let source = diagnostics.sources.add(&shown, text);
+    let (scenario, places) = file::read(source, diagnostics)?;
+    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    let stem = path
+        .file_stem()
+        .map_or(String::new(), |stem| stem.to_string_lossy().into_owned());
+    let mut loading = Loading {
+        source,
+        places,
+        folder,
+        files,
+        catalogue,
+        scenario: &scenario,
+        diagnostics,
+    };
+    let loaded = loading.run(&stem, further);
+    (!diagnostics.has_errors()).then_some(loaded)
+}
+
+struct Loading<'a> {
+    source: SourceId,
+    places: Place,
+    folder: PathBuf,
+    files: &'a dyn Files,
+    catalogue: &'a Catalogue,
+    scenario: &'a Scenario,
+    diagnostics: &'a mut Diagnostics,
+}
+
+impl Loading<'_> {
+    fn run(&mut self, stem: &str, further: &[(String, String)]) -> LoadedScenario {
+        let mut context = Context {
+            source: self.source,
+            places: &self.places,
+            diagnostics: self.diagnostics,
+        };
+        let settings = settings::resolve(self.scenario, stem, self.catalogue, &mut context);
+        let mut symbols = label::vocabulary();
+        let mut cluster = Cluster::default();
+        let errors_before = self.diagnostics.error_count();
+        let mut documents = Vec::new();
+        for (i, entry) in self.scenario.cluster.manifests.iter().enumerate() {
+            let path = format!("cluster.manifests[{i}]");
+            documents.extend(self.documents(entry, &path));
+        }
+        for (name, text) in further {
+            let source = self.diagnostics.sources.add(name, text.clone());
+            documents.extend(yaml::parse(source, self.diagnostics));
+        }
+        cluster.incomplete = self.diagnostics.error_count() > errors_before;
+        let objects = self.objects(&documents, &mut symbols, &mut cluster);
+        if objects.node_pools.is_empty()
+            && !cluster.places.keys().any(|id| id.starts_with("NodePool/"))
+        {
+            let span = self.span("cluster.manifests");
+            self.diagnostics.push(diagnostic::no_node_pool(span));
+        }
+        let timeline = self.timeline(&settings, &mut symbols, &cluster);
+        let input_digest = digest(self.diagnostics);
+        LoadedScenario {
+            settings,
+            symbols,
+            objects,
+            timeline,
+            input_digest,
+        }
+    }
+
+    fn span(&self, path: &str) -> Span {
+        let range = self.places.at(path).span.clone();
+        Span {
+            source: self.source,
+            start: range.start,
+            end: range.end,
+        }
+    }
+
+    /// The documents of a file, or of all manifests in a folder and the folders in it.
+    fn documents(&mut self, entry: &str, path: &str) -> Vec<yaml::Node> {
+        let mut files = Vec::new();
+        if let Err(reason) = self.manifest_files(Path::new(entry), &mut files, 0) {
+            let span = self.span(path);
+            self.diagnostics
+                .push(diagnostic::unreadable(span, entry, &reason));
+            return Vec::new();
+        }
+        if files.is_empty() {
+            let span = self.span(path);
+            self.diagnostics.push(diagnostic::empty_folder(span, entry));
+        }
+        let mut documents = Vec::new();
+        for file in files {
+            let full = self.folder.join(&file);
+            match self.files.read(&full) {
+                Ok(text) => {
+                    let name = full.to_string_lossy();
+                    let source = self.diagnostics.sources.add(&name, text);
+                    documents.extend(yaml::parse(source, self.diagnostics));
+                }
+                Err(reason) => {
+                    let span = self.span(path);
+                    let name = file.to_string_lossy();
+                    self.diagnostics
+                        .push(diagnostic::unreadable(span, &name, &reason));
+                }
+            }
+        }
+        documents
+    }
+
+    /// A file itself, whatever its ending; of a folder all files that end like manifests, in
+    /// ascending order.
+    fn manifest_files(
+        &self,
+        path: &Path,
+        found: &mut Vec<PathBuf>,
+        level: usize,
+    ) -> Result<(), String> {
+        let Some(names) = self.files.list(&self.folder.join(path))? else {
+            found.push(path.to_owned());
+            return Ok(());
+        };
+        if level > 16 {
+            return Err("its folders are nested too deeply".to_owned());
+        }
+        for name in names.iter().filter(|name| !name.starts_with('.')) {
+            let inner = path.join(name);
+            let is_folder = self.files.list(&self.folder.join(&inner))?.is_some();
+            let ending = inner
+                .extension()
+                .is_some_and(|e| e == "yaml" || e == "yml" || e == "json");
+            // Kustomize's own file is no object.
+            let is_object = ending && !name.starts_with("kustomization.");
+            if is_folder || is_object {
+                self.manifest_files(&inner, found, level + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn objects(
+        &mut self,
+        documents: &[yaml::Node],
+        symbols: &mut Symbols,
+        cluster: &mut Cluster,
+    ) -> Objects {
+        let variables = &self.scenario.cluster.env;
+        let mut reader = Reader::new(self.diagnostics, variables, symbols, self.catalogue);
+        let objects = manifest::read(&mut reader, documents, cluster, Admission::Full);
+        reader.close();
+        objects
+    }
+
+    fn timeline(
+        &mut self,
+        settings: &Settings,
+        symbols: &mut Symbols,
+        cluster: &Cluster,
+    ) -> Vec<(SimTime, TimelineAction)> {
+        let mut steps: Vec<(SimTime, usize)> = Vec::new();
+        for (i, Step::At(at, _)) in self.scenario.timeline.iter().enumerate() {
+            let path = format!("timeline[{i}][0]");
+            let (source, places) = (self.source, &self.places);
+            let mut context = Context {
+                source,
+                places,
+                diagnostics: self.diagnostics,
+            };
+            let after = context.duration(at, &path);
+            if after > settings.horizon && settings.horizon > SimDuration::ZERO {
+                let horizon = settings.horizon.to_string();
+                context.push(diagnostic::after_horizon(context.span(&path), at, &horizon));
+            }
+            steps.push((SimTime::ZERO + after, i));
+        }
+        steps.sort_unstable();
+        // What was applied exists from then on, each file on top of those before it.
+        let mut known = cluster.clone();
+        let mut timeline = Vec::new();
+        for (at, i) in steps {
+            let Step::At(_, action) = &self.scenario.timeline[i];
+            let path = format!("timeline[{i}][1][0]");
+            let action = match action {
+                Action::Scale(target, replicas) => self.scale(target, *replicas, &path, &known),
+                Action::Apply(entry) => Some(self.apply(entry, &path, symbols, &mut known)),
+            };
+            timeline.extend(action.map(|action| (at, action)));
+        }
+        timeline
+    }
+
+    fn scale(
+        &mut self,
+        target: &str,
+        replicas: u32,
+        path: &str,
+        known: &Cluster,
+    ) -> Option<TimelineAction> {
+        let span = self.span(path);
+        let parts: Vec<&str> = target.split('/').collect();
+        let ["Deployment", namespace, name] = parts.as_slice() else {
+            self.diagnostics.push(diagnostic::bad_target(span, target));
+            return None;
+        };
+        if !known.places.contains_key(target) && known.incomplete {
+            return None;
+        }
+        if !known.places.contains_key(target) {
+            let ids = known.places.keys().map(String::as_str);
+            let deployments = ids.filter(|id| id.starts_with("Deployment/"));
+            let problem = diagnostic::unknown_target(span, target).suggest(target, deployments);
+            self.diagnostics.push(problem);
+            return None;
+        }
+        let (namespace, name) = ((*namespace).to_owned(), (*name).to_owned());
+        Some(TimelineAction::Scale {
+            namespace,
+            name,
+            replicas,
+        })
+    }
+
+    fn apply(
+        &mut self,
+        entry: &str,
+        path: &str,
+        symbols: &mut Symbols,
+        known: &mut Cluster,
+    ) -> TimelineAction {
+        let errors_before = self.diagnostics.error_count();
+        let documents = self.documents(entry, path);
+        let incomplete = known.incomplete || self.diagnostics.error_count() > errors_before;
+        // Objects may be replaced, but not defined twice in one file; classes of before stay valid.
+        let classes = known
+            .places
+            .iter()
+            .filter(|(id, _)| id.starts_with("EC2NodeClass/"));
+        let applied_classes: Vec<String> = documents.iter().filter_map(class_id).collect();
+        let places = classes
+            .filter(|(id, _)| !applied_classes.contains(id))
+            .map(|(id, span)| (id.clone(), *span))
+            .collect();
+        let mut cluster = Cluster {
+            priorities: known.priorities.clone(),
+            places,
+            incomplete,
+        };
+        let objects = self.objects(&documents, symbols, &mut cluster);
+        known.incomplete = cluster.incomplete;
+        known.priorities = cluster.priorities;
+        known.places.extend(cluster.places);
+        TimelineAction::Apply(objects)
+    }
+}
+
+/// `EC2NodeClass/name` of a document that is one.
+fn class_id(document: &yaml::Node) -> Option<String> {
+    document
+        .get("kind")
+        .and_then(yaml::Node::text)
+        .filter(|kind| *kind == "EC2NodeClass")?;
+    let name = document.get("metadata")?.get("name")?.text()?;
+    Some(format!("EC2NodeClass/{name}"))
+}
+
+/// Reads Kubernetes objects that another input embeds as JSON, such as the objects of a recorded
+/// case. `name` stands for the place in messages. The spec of an EC2NodeClass may be missing.
+pub fn load_objects_json(
+    name: &str,
+    objects: &[serde_json::Value],
+    symbols: &mut Symbols,
+    cluster: &mut Cluster,
+    catalogue: &Catalogue,
+    diagnostics: &mut Diagnostics,
+) -> Objects {
+    let mut documents = Vec::new();
+    for (i, object) in objects.iter().enumerate() {
+        let source = diagnostics
+            .sources
+            .add(&format!("{name}[{i}]"), format!("{object:#}"));
+        documents.extend(yaml::parse(source, diagnostics));
+    }
+    let variables = BTreeMap::new();
+    let mut reader = Reader::new(diagnostics, &variables, symbols, catalogue);
+    let objects = manifest::read(&mut reader, &documents, cluster, Admission::Recorded);
+    reader.close();
+    objects
+}
+
+/// FNV-1a, 64 bits, of all names and texts.
+fn digest(diagnostics: &Diagnostics) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut mix = |bytes: &[u8]| {
+        for byte in bytes.iter().chain(&[0xff]) {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    };
+    for source in diagnostics.sources.iter() {
+        // The folder must not matter, only what stands in the files.
+        let name = Path::new(&source.name).file_name().unwrap_or_default();
+        mix(name.to_string_lossy().as_bytes());
+        mix(source.text.as_bytes());
+    }
+    hash
+}

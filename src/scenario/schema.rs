@@ -1,0 +1,366 @@
+//! The scenario file as it is written: RON, every field with a default except the manifests,
+//! unknown fields refused.
+//!
+//! Durations and dates are texts here; [`super::settings`] gives them their meaning.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// A scenario.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scenario {
+    /// Names the result's folder; the file's name without its ending when absent.
+    pub name: Option<String>,
+    /// One sentence for the report.
+    pub about: String,
+    /// UTC instant of virtual time zero, a whole second.
+    pub start: String,
+    /// Length of the run.
+    pub horizon: String,
+    /// Seed of all draws.
+    pub seed: u64,
+    /// The cluster and its manifests.
+    pub cluster: Cluster,
+    /// What people and pipelines do to the cluster.
+    pub timeline: Vec<Step>,
+    /// How the cloud behaves.
+    pub cloud: Cloud,
+    /// How pods start and stop.
+    pub pods: Pods,
+    /// How kube-scheduler chooses nodes.
+    pub scheduler: Scheduler,
+    /// How the workload controllers behave.
+    pub controllers: Controllers,
+    /// Who adds and removes nodes.
+    pub autoscaler: Autoscaler,
+    /// Who wins where Karpenter itself chooses at random.
+    pub tie_breaks: TieBreaks,
+    /// The policies; at most one, without a patch.
+    pub policies: Vec<Policy>,
+}
+
+impl Default for Scenario {
+    fn default() -> Scenario {
+        Scenario {
+            name: None,
+            about: String::new(),
+            start: "2026-01-05T00:00:00Z".to_owned(),
+            horizon: "24h".to_owned(),
+            seed: 1,
+            cluster: Cluster::default(),
+            timeline: Vec::new(),
+            cloud: Cloud::default(),
+            pods: Pods::default(),
+            scheduler: Scheduler::default(),
+            controllers: Controllers::default(),
+            autoscaler: Autoscaler::default(),
+            tie_breaks: TieBreaks::default(),
+            policies: Vec::new(),
+        }
+    }
+}
+
+/// `cluster`.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cluster {
+    /// The EC2 region.
+    pub region: String,
+    /// The zones with subnets; all zones of the region when empty.
+    pub zones: Vec<String>,
+    /// Files or folders of manifests, relative to the scenario.
+    pub manifests: Vec<String>,
+    /// Values of `${VAR}` in manifests.
+    pub env: BTreeMap<String, String>,
+}
+
+impl Default for Cluster {
+    fn default() -> Cluster {
+        Cluster {
+            region: "us-east-1".to_owned(),
+            zones: Vec::new(),
+            manifests: Vec::new(),
+            env: BTreeMap::new(),
+        }
+    }
+}
+
+/// An entry of `timeline`.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+pub enum Step {
+    /// Once, this long after the start.
+    At(String, Action),
+}
+
+/// What happens.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+pub enum Action {
+    /// `kubectl scale`: `Deployment/NAMESPACE/NAME`, replicas.
+    Scale(String, u32),
+    /// `kubectl apply -f`: a file or folder, relative to the scenario.
+    Apply(String),
+}
+
+/// Actions that the file format has but that are not modelled yet.
+pub const LATER_ACTIONS: [&str; 9] = [
+    "Delete",
+    "DoNotDisrupt",
+    "Drift",
+    "Interrupt",
+    "Patch",
+    "PriceChange",
+    "ReleaseAmi",
+    "Restart",
+    "StockOut",
+];
+
+/// A random or fixed span of time.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+pub enum Latency {
+    /// Always the same.
+    Fixed(String),
+    /// Log-normal through two quantiles.
+    LogNormal {
+        /// Median.
+        p50: String,
+        /// 95th percentile.
+        p95: String,
+    },
+    /// Uniform between two ends.
+    Uniform(String, String),
+    /// One of these, all equally likely.
+    Empirical(Vec<String>),
+}
+
+fn log_normal(p50: &str, p95: &str) -> Latency {
+    Latency::LogNormal {
+        p50: p50.to_owned(),
+        p95: p95.to_owned(),
+    }
+}
+
+/// `cloud`.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cloud {
+    /// How long EC2 takes.
+    pub latency: CloudLatency,
+}
+
+/// `cloud.latency`; the defaults are those of Amazon Linux 2023 on ordinary types.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct CloudLatency {
+    /// NodeClaim created to Launched: the CreateFleet call.
+    pub create: Latency,
+    /// Launched to running, when billing starts.
+    pub running: Latency,
+    /// Launched to Registered.
+    pub registered: Latency,
+    /// Registered to node Ready.
+    pub ready: Latency,
+    /// Node Ready to Initialized.
+    pub init: Latency,
+    /// TerminateInstances to terminated.
+    pub terminate: Latency,
+}
+
+impl Default for CloudLatency {
+    fn default() -> CloudLatency {
+        CloudLatency {
+            create: log_normal("1.5s", "4s"),
+            running: log_normal("5s", "12s"),
+            registered: log_normal("35s", "60s"),
+            ready: log_normal("8s", "18s"),
+            init: log_normal("1s", "3s"),
+            terminate: log_normal("45s", "150s"),
+        }
+    }
+}
+
+/// `pods`.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pods {
+    /// Containers started to Running, images present.
+    pub start: Latency,
+    /// Deletion to gone, at most the pod's grace period.
+    pub stop: Latency,
+    /// Pull of an image that the node does not have.
+    pub image_pull: Latency,
+}
+
+impl Default for Pods {
+    fn default() -> Pods {
+        Pods {
+            start: log_normal("1.5s", "4s"),
+            stop: Latency::Fixed("2s".to_owned()),
+            image_pull: log_normal("7.5s", "16s"),
+        }
+    }
+}
+
+/// `scheduler`.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scheduler {
+    /// The scores that are summed.
+    pub scores: Vec<Score>,
+    /// Who wins among equal nodes.
+    pub ties: NodeTies,
+}
+
+impl Default for Scheduler {
+    fn default() -> Scheduler {
+        Scheduler {
+            scores: vec![Score::LeastAllocated],
+            ties: NodeTies::default(),
+        }
+    }
+}
+
+/// A score of kube-scheduler.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+pub enum Score {
+    /// NodeResourcesFit with LeastAllocated: emptier nodes first.
+    LeastAllocated,
+}
+
+/// Scores of the default profile that are not modelled yet.
+pub const LATER_SCORES: [&str; 7] = [
+    "BalancedAllocation",
+    "ImageLocality",
+    "InterPodAffinity",
+    "MostAllocated",
+    "NodeAffinity",
+    "PodTopologySpread",
+    "TaintToleration",
+];
+
+/// Who wins among nodes of equal score.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+pub enum NodeTies {
+    /// The smaller name.
+    Name,
+    /// A keyed draw, as kube-scheduler draws.
+    #[default]
+    Seeded,
+}
+
+/// `controllers`.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Controllers {
+    /// Which pods a scale-down deletes.
+    pub victims: Victims,
+    /// From a change to the controller's answer.
+    pub latency: String,
+}
+
+impl Default for Controllers {
+    fn default() -> Controllers {
+        Controllers {
+            victims: Victims::default(),
+            latency: "50ms".to_owned(),
+        }
+    }
+}
+
+/// Which pods a scale-down deletes.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+pub enum Victims {
+    /// The ReplicaSet controller's full order.
+    #[default]
+    ReplicaSet,
+    /// The newest.
+    Newest,
+    /// Those on nodes with more pods of the Deployment, then the newest.
+    Colocated,
+}
+
+/// `autoscaler`.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+pub enum Autoscaler {
+    /// Karpenter.
+    Karpenter {
+        /// Its command-line options.
+        #[serde(default)]
+        options: KarpenterOptions,
+    },
+}
+
+impl Default for Autoscaler {
+    fn default() -> Autoscaler {
+        Autoscaler::Karpenter {
+            options: KarpenterOptions::default(),
+        }
+    }
+}
+
+/// Karpenter's options.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct KarpenterOptions {
+    /// `BATCH_IDLE_DURATION`.
+    pub batch_idle: String,
+    /// `BATCH_MAX_DURATION`.
+    pub batch_max: String,
+    /// `PREFERENCE_POLICY`.
+    pub preference_policy: PreferencePolicy,
+    /// `MIN_VALUES_POLICY`.
+    pub min_values_policy: MinValuesPolicy,
+    /// `FEATURE_GATES` that differ from the defaults.
+    pub feature_gates: BTreeMap<String, bool>,
+}
+
+impl Default for KarpenterOptions {
+    fn default() -> KarpenterOptions {
+        KarpenterOptions {
+            batch_idle: "1s".to_owned(),
+            batch_max: "10s".to_owned(),
+            preference_policy: PreferencePolicy::default(),
+            min_values_policy: MinValuesPolicy::default(),
+            feature_gates: BTreeMap::new(),
+        }
+    }
+}
+
+/// What Karpenter makes of preferences.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+pub enum PreferencePolicy {
+    /// Requirements first, dropped one by one.
+    #[default]
+    Respect,
+    /// Left to kube-scheduler.
+    Ignore,
+}
+
+/// What Karpenter makes of `minValues` that cannot be met.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+pub enum MinValuesPolicy {
+    /// No node.
+    #[default]
+    Strict,
+    /// A node with fewer options.
+    BestEffort,
+}
+
+/// Who wins where Karpenter itself chooses at random.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+pub enum TieBreaks {
+    /// Fixed rules, those of the recorded decisions.
+    Canonical,
+    /// A keyed draw.
+    #[default]
+    Seeded,
+}
+
+/// A policy.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Its name in reports.
+    pub name: String,
+}

@@ -1,0 +1,352 @@
+//! The scenario with its texts given a meaning: spans of time, dates, zones. Every wrong value is
+//! reported at its place.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::ron_places::Place;
+use super::schema::{
+    Autoscaler, KarpenterOptions, Latency, MinValuesPolicy, NodeTies, PreferencePolicy, Scenario,
+    Score, TieBreaks, Victims,
+};
+use crate::diagnostic::{self, Diagnostics, SourceId, Span};
+use crate::units::SimDuration;
+
+/// What exists in EC2, to check names against.
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue {
+    /// Regions with their zones, ascending.
+    pub regions: BTreeMap<String, Vec<String>>,
+    /// Names of all instance types. Empty: names are not checked.
+    pub instance_types: BTreeSet<String>,
+}
+
+/// A span of time to draw from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LatencyModel {
+    /// Always the same.
+    Fixed(SimDuration),
+    /// Log-normal through the median and the 95th percentile, the latter not below the former; the
+    /// median is positive.
+    LogNormal {
+        /// Median.
+        p50: SimDuration,
+        /// 95th percentile.
+        p95: SimDuration,
+    },
+    /// Uniform between two ends, in order.
+    Uniform(SimDuration, SimDuration),
+    /// One of these, all equally likely; never empty.
+    Empirical(Vec<SimDuration>),
+}
+
+/// Everything of a scenario but its objects and timeline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The scenario's name.
+    pub name: String,
+    /// Its sentence.
+    pub about: String,
+    /// The policy's name.
+    pub policy: String,
+    /// Virtual time zero, seconds since 1970 UTC.
+    pub start_epoch_s: i64,
+    /// Length of the run, positive.
+    pub horizon: SimDuration,
+    /// Seed of all draws.
+    pub seed: u64,
+    /// The region.
+    pub region: String,
+    /// The zones, ascending, distinct.
+    pub zones: Vec<String>,
+    /// How long EC2 takes.
+    pub cloud: CloudLatencies,
+    /// Containers started to Running.
+    pub pod_start: LatencyModel,
+    /// Deletion to gone.
+    pub pod_stop: LatencyModel,
+    /// Pull of an image that the node does not have.
+    pub image_pull: LatencyModel,
+    /// kube-scheduler's scores.
+    pub scores: Vec<Score>,
+    /// Who wins among nodes of equal score.
+    pub node_ties: NodeTies,
+    /// Which pods a scale-down deletes.
+    pub victims: Victims,
+    /// From a change to the workload controller's answer.
+    pub controller_latency: SimDuration,
+    /// Karpenter's options.
+    pub karpenter: KarpenterSettings,
+    /// Who wins where Karpenter itself chooses at random.
+    pub tie_breaks: TieBreaks,
+}
+
+/// How long EC2 takes; see [`super::schema::CloudLatency`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloudLatencies {
+    /// NodeClaim created to Launched.
+    pub create: LatencyModel,
+    /// Launched to running.
+    pub running: LatencyModel,
+    /// Launched to Registered.
+    pub registered: LatencyModel,
+    /// Registered to node Ready.
+    pub ready: LatencyModel,
+    /// Node Ready to Initialized.
+    pub init: LatencyModel,
+    /// TerminateInstances to terminated.
+    pub terminate: LatencyModel,
+}
+
+/// Karpenter's options.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KarpenterSettings {
+    /// `BATCH_IDLE_DURATION`.
+    pub batch_idle: SimDuration,
+    /// `BATCH_MAX_DURATION`.
+    pub batch_max: SimDuration,
+    /// `PREFERENCE_POLICY`.
+    pub preference_policy: PreferencePolicy,
+    /// `MIN_VALUES_POLICY`.
+    pub min_values_policy: MinValuesPolicy,
+    /// Gate `ReservedCapacity`.
+    pub reserved_capacity: bool,
+    /// Gate `SpotToSpotConsolidation`.
+    pub spot_to_spot_consolidation: bool,
+}
+
+/// Gates that Karpenter v1.14 has, with their defaults, and whether switching them on is modelled.
+const GATES: [(&str, bool, bool); 6] = [
+    ("CapacityBuffer", false, false),
+    ("NodeOverlay", false, false),
+    ("NodeRepair", false, false),
+    ("ReservedCapacity", true, true),
+    ("SpotToSpotConsolidation", false, true),
+    ("StaticCapacity", false, false),
+];
+
+/// Gives a scenario's values their meaning. Wrong values are reported and replaced, so that reading
+/// can go on.
+pub fn resolve(
+    scenario: &Scenario,
+    fallback_name: &str,
+    catalogue: &Catalogue,
+    context: &mut Context<'_>,
+) -> Settings {
+    let Autoscaler::Karpenter { options } = &scenario.autoscaler;
+    let latency = &scenario.cloud.latency;
+    let horizon = context.duration(&scenario.horizon, "horizon");
+    if horizon == SimDuration::ZERO && SimDuration::parse(&scenario.horizon).is_some() {
+        let rule = "a run must last longer than nothing";
+        let span = context.span("horizon");
+        context.push(diagnostic::out_of_range(
+            span,
+            "horizon",
+            &scenario.horizon,
+            rule,
+        ));
+    }
+    Settings {
+        name: context.name(scenario.name.as_deref().unwrap_or(fallback_name)),
+        about: scenario.about.clone(),
+        policy: scenario
+            .policies
+            .first()
+            .map_or("default", |policy| &policy.name)
+            .to_owned(),
+        start_epoch_s: context.date(&scenario.start),
+        horizon,
+        seed: scenario.seed,
+        region: scenario.cluster.region.clone(),
+        zones: context.zones(scenario, catalogue),
+        cloud: CloudLatencies {
+            create: context.latency(&latency.create, "cloud.latency.create"),
+            running: context.latency(&latency.running, "cloud.latency.running"),
+            registered: context.latency(&latency.registered, "cloud.latency.registered"),
+            ready: context.latency(&latency.ready, "cloud.latency.ready"),
+            init: context.latency(&latency.init, "cloud.latency.init"),
+            terminate: context.latency(&latency.terminate, "cloud.latency.terminate"),
+        },
+        pod_start: context.latency(&scenario.pods.start, "pods.start"),
+        pod_stop: context.latency(&scenario.pods.stop, "pods.stop"),
+        image_pull: context.latency(&scenario.pods.image_pull, "pods.image_pull"),
+        scores: scenario.scheduler.scores.clone(),
+        node_ties: scenario.scheduler.ties,
+        victims: scenario.controllers.victims,
+        controller_latency: context.duration(&scenario.controllers.latency, "controllers.latency"),
+        karpenter: context.karpenter(options),
+        tie_breaks: scenario.tie_breaks,
+    }
+}
+
+/// Where the scenario's values stand, and where problems go.
+pub struct Context<'a> {
+    /// The scenario's text.
+    pub source: SourceId,
+    /// The places of its values.
+    pub places: &'a Place,
+    /// Where problems go.
+    pub diagnostics: &'a mut Diagnostics,
+}
+
+impl Context<'_> {
+    /// The place of a path.
+    pub fn span(&self, path: &str) -> Span {
+        let range = self.places.at(path).span.clone();
+        Span {
+            source: self.source,
+            start: range.start,
+            end: range.end,
+        }
+    }
+
+    /// Reports a problem.
+    pub fn push(&mut self, problem: diagnostic::Diagnostic) {
+        self.diagnostics.push(problem);
+    }
+
+    /// A duration; zero when it is none.
+    pub fn duration(&mut self, text: &str, path: &str) -> SimDuration {
+        SimDuration::parse(text).unwrap_or_else(|| {
+            let span = self.span(path);
+            self.push(diagnostic::bad_duration(span, text, path));
+            SimDuration::ZERO
+        })
+    }
+
+    /// The name becomes a folder's name.
+    fn name(&mut self, name: &str) -> String {
+        let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if name.is_empty() || name.starts_with('.') || name.len() > 100 || !name.chars().all(valid)
+        {
+            let rule =
+                "it names a folder: letters, digits, '-', '_' and '.', at most 100, no leading '.'";
+            let span = self.span("name");
+            self.push(diagnostic::out_of_range(
+                span,
+                "name",
+                &format!("`{name}`"),
+                rule,
+            ));
+        }
+        name.to_owned()
+    }
+
+    fn date(&mut self, text: &str) -> i64 {
+        let instant = text.parse::<jiff::Timestamp>().ok();
+        match instant.filter(|instant| instant.subsec_nanosecond() == 0) {
+            Some(instant) => instant.as_second(),
+            None => {
+                let span = self.span("start");
+                self.push(diagnostic::bad_date(span, text));
+                0
+            }
+        }
+    }
+
+    fn zones(&mut self, scenario: &Scenario, catalogue: &Catalogue) -> Vec<String> {
+        let cluster = &scenario.cluster;
+        let Some(known) = catalogue.regions.get(&cluster.region) else {
+            let span = self.span("cluster.region");
+            let regions = catalogue.regions.keys().map(String::as_str);
+            let problem = diagnostic::unknown_region(span, &cluster.region);
+            self.push(problem.suggest(&cluster.region, regions));
+            return cluster.zones.clone();
+        };
+        for (i, zone) in cluster
+            .zones
+            .iter()
+            .enumerate()
+            .filter(|(_, zone)| !known.contains(zone))
+        {
+            let span = self.span(&format!("cluster.zones[{i}]"));
+            let problem = diagnostic::unknown_zone(span, zone, &cluster.region)
+                .help(format!("the zones are {}", known.join(", ")));
+            self.push(problem.suggest(zone, known.iter().map(String::as_str)));
+        }
+        let mut zones = if cluster.zones.is_empty() {
+            known.clone()
+        } else {
+            cluster.zones.clone()
+        };
+        zones.sort_unstable();
+        zones.dedup();
+        zones
+    }
+
+    fn latency(&mut self, latency: &Latency, path: &str) -> LatencyModel {
+        match latency {
+            Latency::Fixed(span) => LatencyModel::Fixed(self.duration(span, &format!("{path}[0]"))),
+            Latency::LogNormal { p50, p95 } => {
+                let (low, high) = (format!("{path}.p50"), format!("{path}.p95"));
+                let model = (self.duration(p50, &low), self.duration(p95, &high));
+                if model.0 == SimDuration::ZERO && SimDuration::parse(p50).is_some() {
+                    let span = self.span(&low);
+                    let rule = "a log-normal median must be positive; write Fixed(\"0s\")";
+                    self.push(diagnostic::out_of_range(span, &low, p50, rule));
+                } else if model.1 < model.0 && SimDuration::parse(p95).is_some() {
+                    let span = self.span(&high);
+                    let rule = format!("p95 must be at least p50 ({p50})");
+                    self.push(diagnostic::out_of_range(span, &high, p95, &rule));
+                }
+                LatencyModel::LogNormal {
+                    p50: model.0,
+                    p95: model.1,
+                }
+            }
+            Latency::Uniform(from, to) => {
+                let (low, high) = (format!("{path}[0]"), format!("{path}[1]"));
+                let ends = (self.duration(from, &low), self.duration(to, &high));
+                if ends.1 < ends.0 && SimDuration::parse(to).is_some() {
+                    let span = self.span(&high);
+                    let rule = format!("the upper end must be at least the lower one ({from})");
+                    self.push(diagnostic::out_of_range(span, &high, to, &rule));
+                }
+                LatencyModel::Uniform(ends.0, ends.1)
+            }
+            Latency::Empirical(spans) => {
+                if spans.is_empty() {
+                    let span = self.span(path);
+                    let rule = "it must hold at least one duration";
+                    self.push(diagnostic::out_of_range(span, path, "empty", rule));
+                }
+                let item = |i: usize| format!("{path}[0][{i}]");
+                let spans = spans.iter().enumerate();
+                LatencyModel::Empirical(spans.map(|(i, s)| self.duration(s, &item(i))).collect())
+            }
+        }
+    }
+
+    fn karpenter(&mut self, options: &KarpenterOptions) -> KarpenterSettings {
+        for (name, on) in &options.feature_gates {
+            let path = format!("autoscaler.options.feature_gates.{name}");
+            let span = self.span(&path);
+            match GATES.iter().find(|gate| gate.0 == name) {
+                None => {
+                    let names = GATES.iter().map(|gate| gate.0);
+                    let place = "Karpenter v1.14";
+                    let problem =
+                        diagnostic::unknown_scenario_name(span, "feature gate", name, place);
+                    self.push(problem.suggest(name, names));
+                }
+                Some((_, false, false)) if *on => {
+                    let what = format!("feature gate `{name}`");
+                    self.push(diagnostic::not_modelled_yet(
+                        span,
+                        &what,
+                        "is not modelled yet",
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        let gate = |name: &str, default| *options.feature_gates.get(name).unwrap_or(&default);
+        KarpenterSettings {
+            batch_idle: self.duration(&options.batch_idle, "autoscaler.options.batch_idle"),
+            batch_max: self.duration(&options.batch_max, "autoscaler.options.batch_max"),
+            preference_policy: options.preference_policy,
+            min_values_policy: options.min_values_policy,
+            reserved_capacity: gate("ReservedCapacity", true),
+            spot_to_spot_consolidation: gate("SpotToSpotConsolidation", false),
+        }
+    }
+}

@@ -1,0 +1,859 @@
+//! One test for each problem that a user can meet, with code, place and rendered text.
+
+use std::path::{Path, PathBuf};
+
+use karpsim::diagnostic::{CODES, Diagnostics};
+use karpsim::kube::label;
+use karpsim::report::diagnostic::{Colour, render};
+use karpsim::scenario::load::load_objects_json;
+use karpsim::scenario::manifest::Cluster;
+use karpsim::scenario::{Catalogue, LoadedScenario, MemoryFiles, load};
+use karpsim::units::{Lane, SimDuration};
+
+const CLASS: &str = r#"apiVersion: karpenter.k8s.aws/v1
+kind: EC2NodeClass
+metadata:
+  name: default
+spec:
+  amiSelectorTerms: [{alias: al2023@latest}]
+  role: "${ROLE}"
+  subnetSelectorTerms: [{tags: {karpenter.sh/discovery: $CLUSTER}}]
+  securityGroupSelectorTerms: [{tags: {karpenter.sh/discovery: $CLUSTER}}]
+"#;
+
+const POOL: &str = r#"apiVersion: karpenter.sh/v1
+kind: NodePool
+metadata:
+  name: default
+spec:
+  template:
+    metadata:
+      labels:
+        type: karpenter
+    spec:
+      requirements:
+        - key: karpenter.sh/capacity-type
+          operator: In
+          values: ["on-demand"]
+        - key: node.kubernetes.io/instance-type
+          operator: In
+          values: ["c5.large", "m5.large"]
+      nodeClassRef:
+        group: karpenter.k8s.aws
+        kind: EC2NodeClass
+        name: default
+      expireAfter: 72h
+  disruption:
+    consolidationPolicy: WhenEmptyOrUnderutilized
+    consolidateAfter: 1m
+  limits:
+    cpu: "1000"
+    memory: 1000Gi
+"#;
+
+const APP: &str = r#"apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+  namespace: shop
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+        - name: web
+          image: nginx
+          resources:
+            requests: {cpu: 500m}
+            limits: {memory: 1Gi}
+"#;
+
+const SCENARIO: &str = r#"Scenario(
+    name: "shop",
+    horizon: "2h",
+    cluster: (
+        region: "us-west-2",
+        manifests: ["m/"],
+        env: { "ROLE": "NodeRole", "CLUSTER": "shop" },
+    ),
+    timeline: [At("1m", Scale("Deployment/shop/web", 5))],
+)
+"#;
+
+fn catalogue() -> Catalogue {
+    let zones = ["us-west-2a", "us-west-2b"].map(str::to_owned).to_vec();
+    let types = ["c5.large", "m5.large", "m5.xlarge"].map(str::to_owned);
+    Catalogue {
+        regions: [("us-west-2".to_owned(), zones)].into(),
+        instance_types: types.into(),
+    }
+}
+
+/// Loads files given as name and text.
+fn load_files(files: &[(&str, &str)]) -> (Option<LoadedScenario>, Diagnostics) {
+    let files = files
+        .iter()
+        .map(|(name, text)| (PathBuf::from(name), (*text).to_owned()));
+    let mut diagnostics = Diagnostics::default();
+    let files = MemoryFiles(files.collect());
+    let loaded = load(Path::new("s.ron"), &files, &catalogue(), &mut diagnostics);
+    (loaded, diagnostics)
+}
+
+/// The standard files with replacements in one of them.
+fn load_edited(file: &str, edits: &[(&str, &str)]) -> (Option<LoadedScenario>, Diagnostics) {
+    let mut files = [
+        ("s.ron", SCENARIO.to_owned()),
+        ("m/class.yaml", CLASS.to_owned()),
+        ("m/pool.yaml", POOL.to_owned()),
+        ("m/web.yaml", APP.to_owned()),
+    ];
+    for (name, text) in files.iter_mut().filter(|(name, _)| *name == file) {
+        for (from, to) in edits {
+            assert!(text.contains(from), "{name} holds {from:?}");
+            *text = text.replacen(from, to, 1);
+        }
+    }
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(name, text)| (*name, text.as_str()))
+        .collect();
+    load_files(&files)
+}
+
+/// `KS0NNN file:line:column message` of all errors and warnings.
+fn problems(diagnostics: &Diagnostics) -> Vec<String> {
+    let (shown, _) = diagnostics.shown();
+    let severe = shown
+        .iter()
+        .filter(|d| d.severity != karpsim::diagnostic::Severity::Note);
+    severe
+        .map(|d| {
+            let place = d
+                .span()
+                .map(|span| diagnostics.sources.place(span))
+                .unwrap_or_default();
+            format!("{} {place} {}", d.code, d.message)
+        })
+        .collect()
+}
+
+#[track_caller]
+fn check(file: &str, edits: &[(&str, &str)], expected: &[&str]) {
+    let (loaded, diagnostics) = load_edited(file, edits);
+    assert_eq!(
+        problems(&diagnostics),
+        expected,
+        "\n{}",
+        render(&diagnostics, Colour::Off)
+    );
+    assert_eq!(loaded.is_none(), diagnostics.has_errors());
+}
+
+#[track_caller]
+fn check_text(file: &str, edits: &[(&str, &str)], expected: &str) {
+    let (_, diagnostics) = load_edited(file, edits);
+    let text = render(&diagnostics, Colour::Off);
+    assert!(text.contains(expected), "\n{text}");
+}
+
+#[test]
+fn a_sound_scenario_loads_without_problems() {
+    let (loaded, diagnostics) = load_edited("s.ron", &[]);
+    assert_eq!(problems(&diagnostics), [""; 0]);
+    let loaded = loaded.expect("a scenario");
+    assert_eq!(loaded.settings.zones, ["us-west-2a", "us-west-2b"]);
+    assert_eq!(loaded.timeline.len(), 1);
+    let pool = &loaded.objects.node_pools[0];
+    assert_eq!(
+        pool.template.expire_after,
+        Some(SimDuration::from_minutes(72 * 60))
+    );
+    assert_eq!(pool.disruption.budgets.len(), 1, "the default budget");
+    let web = &loaded.objects.deployments[0];
+    assert_eq!(
+        (web.replicas, &*web.template.workload),
+        (3, "Deployment/shop/web")
+    );
+    assert_eq!(web.template.requests.lane(Lane::Cpu), 500);
+    assert_eq!(
+        web.template.requests.lane(Lane::Memory),
+        1 << 30,
+        "a limit is a request"
+    );
+    assert_eq!(web.template.requests.lane(Lane::Pods), 1);
+    assert_eq!(
+        web.template.tolerations.len(),
+        2,
+        "not-ready and unreachable"
+    );
+}
+
+/// A case: the file that is edited, the edits, the problems.
+type Case = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static [&'static str],
+);
+
+/// Runs cases like [`check`].
+#[track_caller]
+fn check_all(cases: &[Case]) {
+    for (file, edits, expected) in cases {
+        check(file, edits, expected);
+    }
+}
+
+#[test]
+fn rendered_problems_show_the_place_and_the_next_step() {
+    check_text(
+        "m/pool.yaml",
+        &[("limits:", "limts:")],
+        "\
+error[KS0302]: NodePool has no field `spec.limts`
+  --> m/pool.yaml:26:3
+   |
+26 |   limts:
+   |   ^^^^^
+   |
+   = help: did you mean `limits`?
+",
+    );
+    check_text(
+        "m/pool.yaml",
+        &[("WhenEmptyOrUnderutilized", "WhenUnderutilized")],
+        "\
+error[KS0307]: `spec.disruption.consolidationPolicy` does not accept `WhenUnderutilized`
+  --> m/pool.yaml:24:26
+   |
+24 |     consolidationPolicy: WhenUnderutilized
+   |                          ^^^^^^^^^^^^^^^^^
+   |
+   = note: WhenUnderutilized was the name in karpenter.sh/v1beta1
+   = help: did you mean `WhenEmptyOrUnderutilized`?
+",
+    );
+    check_text(
+        "m/web.yaml",
+        &[("replicas: 3", "replicas: 3\n  replicas: 4")],
+        "\
+error[KS0104]: the key `replicas` stands twice in one mapping
+ --> m/web.yaml:8:3
+  |
+7 |   replicas: 3
+  |   -------- first defined here
+8 |   replicas: 4
+  |   ^^^^^^^^
+  |
+  = help: remove one of the two
+",
+    );
+    check_text(
+        "m/pool.yaml",
+        &[("m5.large", "m5.lrage")],
+        "\
+error[KS0318]: the EC2 catalogue has no instance type `m5.lrage`
+  --> m/pool.yaml:17:32
+   |
+17 |           values: [\"c5.large\", \"m5.lrage\"]
+   |                                ^^^^^^^^^^
+   |
+   = help: did you mean `m5.large`, `c5.large` or `m5.xlarge`?
+",
+    );
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    check_all(&[
+        (
+            "s.ron",
+            &[("\"m/\"", "\"m/\", \"gone.yaml\"")],
+            &["KS0101 s.ron:6:27 cannot read `gone.yaml`: there is no such file or folder"],
+        ),
+        (
+            "s.ron",
+            &[(
+                "At(\"1m\", Scale(\"Deployment/shop/web\", 5))",
+                "At(\"1m\", Apply(\"later.yaml\"))",
+            )],
+            &["KS0101 s.ron:9:31 cannot read `later.yaml`: there is no such file or folder"],
+        ),
+    ]);
+    let (loaded, diagnostics) = load_files(&[]);
+    assert!(loaded.is_none());
+    assert_eq!(
+        problems(&diagnostics),
+        ["KS0101 s.ron:1:1 cannot read `s.ron`: there is no such file or folder"]
+    );
+    let scenario = "(cluster: (manifests: [\"m\"], region: \"us-west-2\"))";
+    let (_, diagnostics) = load_files(&[("s.ron", scenario), ("m/README.md", "")]);
+    assert_eq!(
+        problems(&diagnostics),
+        [
+            "KS0320 s.ron:1:23 no manifest defines a NodePool, so Karpenter launches nothing",
+            "KS0102 s.ron:1:24 `m` holds no .yaml, .yml or .json file",
+        ]
+    );
+}
+
+#[test]
+fn texts_of_manifests() {
+    check_all(&[
+        (
+            "m/web.yaml",
+            &[("{app: web}}\n  template", "{app: web}\n  template")],
+            &[
+                "KS0103 m/web.yaml:9:3 not valid YAML: while parsing a flow mapping, did not find \
+               expected ',' or '}'",
+            ],
+        ),
+        (
+            "m/web.yaml",
+            &[("{app: web}}\n    spec", "{app: web, on: off}}\n    spec")],
+            &[
+                "KS0106 m/web.yaml:10:39 `off` without quotes is a boolean for kubectl, and is taken \
+               as text here",
+            ],
+        ),
+        (
+            "m/web.yaml",
+            &[("replicas: 3", "replicas: 03")],
+            &[
+                "KS0107 m/web.yaml:7:13 `03` is an octal number for kubectl, and is taken as decimal here",
+            ],
+        ),
+        (
+            "s.ron",
+            &[("\"ROLE\"", "\"ROL\"")],
+            &["KS0108 m/class.yaml:7:9 the variable `ROLE` is not defined"],
+        ),
+    ]);
+    let bomb = "a: &a [x, x]\nb: &b [*a, *a]\n";
+    let deep: String = (0..30)
+        .map(|i| format!("c{i}: &c{i} [*c{0}, *c{0}]\n", i - 1))
+        .collect();
+    let bomb = bomb.to_owned() + &deep.replace("*c-1", "*b");
+    let files = [(
+        "s.ron",
+        "(cluster: (manifests: [\"b.yaml\"], region: \"us-west-2\"))",
+    )];
+    let (_, diagnostics) = load_files(&[files[0], ("b.yaml", &bomb)]);
+    let found = problems(&diagnostics);
+    assert!(
+        found
+            .iter()
+            .any(|p| p.starts_with("KS0105 b.yaml:") && p.contains("2000000")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn values_of_the_scenario() {
+    check_all(&[
+        (
+            "s.ron",
+            &[("horizon", "horizn")],
+            &["KS0202 s.ron:3:5 `Scenario` has no field `horizn`"],
+        ),
+        (
+            "s.ron",
+            &[("2h", "2d")],
+            &["KS0205 s.ron:3:14 `2d` is no duration (horizon)"],
+        ),
+        (
+            "s.ron",
+            &[("2h", "-2h")],
+            &["KS0205 s.ron:3:14 `-2h` is no duration (horizon)"],
+        ),
+        (
+            "s.ron",
+            &[("2h", "0s")],
+            &["KS0207 s.ron:3:14 `horizon` is 0s, but a run must last longer than nothing"],
+        ),
+        (
+            "s.ron",
+            &[("horizon: \"2h\"", "start: \"2026-02-30T00:00:00Z\"")],
+            &["KS0206 s.ron:3:12 `2026-02-30T00:00:00Z` is no date"],
+        ),
+        (
+            "s.ron",
+            &[("\"shop\"", "\"../shop\"")],
+            &[
+                "KS0207 s.ron:2:11 `name` is `../shop`, but it names a folder: letters, digits, '-', \
+               '_' and '.', at most 100, no leading '.'",
+            ],
+        ),
+        (
+            "s.ron",
+            &[("us-west-2", "us-wets-2")],
+            &["KS0208 s.ron:5:17 the EC2 catalogue has no region `us-wets-2`"],
+        ),
+        (
+            "s.ron",
+            &[(
+                "region:",
+                "zones: [\"us-west-2a\", \"us-west-2x\"], region:",
+            )],
+            &["KS0209 s.ron:5:31 `us-west-2x` is no zone of us-west-2"],
+        ),
+        (
+            "s.ron",
+            &[(
+                "timeline:",
+                "cloud: (latency: (ready: LogNormal(p50: \"9s\", p95: \"8s\"))), timeline:",
+            )],
+            &[
+                "KS0207 s.ron:9:56 `cloud.latency.ready.p95` is 8s, but p95 must be at least p50 (9s)",
+            ],
+        ),
+        (
+            "s.ron",
+            &[(
+                "timeline:",
+                "pods: (start: Uniform(\"2s\", \"1x\"), stop: Empirical([])), timeline:",
+            )],
+            &[
+                "KS0205 s.ron:9:33 `1x` is no duration (pods.start[1])",
+                "KS0207 s.ron:9:46 `pods.stop` is empty, but it must hold at least one duration",
+            ],
+        ),
+        (
+            "s.ron",
+            &[(
+                "timeline:",
+                "autoscaler: Karpenter(options: (feature_gates: {\"NodeRepair\": true, \"X\": true})), timeline:",
+            )],
+            &[
+                "KS0210 s.ron:9:67 feature gate `NodeRepair` is not modelled yet",
+                "KS0202 s.ron:9:78 Karpenter v1.14 has no feature gate `X`",
+            ],
+        ),
+        (
+            "s.ron",
+            &[("name:", "policies: [Policy()], name:")],
+            &["KS0203 s.ron:2:22 `Policy` lacks the field `name`"],
+        ),
+        (
+            "s.ron",
+            &[("name:", "seed: 1, seed: 2, name:")],
+            &["KS0204 s.ron:2:14 the field `seed` stands twice"],
+        ),
+        (
+            "s.ron",
+            &[("name:", "seed: x, name:")],
+            &["KS0201 s.ron:2:11 not a valid scenario: expected integer"],
+        ),
+    ]);
+}
+
+#[test]
+fn steps_of_the_timeline() {
+    check_all(&[
+        (
+            "s.ron",
+            &[(
+                "Scale(\"Deployment/shop/web\", 5)",
+                "Drift(\"NodePool/default\")",
+            )],
+            &["KS0210 s.ron:9:16 the action `Drift` is not modelled yet"],
+        ),
+        (
+            "s.ron",
+            &[("Deployment/shop/web", "web")],
+            &["KS0211 s.ron:9:31 `web` names no workload"],
+        ),
+        (
+            "s.ron",
+            &[("Deployment/shop/web", "Deployment/shop/wbe")],
+            &["KS0212 s.ron:9:31 no manifest defines `Deployment/shop/wbe`"],
+        ),
+        (
+            "s.ron",
+            &[("1m", "3h")],
+            &["KS0213 s.ron:9:19 this happens at 3h, after the horizon of 2h, so never"],
+        ),
+    ]);
+}
+
+#[test]
+fn objects_of_other_kinds() {
+    check_all(&[
+        (
+            "m/web.yaml",
+            &[("kind: Deployment\n", "")],
+            &["KS0301 m/web.yaml:1:1 this is no Kubernetes object: it has no `kind`"],
+        ),
+        (
+            "m/class.yaml",
+            &[("apiVersion", "--- hello\n---\napiVersion")],
+            &["KS0301 m/class.yaml:1:5 this is no Kubernetes object: it is text"],
+        ),
+        (
+            "m/class.yaml",
+            &[(
+                "apiVersion",
+                "apiVersion: policy/v1\nkind: PodDisruptionBudget\n---\napiVersion",
+            )],
+            &[
+                "KS0313 m/class.yaml:2:7 PodDisruptionBudget is not modelled, and it blocks evictions",
+            ],
+        ),
+        (
+            "m/class.yaml",
+            &[("aws/v1\n", "aws/v1beta1\n")],
+            &[
+                "KS0314 m/class.yaml:1:13 EC2NodeClass of karpenter.k8s.aws/v1beta1 is not read by Karpenter v1",
+            ],
+        ),
+        (
+            "m/class.yaml",
+            &[(
+                "apiVersion",
+                "apiVersion: x.io/v1\nkind: Thing\n---\napiVersion",
+            )],
+            &["KS0315 m/class.yaml:2:7 Thing of x.io/v1 is not known and has no effect here"],
+        ),
+        (
+            "m/class.yaml",
+            &[("name: default", "name: other")],
+            &[
+                "KS0317 m/pool.yaml:21:15 NodePool/default refers to EC2NodeClass/default, which no manifest defines",
+            ],
+        ),
+    ]);
+    let list = "{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [{\"apiVersion\": \"v1\", \
+                \"kind\": \"Service\"}, {\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\"}]}\n---\n";
+    check_text(
+        "m/class.yaml",
+        &[("apiVersion", &(list.to_owned() + "apiVersion"))],
+        "note[KS0312]: these objects have no effect here: ConfigMap, Service\n",
+    );
+}
+
+#[test]
+fn two_node_pools_of_one_name() {
+    let pools = format!("{POOL}---\n{POOL}");
+    let (_, diagnostics) = load_files(&[
+        (
+            "s.ron",
+            "(cluster: (manifests: [\"c.yaml\", \"p.yaml\"], region: \"us-west-2\", env: {\"ROLE\": \"r\", \"CLUSTER\": \"c\"}))",
+        ),
+        ("c.yaml", CLASS),
+        ("p.yaml", &pools),
+    ]);
+    let expected = "\
+error[KS0316]: NodePool/default is defined twice
+  --> p.yaml:33:9
+   |
+ 4 |   name: default
+   |         ------- first defined here
+...
+33 |   name: default
+   |         ^^^^^^^
+   |
+   = help: rename or remove one of the two
+";
+    assert_eq!(render(&diagnostics, Colour::Off), expected);
+}
+
+#[test]
+fn fields_of_node_pools() {
+    check_all(&[
+        (
+            "m/pool.yaml",
+            &[("  expireAfter: 72h", "  expireAfter: 1.5h")],
+            &["KS0205 m/pool.yaml:22:20 `1.5h` is no duration (spec.template.spec.expireAfter)"],
+        ),
+        (
+            "m/pool.yaml",
+            &[("    consolidateAfter: 1m\n", "")],
+            &["KS0308 m/pool.yaml:24:5 the field `spec.disruption.consolidateAfter` is missing"],
+        ),
+        (
+            "m/pool.yaml",
+            &[("1000Gi", "lots")],
+            &["KS0305 m/pool.yaml:28:13 `lots` is no quantity (spec.limits.memory)"],
+        ),
+        (
+            "m/pool.yaml",
+            &[("type: karpenter", "type: 5")],
+            &[
+                "KS0304 m/pool.yaml:9:15 `spec.template.metadata.labels.type` must be text, found a number",
+            ],
+        ),
+        (
+            "m/pool.yaml",
+            &[("type: karpenter", "type: a b")],
+            &[
+                "KS0306 m/pool.yaml:9:15 `a b` is no valid label value (spec.template.metadata.labels.type)",
+            ],
+        ),
+        (
+            "m/pool.yaml",
+            &[("operator: In", "operator: in")],
+            &[
+                "KS0307 m/pool.yaml:13:21 `spec.template.spec.requirements[0].operator` does not accept `in`",
+            ],
+        ),
+        (
+            "m/pool.yaml",
+            &[("[\"on-demand\"]", "[\"ondemand\"]")],
+            &[
+                "KS0309 m/pool.yaml:12:11 `spec.template.spec.requirements[0]`: `karpenter.sh/capacity-type` \
+             has the values on-demand, spot, reserved, not ondemand",
+            ],
+        ),
+        (
+            "m/pool.yaml",
+            &[("karpenter.sh/capacity-type", "karpenter.sh/capacity-typ")],
+            &[
+                "KS0309 m/pool.yaml:12:16 `spec.template.spec.requirements[0].key`: the label \
+             `karpenter.sh/capacity-typ` is restricted: Karpenter ignores a pod and refuses a NodePool \
+             that names it",
+            ],
+        ),
+        (
+            "m/pool.yaml",
+            &[("  limits:", "  replicas: 3\n  limits:")],
+            &[
+                "KS0311 m/pool.yaml:26:13 `spec.replicas` is not modelled, and a static NodePool keeps its \
+             nodes whatever the pods need",
+            ],
+        ),
+        (
+            "m/pool.yaml",
+            &[("  limits:", "  weight: 101\n  limits:")],
+            &["KS0309 m/pool.yaml:26:11 `spec.weight`: must be at least 1 and at most 100"],
+        ),
+        (
+            "m/pool.yaml",
+            &[(
+                "    consolidateAfter: 1m",
+                "    consolidateAfter: 1m\n    budgets: [{nodes: 110%}, {schedule: \"@daily\"}]",
+            )],
+            &[
+                "KS0309 m/pool.yaml:26:23 `spec.disruption.budgets[0].nodes`: must be a whole number, or a \
+             percentage from 0% to 100%",
+                "KS0309 m/pool.yaml:26:41 `spec.disruption.budgets[1].schedule`: schedule must be set \
+             together with duration",
+            ],
+        ),
+        (
+            "m/pool.yaml",
+            &[(
+                "      expireAfter",
+                "      taints: [{key: a, effect: NoSchedule}]\n      startupTaints: [{key: a, value: b, effect: NoSchedule}]\n      expireAfter",
+            )],
+            &[
+                "KS0309 m/pool.yaml:23:23 `spec.template.spec.startupTaints[0]`: a key and effect may stand \
+             only once in taints and startupTaints together",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn fields_of_node_classes() {
+    check_all(&[
+        (
+            "m/class.yaml",
+            &[("al2023@latest", "al2024@latest")],
+            &[
+                "KS0309 m/class.yaml:6:30 `spec.amiSelectorTerms[0].alias`: an alias is FAMILY@VERSION with a \
+             family of al2, al2023, bottlerocket, windows2019, windows2022, windows2025",
+            ],
+        ),
+        (
+            "m/class.yaml",
+            &[("  role: \"${ROLE}\"\n", "")],
+            &["KS0308 m/class.yaml:6:3 the field `spec.role` is missing"],
+        ),
+        (
+            "m/class.yaml",
+            &[(
+                "  role:",
+                "  kubelet: {maxPods: -1, evictionHard: {memory.availabl: 5%}}\n  role:",
+            )],
+            &[
+                "KS0309 m/class.yaml:7:22 `spec.kubelet.maxPods`: must be at least 0 and at most 2147483647",
+                "KS0307 m/class.yaml:7:41 `spec.kubelet.evictionHard` does not accept `memory.availabl`",
+            ],
+        ),
+        (
+            "m/class.yaml",
+            &[(
+                "  role:",
+                "  blockDeviceMappings: [{ebs: {volumeSize: 18Ti}}, {ebs: {}}]\n  role:",
+            )],
+            &[
+                "KS0309 m/class.yaml:7:44 `spec.blockDeviceMappings[0].ebs.volumeSize`: must be a size from \
+             1Gi to 58Ti in Gi, G, Ti or T",
+                "KS0309 m/class.yaml:7:58 `spec.blockDeviceMappings[1].ebs`: needs volumeSize or snapshotID",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn fields_of_pods() {
+    check_all(&[
+        (
+            "m/web.yaml",
+            &[(
+                "      containers:",
+                "      topologySpreadConstraints: [{maxSkew: 1}]\n      containers:",
+            )],
+            &[
+                "KS0311 m/web.yaml:12:34 `spec.template.spec.topologySpreadConstraints` is not modelled, and \
+             it decides where pods may run",
+            ],
+        ),
+        (
+            "m/web.yaml",
+            &[(
+                "      containers:",
+                "      priorityClassName: hgih\n      containers:",
+            )],
+            &["KS0319 m/web.yaml:12:26 no manifest defines PriorityClass/hgih"],
+        ),
+        (
+            "m/web.yaml",
+            &[("500m", "500x")],
+            &["KS0305 m/web.yaml:16:29 `500x` is no quantity \
+             (spec.template.spec.containers[0].resources.requests.cpu)"],
+        ),
+        (
+            "m/web.yaml",
+            &[(
+                "      containers:",
+                "      nodeSelector: {kubernetes.io/hostname: a}\n      containers:",
+            )],
+            &[
+                "KS0309 m/web.yaml:12:21 `spec.template.spec.nodeSelector`: the label `kubernetes.io/hostname` \
+             is restricted: Karpenter ignores a pod and refuses a NodePool that names it",
+            ],
+        ),
+        (
+            "m/web.yaml",
+            &[("matchLabels: {app: web}", "matchLabels: {app: wbe}")],
+            &[
+                "KS0309 m/web.yaml:8:33 `spec.selector.matchLabels.app`: the template's labels do not have app",
+            ],
+        ),
+    ]);
+    check_text(
+        "m/web.yaml",
+        &[(
+            "          image",
+            "          imag: x\n          livenessProbe: {}\n          image",
+        )],
+        "note[KS0303]: unknown fields are ignored: Deployment spec.template.spec.containers[].imag\n",
+    );
+    check_text(
+        "m/web.yaml",
+        &[(
+            "          image",
+            "          livenessProbe: {}\n          image",
+        )],
+        "note[KS0310]: these fields have no effect here: Deployment \
+         spec.template.spec.containers[].livenessProbe\n",
+    );
+}
+
+#[test]
+fn requests_of_init_containers_count_as_kubernetes_counts_them() {
+    let init = "      initContainers:
+        - {name: a, resources: {requests: {cpu: 4900m}}, restartPolicy: Always}
+        - {name: b, resources: {requests: {cpu: \"6\"}}}
+      containers:";
+    let edits = [("      containers:", init), ("500m", "5")];
+    let (loaded, _) = load_edited("m/web.yaml", &edits);
+    let loaded = loaded.expect("a scenario");
+    let class = &loaded.objects.deployments[0].template;
+    assert_eq!(class.requests.lane(Lane::Cpu), 10_900);
+    assert_eq!(class.nonzero_cpu_milli, 10_900);
+    assert_eq!(class.nonzero_memory_bytes, (1 << 30) + (200 << 20));
+}
+
+#[test]
+fn embedded_json_objects_are_read_with_the_same_rules() {
+    let objects: Vec<serde_json::Value> = vec![
+        serde_json::json!({"apiVersion": "karpenter.k8s.aws/v1", "kind": "EC2NodeClass", "metadata": {"name": "default"}}),
+        serde_json::json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "cni", "namespace": "kube-system"},
+            "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}},
+            "spec": {"priorityClassName": "system-node-critical", "tolerations": [{"operator": "Exists"}],
+            "containers": [{"name": "main", "resources": {"requests": {"cpu": "x"}}}]}}}}),
+    ];
+    let mut diagnostics = Diagnostics::default();
+    let (mut symbols, mut cluster) = (label::vocabulary(), Cluster::default());
+    let read = load_objects_json(
+        "objects",
+        &objects,
+        &mut symbols,
+        &mut cluster,
+        &catalogue(),
+        &mut diagnostics,
+    );
+    assert_eq!((read.node_classes.len(), read.daemon_sets.len()), (1, 1));
+    assert_eq!(read.daemon_sets[0].template.priority, 2_000_001_000);
+    assert_eq!(
+        problems(&diagnostics),
+        [
+            "KS0305 objects[1]:32:24 `x` is no quantity (spec.template.spec.containers[0].resources.requests.cpu)"
+        ]
+    );
+}
+
+#[test]
+fn every_code_has_a_test() {
+    let tests = [
+        include_str!("scenario.rs"),
+        include_str!("../../src/scenario/yaml.rs"),
+        include_str!("../../src/scenario/file.rs"),
+    ]
+    .concat();
+    let missing: Vec<&str> = CODES
+        .iter()
+        .map(|(code, _, _)| *code)
+        .filter(|code| !tests.contains(code))
+        .collect();
+    assert_eq!(missing, [""; 0]);
+}
+
+/// A text with a part replaced by a piece that is likely to upset a reader.
+fn damaged(text: &str, from: usize, length: usize, piece: usize) -> String {
+    const PIECES: [&str; 16] = [
+        "", "\"", "'", "[", "{", "(", ")", ": ", "\t", "\n- ", "&a *a", "<<: ", "${", "\u{e9}",
+        "-1", "|",
+    ];
+    let boundary = |byte: usize| karpsim::diagnostic::floor_char_boundary(text, byte % text.len());
+    let start = boundary(from);
+    let end = boundary((start + length).min(text.len() - 1)).max(start);
+    [&text[..start], PIECES[piece % PIECES.len()], &text[end..]].concat()
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config { failure_persistence: None, ..Default::default() })]
+
+    /// Whatever the input, loading ends, and every problem can be shown.
+    #[test]
+    fn damaged_files_do_not_panic(
+        from in 0..2_000_usize,
+        length in 0..12_usize,
+        piece in 0..16_usize,
+        which in 0..4_usize,
+        again in 0..2_000_usize,
+    ) {
+        let mut texts = [SCENARIO, CLASS, POOL, APP].map(str::to_owned);
+        texts[which] = damaged(&texts[which], from, length, piece);
+        texts[which] = damaged(&texts[which], again, length / 3, piece / 2);
+        let names = ["s.ron", "m/class.yaml", "m/pool.yaml", "m/web.yaml"];
+        let files: Vec<(&str, &str)> = names.into_iter().zip(texts.iter().map(String::as_str)).collect();
+        let (loaded, diagnostics) = load_files(&files);
+        proptest::prop_assert_eq!(loaded.is_none(), diagnostics.has_errors());
+        render(&diagnostics, Colour::On);
+    }
+}

@@ -2,5 +2,12 @@
 
 pub mod axis;
 pub mod canvas;
+pub mod chart;
+pub mod disruption;
 pub mod font;
+pub mod frame;
+pub mod header;
+pub mod layout;
 pub mod palette;
+pub mod png;
+pub mod raster;

@@ -11,8 +11,8 @@ pub mod series;
 pub mod summary;
 
 pub use ledger::{By, Entry, Ledger, Share};
-// pub use log::{Field, Level, LogLine, Narrator};
-// pub use recorder::Recorder;
+pub use log::{Field, Level, LogLine, Narrator};
+pub use recorder::Recorder;
 pub use result::{Counts, Disruption, End, Header, LeftPending, RunResult};
 pub use series::{Series, Steps};
 pub use summary::{Better, Decimal, Distribution, Metric, Summary, Unit};

@@ -79,6 +79,8 @@ pub struct Counts {
     pub started: BTreeMap<(&'static str, &'static str), u64>,
     /// Commands that did not survive validation, by method and failure.
     pub validation_failures: BTreeMap<(&'static str, &'static str), u64>,
+    /// NodeClaims created, launched or not.
+    pub claims_created: u64,
     /// Create calls that failed as a whole.
     pub launch_failures: u64,
     /// Offerings found without capacity.

@@ -106,11 +106,12 @@ impl Steps {
 
     /// Doubles the width of the buckets until half of the points is enough. The last point always stays.
     fn thin(&mut self) {
-        let (first, last) = match (self.points.first(), self.points.last()) {
-            (Some((first, _)), Some((last, _))) => (*first, *last),
-            _ => return,
+        let (Some((first, _)), Some((last, value))) = (self.points.first(), self.points.last())
+        else {
+            return;
         };
-        let span = last.since(first).ms();
+        let (last, value) = (*last, *value);
+        let span = last.since(*first).ms();
         let buckets = Steps::POINT_LIMIT as i64 / 8;
         self.bucket_ms = (span / buckets + 1).max(self.bucket_ms * 2);
         let width = self.bucket_ms;
@@ -122,8 +123,8 @@ impl Steps {
             keep_extremes(bucket, &mut kept);
         }
         // The last point may have merged into an earlier one of equal value; the integral reaches up to that one then.
-        let end = kept.last().map_or(last.0, |(at, _)| *at);
-        self.settled -= i128::from(last.1) * i128::from(last.0.since(end).ms());
+        let end = kept.last().map_or(last, |(at, _)| *at);
+        self.settled -= i128::from(value) * i128::from(last.since(end).ms());
         self.points = kept;
     }
 }

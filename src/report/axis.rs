@@ -1,19 +1,23 @@
 //! Axes: time across, in pieces where most of the run is quiet, and values upwards from 0.
 //!
-//! A run often does everything in a few minutes and nothing for days. A plain axis would show such a run as a spike and a
-//! flat line. [`TimeAxis`] then cuts the quiet stretches out and shows what is left in pieces of linear time with scales
-//! of their own. The rule, which depends on the instants of events alone:
+//! A run often does everything in a few minutes and nothing for days. A plain axis would show such
+//! a run as a spike and a flat line. [`TimeAxis`] then cuts the quiet stretches out and shows what
+//! is left in pieces of linear time with scales of their own. The rule, which depends on the
+//! instants of events alone:
 //!
 //! - A stretch without events is quiet when it lasts a twentieth of the run or more.
-//! - The axis is cut when the run lasts an hour or more, one to [`MAX_BREAKS`] stretches are quiet, and what is left is
-//!   less than a fifth of the run. Otherwise activity is spread over the run, and a plain axis shows that best.
-//! - A busy piece gets a margin and ends on a round instant; its width grows with the square root of its length.
+//! - The axis is cut when the run lasts an hour or more, one to [`MAX_BREAKS`] stretches are quiet,
+//!   and what is left is less than a fifth of the run and there is room. Otherwise activity is
+//!   spread over the run, and a plain axis shows that best.
+//! - A busy piece gets a margin and ends on a round instant; its width grows with the square root
+//!   of its length.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-/// Quiet stretches that are cut out at most; with more of them, pieces would be too narrow to label.
+/// Quiet stretches that are cut out at most; with more of them, pieces would be too narrow to
+/// label.
 pub const MAX_BREAKS: usize = 4;
 
 const SECOND: i64 = 1_000;
@@ -22,7 +26,7 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 /// Width of a cut, wide enough for its label.
-const QUIET_WIDTH: f64 = 84.0;
+const QUIET_WIDTH: f64 = 100.0;
 /// Narrowest busy piece.
 const BUSY_WIDTH: f64 = 150.0;
 
@@ -87,10 +91,14 @@ impl TimeAxis {
     /// The axis from 0 to `end_ms` between `left` and `right` for ascending `instants` of events.
     pub fn new(instants: &[i64], end_ms: i64, left: f64, right: f64) -> TimeAxis {
         let end_ms = end_ms.max(1);
-        let stretches = cut(instants, end_ms).unwrap_or_else(|| vec![(0, end_ms, false)]);
-        let quiet = stretches.iter().filter(|(.., quiet)| *quiet).count() as f64;
-        let busy = stretches.len() as f64 - quiet;
-        let spare = right - left - quiet * QUIET_WIDTH - busy * BUSY_WIDTH;
+        let narrowest = |stretches: &[(i64, i64, bool)]| -> f64 {
+            let width = |quiet| if quiet { QUIET_WIDTH } else { BUSY_WIDTH };
+            stretches.iter().map(|(.., quiet)| width(*quiet)).sum()
+        };
+        let stretches = cut(instants, end_ms)
+            .filter(|stretches| narrowest(stretches) <= right - left)
+            .unwrap_or_else(|| vec![(0, end_ms, false)]);
+        let spare = right - left - narrowest(&stretches);
         let weight = |from: i64, to: i64| libm::sqrt((to - from) as f64);
         let weights: f64 = stretches
             .iter()
@@ -151,6 +159,14 @@ impl TimeAxis {
         piece.left + done * (piece.right - piece.left)
     }
 
+    /// Right end of the piece at a place.
+    pub fn piece_right(&self, x: f64) -> f64 {
+        let at = self.pieces.partition_point(|piece| piece.right <= x);
+        self.pieces
+            .get(at)
+            .map_or(self.right(), |piece| piece.right)
+    }
+
     /// The instant at a place.
     pub fn instant(&self, x: f64) -> f64 {
         let at = self.pieces.partition_point(|piece| piece.right < x);
@@ -161,13 +177,15 @@ impl TimeAxis {
         piece.from_ms as f64 + done * (piece.to_ms - piece.from_ms) as f64
     }
 
-    /// Ticks at least `room` pixels apart. `start_epoch_s` makes them UTC; without it they count from the start.
+    /// Ticks at least `room` pixels apart. `start_epoch_s` makes them UTC; without it they count
+    /// from the start.
     pub fn ticks(&self, start_epoch_s: Option<i64>, room: f64) -> Vec<Tick> {
         let mut ticks = Vec::new();
         for piece in self.pieces.iter().filter(|piece| !piece.quiet) {
             let mut date_before = None;
             let step = tick_step(piece, room);
-            // UTC's days begin at multiples of a day since 1970, so that one rule aligns hours and days.
+            // UTC's days begin at multiples of a day since 1970, so that one rule aligns hours and
+            // days.
             let offset = start_epoch_s.map_or(0, |s| s.saturating_mul(SECOND).rem_euclid(step));
             let first = (piece.from_ms + offset).div_euclid(step) * step - offset;
             let mut at = if first < piece.from_ms {
@@ -221,7 +239,7 @@ fn cut(instants: &[i64], end_ms: i64) -> Option<Vec<(i64, i64, bool)>> {
         let ends_quiet = from == end_ms && busy_from == end_ms;
         if starts_busy && !ends_quiet {
             let unit = round_unit(from - busy_from);
-            let margin = ((from - busy_from) / 25).max(30 * SECOND);
+            let margin = ((from - busy_from) / 10).max(45 * SECOND);
             let left = (busy_from - margin).div_euclid(unit) * unit;
             let right = ((from + margin).div_euclid(unit) + 1) * unit;
             let left = left.max(busy_from - room_before).max(0);
@@ -323,6 +341,9 @@ pub fn start_text(start_epoch_s: i64) -> Option<String> {
 pub fn span_text(ms: i64) -> String {
     let (days, hours) = (ms / DAY, ms / HOUR);
     let (minutes, seconds) = (ms / MINUTE % 60, ms / SECOND % 60);
+    if (1..SECOND).contains(&ms) {
+        return format!("{ms} ms");
+    }
     if ms < MINUTE {
         let tenths = ms % SECOND / 100;
         return if tenths > 0 {
@@ -349,6 +370,20 @@ pub fn span_text(ms: i64) -> String {
     text
 }
 
+/// A span rounded to whole units, finest first, for places where the exact text may not fit.
+pub fn rounded_span_texts(ms: i64) -> Vec<String> {
+    let mut texts = vec![span_text(ms)];
+    for unit in [MINUTE, HOUR, DAY] {
+        if ms >= unit {
+            let text = span_text((ms + unit / 2) / unit * unit);
+            if !texts.contains(&text) {
+                texts.push(format!("~ {text}"));
+            }
+        }
+    }
+    texts
+}
+
 /// An axis of values from 0 upwards.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ValueAxis {
@@ -371,10 +406,11 @@ impl ValueAxis {
         ValueAxis::new(max, 0.000_001, top, bottom)
     }
 
-    /// About one tick every 34 pixels, with a tenth of the height left free for labels above the highest value.
+    /// About one tick every 30 pixels, with a seventh of the height left free for labels above the
+    /// highest value.
     fn new(max: f64, finest: f64, top: f64, bottom: f64) -> ValueAxis {
-        let ticks = ((bottom - top) / 34.0).max(2.0);
-        let needed = max * 1.12 / ticks;
+        let ticks = ((bottom - top) / 30.0).max(2.0);
+        let needed = max * 1.17 / ticks;
         let (mut unit, mut decimals) = (finest, if finest < 1.0 { 6 } else { 0 });
         let step = loop {
             let found = [1.0, 2.0, 5.0].into_iter().map(|n| n * unit);
@@ -387,7 +423,7 @@ impl ValueAxis {
             }
         };
         ValueAxis {
-            highest: max * 1.12,
+            highest: max * 1.17,
             step,
             decimals,
             top,
@@ -479,6 +515,15 @@ mod tests {
     }
 
     #[test]
+    fn pieces_have_room_or_do_not_exist() {
+        let instants: Vec<i64> = (1..4).map(|i| i * 20 * HOUR).collect();
+        let wide = TimeAxis::new(&instants, 80 * HOUR, 0.0, 1200.0);
+        assert!(wide.is_cut());
+        assert!(wide.pieces().iter().all(|p| p.right - p.left >= 99.0));
+        assert!(!TimeAxis::new(&instants, 80 * HOUR, 0.0, 800.0).is_cut());
+    }
+
+    #[test]
     fn places_and_instants_are_inverse() {
         let axis = axis(&[0, HOUR, 72 * HOUR], 80 * HOUR);
         for x in [100.0, 333.0, 900.0, 1399.0] {
@@ -515,6 +560,7 @@ mod tests {
             (71 * HOUR + 2 * MINUTE, "71 h 02 min"),
             (80 * HOUR, "80 h"),
             (30 * DAY + HOUR, "30 d 01 h"),
+            (3, "3 ms"),
             (0, "0 s"),
         ] {
             assert_eq!(span_text(ms), text);

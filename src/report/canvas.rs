@@ -1,7 +1,7 @@
 //! A picture to draw on, in logical pixels that a scale turns into real ones.
 //!
-//! Rectangles and blending are plotters'. Polygons are filled here, with sixteen samples a pixel, because plotters does not
-//! smooth strokes wider than a pixel; text comes from [`super::font`].
+//! Rectangles and blending are plotters'. Polygons are filled here, with sixteen samples a pixel,
+//! because plotters does not smooth strokes wider than a pixel; text comes from [`super::font`].
 
 use anyhow::{Result, anyhow};
 use plotters::backend::DrawingBackend;
@@ -99,7 +99,8 @@ pub struct Canvas<'a> {
 }
 
 impl<'a> Canvas<'a> {
-    /// A white canvas over `pixels`, which holds three bytes for each of `width` times `height` real pixels.
+    /// A white canvas over `pixels`, which holds three bytes for each of `width` times `height`
+    /// real pixels.
     pub fn new(pixels: &'a mut [u8], size: (u32, u32), scale: u32) -> Result<Canvas<'a>> {
         pixels.fill(0xFF);
         let backend = BitMapBackend::with_buffer_and_format(pixels, size)
@@ -151,7 +152,8 @@ impl<'a> Canvas<'a> {
         outcome
     }
 
-    /// Fills a rectangle whose edges are rounded to real pixels; one that would vanish keeps a pixel.
+    /// Fills a rectangle whose edges are rounded to real pixels; one that would vanish keeps a
+    /// pixel.
     pub fn fill(&mut self, area: Area, rgb: Rgb, alpha: f64) -> Result<()> {
         let (left, top) = (self.real(area.left), self.real(area.top));
         let right = self.real(area.right).max(left + 1);

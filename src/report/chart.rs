@@ -5,9 +5,9 @@ use anyhow::Result;
 use super::axis::{TimeAxis, ValueAxis, grouped};
 use super::canvas::{Align, Area, Canvas};
 use super::frame::{self, KeyEntry, NOTE, TICK};
-use super::layout::{Layout, Panel};
+use super::layout::Layout;
 use super::palette::{BLACK, BLUE, Rgb, TEXT, VERMILLION, WHITE};
-use super::raster::{Category, Column, columns, plateaus, stack};
+use super::raster::{Category, Column, Plateau, columns, plateaus, stack};
 use crate::outcome::{Entry, RunResult, Steps};
 use crate::units::{SimTime, Usd};
 
@@ -17,6 +17,9 @@ const NANO: f64 = 1e-9;
 const BRIEF: f64 = 0.55;
 /// Lowest band with a label of its own at the right end.
 const BAND_LABEL: f64 = 14.0;
+
+/// Marks of one kind up to which each has its shape; more of them become thin ticks.
+pub const DENSE: usize = 120;
 
 /// What the panels draw from.
 pub struct Scene<'r> {
@@ -60,7 +63,8 @@ pub fn nodes_remark(result: &RunResult, end: SimTime) -> String {
     )
 }
 
-/// The key of the stacks; none when direct labels at the right end of the first panel name every category.
+/// The key of the stacks; none when direct labels at the right end of the first panel name every
+/// category.
 pub fn key_entries(categories: &[Category], result: &RunResult, layout: &Layout) -> Vec<KeyEntry> {
     let plot = &layout.nodes.plot;
     let values = ValueAxis::counts(result.series.nodes.max() as f64, plot.top, plot.bottom);
@@ -98,8 +102,11 @@ pub fn nodes(canvas: &mut Canvas, scene: &Scene, key: &[KeyEntry]) -> Result<()>
     draw_total(canvas, plot, &values, &totals)?;
     frame::cuts(canvas, scene.axis, plot)?;
     band_labels(canvas, scene, plot, &values, &bands)?;
-    let text = |value: i64| grouped(value as f64, 0);
-    plateau_labels(canvas, scene, &series.nodes, &values, 1.0, text, &[])?;
+    for plateau in plateaus(&series.nodes, scene.axis, scene.end.ms(), 14.0) {
+        let text = grouped(plateau.value as f64, 0);
+        let y = values.y(plateau.value as f64);
+        plateau_label(canvas, &plateau, &text, y, &mut Vec::new())?;
+    }
     lane(canvas, scene)
 }
 
@@ -128,8 +135,13 @@ pub fn rate(canvas: &mut Canvas, scene: &Scene) -> Result<()> {
     draw_total(canvas, plot, &values, &totals)?;
     frame::cuts(canvas, scene.axis, plot)?;
     band_labels(canvas, scene, plot, &values, &bands)?;
-    let text = |nano: i64| format!("${}", grouped(nano as f64 * NANO, 3));
-    plateau_labels(canvas, scene, &series.cost_rate, &values, NANO, text, &[])
+    for plateau in plateaus(&series.cost_rate, scene.axis, scene.end.ms(), 14.0) {
+        let dollars = plateau.value as f64 * NANO;
+        let places = if plateau.value == 0 { 0 } else { 3 };
+        let text = format!("${}", grouped(dollars, places));
+        plateau_label(canvas, &plateau, &text, values.y(dollars), &mut Vec::new())?;
+    }
+    Ok(())
 }
 
 /// Panel 3: the bill so far, with the total at its end.
@@ -203,38 +215,75 @@ pub fn pods(canvas: &mut Canvas, scene: &Scene) -> Result<()> {
     let density = canvas.scale();
     let below = columns(running, scene.axis, density, 1.0);
     let above = columns(pending, scene.axis, density, 1.0);
-    let max = below.iter().zip(&above);
-    let max = max
-        .map(|(r, p)| (r.last + p.max).max(r.max))
-        .fold(0.0, f64::max);
-    let values = ValueAxis::counts(max, plot.top, plot.bottom);
+    let sum = sum(running, pending);
+    let both = columns(&sum, scene.axis, density, 1.0);
+    let values = ValueAxis::counts(sum.max() as f64, plot.top, plot.bottom);
     scene.grid(canvas, plot)?;
     frame::value_grid(canvas, &values, plot, "")?;
     let mut at = 0;
     while at < below.len() {
-        let (r, p) = (below[at], above[at]);
-        let run = run_length(at, below.len(), |i| below[i] == r && above[i] == p);
-        let (left, right) = span(plot, density, at, run);
-        bar(canvas, &values, (left, right), (0.0, r.max), BLUE, BRIEF)?;
-        bar(canvas, &values, (left, right), (0.0, r.last), BLUE, 1.0)?;
+        let (r, p, top) = (below[at], above[at], both[at].max);
+        let same = |i: usize| below[i] == r && above[i] == p && both[i].max == top;
+        let run = run_length(at, below.len(), same);
+        let across = span(plot, density, at, run);
+        bar(canvas, &values, across, (0.0, r.max), BLUE, BRIEF)?;
+        bar(canvas, &values, across, (0.0, r.last), BLUE, 1.0)?;
         // A wait shorter than a column is drawn at full strength: waiting is what readers look for.
-        let waiting = (r.last, r.last + p.max);
-        bar(canvas, &values, (left, right), waiting, VERMILLION, 1.0)?;
+        bar(
+            canvas,
+            &values,
+            across,
+            ((top - p.max).max(0.0), top),
+            VERMILLION,
+            1.0,
+        )?;
         at += run;
     }
     frame::cuts(canvas, scene.axis, plot)?;
-    let marked = mark_most_pending(canvas, scene, &values)?;
-    let text = |value: i64| grouped(value as f64, 0);
-    plateau_labels(canvas, scene, running, &values, 1.0, text, &marked)
+    let mut taken = Vec::new();
+    for wait in plateaus(pending, scene.axis, scene.end.ms(), 1.0) {
+        if wait.value > 0 {
+            let text = format!("{} pending", grouped(wait.value as f64, 0));
+            let at = SimTime::from_ms(scene.axis.instant((wait.left + wait.right) / 2.0) as i64);
+            let top = values.y(sum.value_at(at) as f64);
+            plateau_label(canvas, &wait, &text, top, &mut taken)?;
+            taken.push(Area::new(wait.left, top, wait.right, plot.bottom));
+        }
+    }
+    for plateau in plateaus(running, scene.axis, scene.end.ms(), 14.0) {
+        let text = grouped(plateau.value as f64, 0);
+        let y = values.y(plateau.value as f64);
+        plateau_label(canvas, &plateau, &text, y, &mut taken)?;
+    }
+    mark_most_pending(canvas, scene, &values, &taken)
 }
 
-/// Marks the first instant at which most pods waited. Returns what the mark covers.
-fn mark_most_pending(canvas: &mut Canvas, scene: &Scene, values: &ValueAxis) -> Result<Vec<Area>> {
+/// The sum of two step functions.
+fn sum(a: &Steps, b: &Steps) -> Steps {
+    let instants = |steps: &Steps| steps.points().iter().map(|(at, _)| *at).collect::<Vec<_>>();
+    let mut all = instants(a);
+    all.extend(instants(b));
+    all.sort_unstable();
+    all.dedup();
+    let mut sum = Steps::default();
+    for at in all {
+        sum.set(at, a.value_at(at) + b.value_at(at));
+    }
+    sum
+}
+
+/// Marks the first instant at which most pods waited, with a label where nothing stands yet.
+fn mark_most_pending(
+    canvas: &mut Canvas,
+    scene: &Scene,
+    values: &ValueAxis,
+    taken: &[Area],
+) -> Result<()> {
     let series = &scene.result.series;
     let most = series.pods_pending.max();
-    let found = series.pods_pending.points().iter();
-    let Some((at, _)) = found.clone().find(|(_, value)| *value == most && most > 0) else {
-        return Ok(Vec::new());
+    let mut points = series.pods_pending.points().iter();
+    let Some((at, _)) = points.find(|(_, value)| *value == most && most > 0) else {
+        return Ok(());
     };
     let plot = &scene.layout.pods.plot;
     let x = scene.axis.x(at.ms());
@@ -243,17 +292,27 @@ fn mark_most_pending(canvas: &mut Canvas, scene: &Scene, values: &ValueAxis) -> 
     canvas.polygon(&diamond(6.5), WHITE)?;
     canvas.polygon(&diamond(5.0), VERMILLION)?;
     let text = format!("most pending: {}", grouped(most as f64, 0));
-    let baseline = (y + 4.0).max(plot.top + 11.0);
-    let right = frame::label_area(canvas, &text, (x + 10.0, baseline), Align::Left);
-    let covered = if right.right <= plot.right {
-        frame::label(canvas, &text, (x + 10.0, baseline), Align::Left)?
-    } else {
-        frame::label(canvas, &text, (x - 10.0, baseline), Align::Right)?
+    let baseline = (y - 4.0).max(plot.top + 11.0);
+    let places = [
+        ((x + 10.0, baseline), Align::Left),
+        ((x - 10.0, baseline), Align::Right),
+        ((x + 10.0, baseline + 16.0), Align::Left),
+        ((x - 10.0, baseline + 16.0), Align::Right),
+    ];
+    let free = |(at, align): &&((f64, f64), Align)| {
+        let area = frame::label_area(canvas, &text, *at, *align);
+        let inside = area.left >= plot.left && area.right <= plot.right;
+        inside && !taken.iter().any(|other| other.overlaps(&area))
     };
-    Ok(vec![covered, Area::new(x - 7.0, y - 7.0, x + 7.0, y + 7.0)])
+    // The panel's title names the maximum too, so that a label without a place may be left out.
+    if let Some((at, align)) = places.iter().find(free).copied() {
+        frame::label(canvas, &text, at, align)?;
+    }
+    Ok(())
 }
 
-/// Draws the bands of a stack, largest category at the bottom: what is brief faintly, what stays in full.
+/// Draws the bands of a stack, largest category at the bottom: what is brief faintly, what stays in
+/// full.
 fn draw_stack(
     canvas: &mut Canvas,
     scene: &Scene,
@@ -289,7 +348,8 @@ fn draw_stack(
     Ok(())
 }
 
-/// Draws a total as a black step line that spans, within a column, from the lowest to the highest value.
+/// Draws a total as a black step line that spans, within a column, from the lowest to the highest
+/// value.
 fn draw_total(
     canvas: &mut Canvas,
     plot: &Area,
@@ -350,41 +410,36 @@ fn band_labels(
         let (top, bottom) = (values.y(above), values.y(below));
         if bottom - top >= BAND_LABEL {
             let y = (top + bottom) / 2.0;
-            let tab = Area::new(plot.right + 2.0, top + 1.0, plot.right + 6.0, bottom - 1.0);
+            let tab = Area::new(plot.right + 6.0, top + 1.0, plot.right + 10.0, bottom - 1.0);
             canvas.fill(tab, category.color, 1.0)?;
-            let room = scene.layout.labels_right - plot.right - 10.0;
+            let room = scene.layout.labels_right - plot.right - 14.0;
             let name = canvas.shorten(&category.name, TICK, room);
-            canvas.text(&name, (plot.right + 10.0, y + 4.0), Align::Left, TICK)?;
+            canvas.text(&name, (plot.right + 14.0, y + 4.0), Align::Left, TICK)?;
         }
         below = above;
     }
     Ok(())
 }
 
-/// Writes the value above every plateau that is wide enough.
-fn plateau_labels(
+/// Writes a text above a plateau if it is wide enough and the place is free, and takes the place.
+fn plateau_label(
     canvas: &mut Canvas,
-    scene: &Scene,
-    steps: &Steps,
-    values: &ValueAxis,
-    factor: f64,
-    text: impl Fn(i64) -> String,
-    taken: &[Area],
+    plateau: &Plateau,
+    text: &str,
+    y: f64,
+    taken: &mut Vec<Area>,
 ) -> Result<()> {
-    for plateau in plateaus(steps, scene.axis, scene.end.ms(), 14.0) {
-        let text = text(plateau.value);
-        let x = (plateau.left + plateau.right) / 2.0;
-        let at = (x, values.y(plateau.value as f64 * factor) - 5.0);
-        let covered = frame::label_area(canvas, &text, at, Align::Middle);
-        let fits = covered.left >= plateau.left && covered.right <= plateau.right;
-        if fits && !taken.iter().any(|area| area.overlaps(&covered)) {
-            frame::label(canvas, &text, at, Align::Middle)?;
-        }
+    let at = ((plateau.left + plateau.right) / 2.0, y - 5.0);
+    let covered = frame::label_area(canvas, text, at, Align::Middle);
+    let fits = covered.left >= plateau.left && covered.right <= plateau.right;
+    if fits && !taken.iter().any(|area| area.overlaps(&covered)) {
+        taken.push(frame::label(canvas, text, at, Align::Middle)?);
     }
     Ok(())
 }
 
-/// Launches and terminations below the nodes: up and down from a line, with instance types where there is room.
+/// Launches and terminations below the nodes: up and down from a line, with instance types where
+/// there is room.
 fn lane(canvas: &mut Canvas, scene: &Scene) -> Result<()> {
     let lane = &scene.layout.lane;
     let middle = (lane.top + lane.bottom) / 2.0;
@@ -410,11 +465,16 @@ fn lane(canvas: &mut Canvas, scene: &Scene) -> Result<()> {
             } else {
                 (middle + 1.0, middle + 12.0)
             };
-            let wide = if marks.len() <= 100 { 4.5 } else { 0.8 };
-            let corners = [(mark.x - wide, base), (mark.x + wide, base), (mark.x, tip)];
-            canvas.polygon(&corners, BLACK)?;
+            if marks.len() <= DENSE {
+                let corners = [(mark.x - 4.5, base), (mark.x + 4.5, base), (mark.x, tip)];
+                canvas.polygon(&corners, BLACK)?;
+            } else {
+                let tick = Area::new(mark.x, base.min(tip), mark.x + 1.0, base.max(tip));
+                canvas.fill(tick, BLACK, 1.0)?;
+            }
             let text = canvas.shorten(&mark.text(), NOTE, 160.0);
-            if mark.x + 8.0 + canvas.text_width(&text, NOTE) <= next - 8.0 {
+            let room_ends = (next - 8.0).min(scene.axis.piece_right(mark.x) - 6.0);
+            if mark.x + 8.0 + canvas.text_width(&text, NOTE) <= room_ends {
                 canvas.text(&text, (mark.x + 8.0, baseline), Align::Left, NOTE)?;
             }
         }
@@ -471,11 +531,4 @@ fn marks(
         }
     }
     marks
-}
-
-/// The shape of a panel without data is the same as with: kept here so that the last panel can use it.
-pub fn empty_note(canvas: &mut Canvas, panel: &Panel, text: &str) -> Result<()> {
-    let middle = (panel.plot.top + panel.plot.bottom) / 2.0 + 4.0;
-    let x = (panel.plot.left + panel.plot.right) / 2.0;
-    frame::label(canvas, text, (x, middle), Align::Middle).map(|_| ())
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::axis::grouped;
 use super::canvas::{Align, Area, Canvas};
-use super::chart::{Scene, empty_note};
+use super::chart::{DENSE, Scene};
 use super::frame::{self, NOTE, TICK};
 use super::palette::{BLACK, BLUE, GRID, PURPLE, Rgb, SECONDARY, SKY, VERMILLION, WHITE};
 use crate::outcome::Disruption;
@@ -21,8 +21,8 @@ const ROWS: [Cause; 5] = [
     Cause::Interrupted,
 ];
 
-/// Panel 5: a mark at the start of each disruption, as large as the number of evicted pods, a bar until its nodes were
-/// gone, and the number of events at the right end.
+/// Panel 5: a mark at the start of each disruption, as large as the number of evicted pods, a bar
+/// until its nodes were gone, and the number of events at the right end.
 pub fn disruptions(canvas: &mut Canvas, scene: &Scene) -> Result<()> {
     let panel = &scene.layout.disruptions;
     let plot = &panel.plot;
@@ -58,7 +58,11 @@ pub fn disruptions(canvas: &mut Canvas, scene: &Scene) -> Result<()> {
     canvas.fill(base, SECONDARY, 1.0)?;
     frame::cuts(canvas, scene.axis, plot)?;
     if all.is_empty() {
-        empty_note(canvas, panel, "no disruptions")?;
+        let middle = (
+            (plot.left + plot.right) / 2.0,
+            (plot.top + plot.bottom) / 2.0 + 4.0,
+        );
+        frame::label(canvas, "no disruptions", middle, Align::Middle)?;
     }
     Ok(())
 }
@@ -104,19 +108,9 @@ fn draw_row(
     let (name, color) = look(cause);
     let line = Area::new(row.left, middle, row.right, middle + 1.0);
     canvas.fill(line, GRID, 1.0)?;
-    canvas.text(name, (row.left - 10.0, middle + 4.0), Align::Right, TICK)?;
-    let evicted: u64 = events.iter().map(|d| d.evicted).sum();
-    let plural = |n: usize| if n == 1 { "" } else { "s" };
-    let total = format!(
-        "{} event{} · {} pod{}",
-        grouped(events.len() as f64, 0),
-        plural(events.len()),
-        grouped(evicted as f64, 0),
-        plural(evicted as usize)
-    );
-    let room = scene.layout.labels_right - row.right - 8.0;
-    let total = canvas.shorten(&total, TICK, room);
-    canvas.text(&total, (row.right + 8.0, middle + 4.0), Align::Left, TICK)?;
+    shape(canvas, cause, (row.left - 16.0, middle + 0.5), 4.5, color)?;
+    canvas.text(name, (row.left - 26.0, middle + 4.0), Align::Right, TICK)?;
+    totals(canvas, scene, row, events)?;
     let marks = marks(scene, events);
     for mark in &marks {
         let bar = Area::new(
@@ -134,7 +128,12 @@ fn draw_row(
         .chain([row.right]);
     for (mark, next) in marks.iter().zip(nexts) {
         let event = events[mark.largest];
-        let size = radius(event.evicted);
+        let size = radius(event.evicted).min((row.bottom - row.top) / 2.0 - 1.0);
+        if marks.len() > DENSE {
+            let tick = Area::new(mark.x, middle - size, mark.x + 1.0, middle + size);
+            canvas.fill(tick, color, 1.0)?;
+            continue;
+        }
         shape(canvas, cause, (mark.x, middle + 0.5), size + 1.5, WHITE)?;
         shape(canvas, cause, (mark.x, middle + 0.5), size, color)?;
         let left = mark.until.max(mark.x + size) + 6.0;
@@ -143,10 +142,32 @@ fn draw_row(
         } else {
             vec![format!("{} events", mark.count)]
         };
+        let next = next.min(scene.axis.piece_right(mark.x) - 6.0);
         let fits = |text: &&String| left + canvas.text_width(text, NOTE) <= next;
         if let Some(text) = wordings.iter().find(fits) {
             canvas.text(text, (left, middle + 4.0), Align::Left, NOTE)?;
         }
+    }
+    Ok(())
+}
+
+/// Numbers of events and of evicted pods at the right end of a row.
+fn totals(canvas: &mut Canvas, scene: &Scene, row: &Area, events: &[&Disruption]) -> Result<()> {
+    let evicted: u64 = events.iter().map(|d| d.evicted).sum();
+    let mut count = format!("{} event", grouped(events.len() as f64, 0));
+    if events.len() != 1 {
+        count.push('s');
+    }
+    let mut wordings = vec![count];
+    if evicted > 0 {
+        wordings.insert(0, format!("{} · {}", wordings[0], pods(evicted)));
+    }
+    // Marks at the very end reach over the plot's edge.
+    let left = row.right + 16.0;
+    let fits = |text: &&String| left + canvas.text_width(text, TICK) <= scene.layout.labels_right;
+    if let Some(text) = wordings.iter().find(fits) {
+        let middle = libm::round((row.top + row.bottom) / 2.0);
+        canvas.text(text, (left, middle + 4.0), Align::Left, TICK)?;
     }
     Ok(())
 }
@@ -196,7 +217,7 @@ fn story(event: &Disruption, types: &BTreeMap<&str, &str>) -> String {
 fn pods(evicted: u64) -> String {
     match evicted {
         1 => "1 pod".to_owned(),
-        _ => format!("{evicted} pods"),
+        _ => format!("{} pods", grouped(evicted as f64, 0)),
     }
 }
 

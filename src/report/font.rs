@@ -1,12 +1,14 @@
-//! Text: an embedded subset of DejaVu Sans (regular and bold), measured and rasterised without any system font.
+//! Text: an embedded subset of DejaVu Sans (regular and bold), measured and rasterised without any
+//! system font.
 //!
-//! plotters rasterises the glyphs, but places them on whole pixels and drops their left bearing. Each glyph is therefore
-//! drawn alone at [`OVERSAMPLING`] times its size and averaged down at the exact pen position, with advances and bearings
-//! read from the font itself.
+//! plotters rasterises the glyphs, but places them on whole pixels and drops their left bearing.
+//! Each glyph is therefore drawn alone at [`OVERSAMPLING`] times its size and averaged down at the
+//! exact pen position, with advances and bearings read from the font itself.
 //!
-//! The subsets were made with fontTools: `pyftsubset DejaVuSans.ttf --no-hinting --layout-features=''
-//! --drop-tables+=MATH,GSUB,GPOS,GDEF,FFTM --unicodes=...`: Latin-1, Latin Extended-A, Greek small letters, dashes,
-//! quotes, arrows, comparison signs and a few marks. Digits are tabular in DejaVu Sans.
+//! The subsets were made with fontTools: `pyftsubset DejaVuSans.ttf --no-hinting
+//! --layout-features='' --drop-tables+=MATH,GSUB,GPOS,GDEF,FFTM --unicodes=...`: Latin-1, Latin
+//! Extended-A, Greek small letters, dashes, quotes, arrows, comparison signs and a few marks.
+//! Digits are tabular in DejaVu Sans.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -79,7 +81,8 @@ impl Fonts {
         units as f64 * metrics.oversampled_scale(size) / f64::from(OVERSAMPLING)
     }
 
-    /// `text`, cut with an ellipsis in the middle where it is wider than `room` pixels, so that both ends stay readable.
+    /// `text`, cut with an ellipsis in the middle where it is wider than `room` pixels, so that
+    /// both ends stay readable.
     pub fn shorten(&self, text: &str, size: i32, weight: Weight, room: f64) -> String {
         if self.width(text, size, weight) <= room {
             return text.to_owned();
@@ -95,7 +98,8 @@ impl Fonts {
         cut(fitting)
     }
 
-    /// Calls `paint(x, y, coverage)` for every pixel of `text`, whose baseline starts at `(x, baseline)`.
+    /// Calls `paint(x, y, coverage)` for every pixel of `text`, whose baseline starts at `(x,
+    /// baseline)`.
     pub fn rasterise(
         &mut self,
         text: &str,
@@ -168,7 +172,8 @@ impl Fonts {
 }
 
 impl Metrics {
-    /// Reads `head`, `hhea`, `hmtx` and the format 4 table of `cmap`; `None` when the font is damaged.
+    /// Reads `head`, `hhea`, `hmtx` and the format 4 table of `cmap`; `None` when the font is
+    /// damaged.
     fn read(font: &[u8]) -> Option<Metrics> {
         let head = table(font, b"head")?;
         let hhea = table(font, b"hhea")?;
@@ -203,7 +208,8 @@ impl Metrics {
         self.by_char.get(&c).copied().unwrap_or(self.fallback)
     }
 
-    /// Size of an oversampled line as plotters counts it; even, because plotters halves it to find the baseline.
+    /// Size of an oversampled line as plotters counts it; even, because plotters halves it to find
+    /// the baseline.
     fn oversampled_line(&self, size: i32) -> i32 {
         let exact = f64::from(size * OVERSAMPLING) * self.line_height / self.units_per_em;
         2 * libm::round(exact / 2.0) as i32

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::axis::{TimeAxis, ValueAxis, span_text};
+use super::axis::{TimeAxis, ValueAxis, rounded_span_texts, span_text};
 use super::canvas::{Align, Area, Canvas, Ink};
 use super::layout::{KEY_LINE, Panel};
 use super::palette::{BLACK, GRID, Rgb, SECONDARY, TEXT};
@@ -23,7 +23,8 @@ const SWATCH: f64 = 12.0;
 /// Widest name in a key.
 const NAME_ROOM: f64 = 150.0;
 
-/// Title left, axis title at the axis, a remark at the right end. Returns the free stretch between title and remark.
+/// Title left, axis title at the axis, a remark at the right end. Returns the free stretch between
+/// title and remark.
 pub fn titles(
     canvas: &mut Canvas,
     panel: &Panel,
@@ -61,6 +62,10 @@ pub fn value_grid(canvas: &mut Canvas, values: &ValueAxis, plot: &Area, sign: &s
         let y = values.y(value);
         let line = Area::new(plot.left - 4.0, y, plot.right, y + 1.0);
         canvas.fill(line, if value == 0.0 { SECONDARY } else { GRID }, 1.0)?;
+        // The highest label must not touch the axis title above.
+        if y < plot.top + 8.0 {
+            continue;
+        }
         let text = format!("{sign}{}", values.text(value));
         canvas.text(&text, (plot.left - 10.0, y + 4.0), Align::Right, TICK)?;
     }
@@ -96,20 +101,29 @@ pub fn strip(canvas: &mut Canvas, axis: &TimeAxis, strip: &Area) -> Result<()> {
     let baseline = strip.top + 30.0;
     for piece in axis.pieces() {
         let middle = (piece.left + piece.right) / 2.0;
-        let span = span_text(piece.to_ms - piece.from_ms);
+        let length_ms = piece.to_ms - piece.from_ms;
         if piece.quiet {
             let bold = Ink::bold(11, TEXT);
-            let span = canvas.shorten(&span, bold, piece.right - piece.left - 2.0);
-            canvas.text(&span, (middle, baseline - 14.0), Align::Middle, bold)?;
+            let room = piece.right - piece.left - 2.0;
+            let texts = rounded_span_texts(length_ms);
+            let fits = |text: &&String| canvas.text_width(text, bold) <= room;
+            if let Some(text) = texts.iter().find(fits) {
+                canvas.text(text, (middle, baseline - 14.0), Align::Middle, bold)?;
+            }
             canvas.text("no events", (middle, baseline), Align::Middle, NOTE)?;
             continue;
         }
+        let span = span_text(length_ms);
         let (from, to) = (span_text(piece.from_ms), span_text(piece.to_ms));
-        let wordings = [
-            format!("{from} to {to} after the start ({span} shown)"),
-            format!("{from} to {to}"),
-            format!("{span} shown"),
-        ];
+        let wordings = if piece.from_ms == 0 {
+            vec![format!("the first {span}"), span]
+        } else {
+            vec![
+                format!("{span}, from {from} to {to} after the start"),
+                format!("{from} to {to}"),
+                format!("{span} shown"),
+            ]
+        };
         let room = piece.right - piece.left - 12.0;
         let fits = |text: &&String| canvas.text_width(text, NOTE) <= room;
         if let Some(text) = wordings.iter().find(fits) {
@@ -150,7 +164,7 @@ pub fn time_labels(
             date_free = tick.x + half + 8.0;
         }
     }
-    let title = if utc { "time, UTC" } else { "time elapsed" };
+    let title = if utc { "time, UTC" } else { "elapsed" };
     let at = (plot.left - 36.0, plot.bottom + 18.0);
     canvas.text(title, at, Align::Right, AXIS_TITLE)?;
     Ok(())
@@ -165,8 +179,8 @@ pub struct KeyEntry {
     pub color: Rgb,
 }
 
-/// Places the entries of a key in lines: the first between `first_left` and `first_right`, further ones from `left` to
-/// `right`. Returns line and left end of each entry.
+/// Places the entries of a key in lines: the first between `first_left` and `first_right`, further
+/// ones from `left` to `right`. Returns line and left end of each entry.
 pub fn key_places(
     canvas: &Canvas,
     entries: &[KeyEntry],

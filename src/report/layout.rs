@@ -5,9 +5,9 @@ use super::canvas::Area;
 /// Free space at the edges.
 pub const MARGIN: f64 = 28.0;
 /// Room for axis titles and tick labels left of the plots.
-const LEFT_GUTTER: f64 = 106.0;
+const LEFT_GUTTER: f64 = 110.0;
 /// Room for direct labels right of the plots.
-const RIGHT_GUTTER: f64 = 152.0;
+const RIGHT_GUTTER: f64 = 180.0;
 /// Height of a panel's title.
 const TITLE: f64 = 24.0;
 /// Height of each further line of a key.
@@ -16,7 +16,8 @@ pub const KEY_LINE: f64 = 18.0;
 const GAP: f64 = 12.0;
 /// Height of the lane with launches and terminations, gap above included.
 const LANE: f64 = 40.0;
-/// Height of header, of the strip that names the pieces of a cut axis, of tick labels and of the footer.
+/// Height of header, of the strip that names the pieces of a cut axis, of tick labels and of the
+/// footer.
 const HEADER: f64 = 96.0;
 const STRIP: f64 = 40.0;
 const AXIS: f64 = 40.0;
@@ -62,8 +63,8 @@ pub fn plot_span(width: f64) -> (f64, f64) {
 }
 
 impl Layout {
-    /// Places everything on a picture of a size. `key_lines` are the lines of the key of instance types that do not fit
-    /// beside the title; `cut` says that the axis has pieces to name.
+    /// Places everything on a picture of a size. `key_lines` are the lines of the key of instance
+    /// types that do not fit beside the title; `cut` says that the axis has pieces to name.
     pub fn new(width: f64, height: f64, key_lines: usize, cut: bool) -> Layout {
         let (left, right) = plot_span(width);
         let strip_height = if cut { STRIP } else { 6.0 };

@@ -1,4 +1,5 @@
-//! Pictures of results, drawn without system fonts, clock or locale: same result, same bytes (layer 8).
+//! Pictures of results, drawn without system fonts, clock or locale: same result, same bytes (layer
+//! 8).
 
 pub mod axis;
 pub mod canvas;
@@ -11,3 +12,5 @@ pub mod layout;
 pub mod palette;
 pub mod png;
 pub mod raster;
+#[cfg(test)]
+mod samples;

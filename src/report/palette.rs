@@ -25,8 +25,9 @@ pub const GRID: Rgb = Rgb(0xD9, 0xD9, 0xD9);
 /// What is left over when there are more categories than colours.
 pub const OTHER: Rgb = Rgb(0xA6, 0xA6, 0xA6);
 
-/// Categories without a meaning of their own (instance types), by rank. Vermillion is left to pending pods, and the two
-/// last are darker than Okabe and Ito's, so that they differ from all others in luminance.
+/// Categories without a meaning of their own (instance types), by rank. Vermillion is left to
+/// pending pods, and the two last are darker than Okabe and Ito's, so that they differ from all
+/// others in luminance.
 pub const CATEGORIES: [Rgb; 8] = [
     BLUE,
     Rgb(0xE6, 0x9F, 0x00),

@@ -1,7 +1,7 @@
 //! A run as one PNG: five panels over one time axis.
 //!
-//! The bytes depend on the result and the options alone. The file has no time chunk; Title, Software and
-//! `karpsim-provenance` (JSON) are text chunks.
+//! The bytes depend on the result and the options alone. The file has no time chunk; Title,
+//! Software and `karpsim-provenance` (JSON) are text chunks.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -67,8 +67,8 @@ fn panels(canvas: &mut Canvas, result: &RunResult, width: f64, height: f64) -> R
     let (left, right) = plot_span(width);
     let axis = TimeAxis::new(&instants(result, end), end.ms(), left, right);
     let categories = raster::categories(&result.series, end);
-    // Whether categories need a key depends on the height of the panel, which depends on the key: a key never gets taller
-    // because of the lines that it takes, so that one repetition settles it.
+    // Whether categories need a key depends on the height of the panel, which depends on the key: a
+    // key never gets taller because of the lines that it takes, so that one repetition settles it.
     let without_key = Layout::new(width, height, 0, axis.is_cut());
     let key = chart::key_entries(&categories, result, &without_key);
     let first = (
@@ -100,7 +100,8 @@ fn panels(canvas: &mut Canvas, result: &RunResult, width: f64, height: f64) -> R
     header::footer(canvas, &scene, width)
 }
 
-/// All instants at which something drawn changes, ascending. The start and the end of a run are no events.
+/// All instants at which something drawn changes, ascending. The start and the end of a run are no
+/// events.
 fn instants(result: &RunResult, end: SimTime) -> Vec<i64> {
     let series = &result.series;
     let of = |steps: &Steps| steps.points().iter().map(|(at, _)| *at).collect::<Vec<_>>();
@@ -195,4 +196,147 @@ fn latin(text: &str) -> String {
         }
     };
     text.chars().map(plain).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples;
+    use super::*;
+    use crate::units::SimDuration;
+
+    type Texts = Vec<(String, String)>;
+
+    /// The size, the decoded pixels and the text chunks.
+    fn decode(bytes: &[u8]) -> Result<(png::OutputInfo, Vec<u8>, Texts)> {
+        let mut reader = png::Decoder::new(bytes).read_info()?;
+        let mut pixels = vec![0; reader.output_buffer_size()];
+        let info = reader.next_frame(&mut pixels)?;
+        let chunks = &reader.info().uncompressed_latin1_text;
+        let texts = chunks.iter().map(|c| (c.keyword.clone(), c.text.clone()));
+        Ok((info, pixels, texts.collect()))
+    }
+
+    /// FNV-1a.
+    fn digest(bytes: &[u8]) -> u64 {
+        let start = 0xcbf2_9ce4_8422_2325_u64;
+        let step = |hash: u64, b: &u8| (hash ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3);
+        bytes.iter().fold(start, step)
+    }
+
+    /// Draws, checks size and that there is something on it, and keeps the picture below cargo's
+    /// folder for temporary files so that people can look at it.
+    fn check(file: &str, result: &RunResult, options: &PngOptions) -> Result<Vec<u8>> {
+        let bytes = draw(result, options)?;
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/pictures");
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join(format!("{file}.png")), &bytes)?;
+        let (info, pixels, _) = decode(&bytes)?;
+        let (width, height) = (
+            options.width * options.scale,
+            options.height * options.scale,
+        );
+        assert_eq!((info.width, info.height), (width, height));
+        let inked = pixels
+            .chunks(3)
+            .filter(|p| p.iter().any(|c| *c < 0x80))
+            .count();
+        assert!(inked > 5_000, "{file}: {inked} dark pixels");
+        let row = width as usize * 3;
+        let margin = 24 * options.scale as usize;
+        let white = |bytes: &[u8]| bytes.iter().all(|c| *c == 0xFF);
+        assert!(white(&pixels[..margin * row]), "{file}: upper margin");
+        assert!(
+            white(&pixels[pixels.len() - margin * row..]),
+            "{file}: lower margin"
+        );
+        for line in pixels.chunks(row) {
+            assert!(white(&line[..3 * margin]), "{file}: left margin");
+            assert!(white(&line[row - 3 * margin..]), "{file}: right margin");
+        }
+        Ok(pixels)
+    }
+
+    #[test]
+    fn the_workshop_is_drawn_at_both_scales() -> Result<()> {
+        let result = samples::workshop();
+        check("workshop", &result, &PngOptions::default())?;
+        let fine = PngOptions {
+            scale: 2,
+            ..PngOptions::default()
+        };
+        check("workshop-2x", &result, &fine)?;
+        Ok(())
+    }
+
+    #[test]
+    fn runs_without_much_to_see_are_drawn() -> Result<()> {
+        let options = PngOptions::default();
+        let hour = SimDuration::from_minutes(60);
+        check("empty", &samples::empty("empty", hour), &options)?;
+        check("one-event", &samples::one_event(), &options)?;
+        check("unschedulable", &samples::unschedulable(), &options)?;
+        check("tiny", &samples::tiny(), &options)?;
+        check("no-time", &RunResult::default(), &options).map(|_| ())
+    }
+
+    #[test]
+    fn runs_with_too_much_to_see_are_drawn() -> Result<()> {
+        let options = PngOptions::default();
+        check("long-names", &samples::long_names(), &options)?;
+        check("month", &samples::busy("30 days", 6, 50_000), &options)?;
+        check(
+            "many-types",
+            &samples::busy("300 types", 300, 2_000),
+            &options,
+        )?;
+        let small = PngOptions {
+            width: 1200,
+            height: 900,
+            scale: 1,
+        };
+        check("small", &samples::busy("small", 12, 300), &small)?;
+        Ok(())
+    }
+
+    #[test]
+    fn the_picture_is_the_same_every_time() -> Result<()> {
+        let result = samples::workshop();
+        let first = draw(&result, &PngOptions::default())?;
+        assert!(first == draw(&result, &PngOptions::default())?);
+        let (_, pixels, texts) = decode(&first)?;
+        // A change of this number is a change of what users see: look at the picture before it is
+        // renewed.
+        assert_eq!(digest(&pixels), 9_326_736_589_932_195_081);
+        assert_eq!(texts[0], ("Title".to_owned(), "eks-workshop".to_owned()));
+        assert_eq!(texts[1].1, "karpsim 0.1.0");
+        assert_eq!(texts[2].0, "karpsim-provenance");
+        let provenance: serde_json::Value = serde_json::from_str(&texts[2].1)?;
+        assert_eq!(provenance["seed"], 42);
+        assert!(!first.windows(4).any(|name| name == b"tIME"));
+        Ok(())
+    }
+
+    #[test]
+    fn text_outside_latin_1_does_not_fail() -> Result<()> {
+        let mut result = samples::tiny();
+        result.header.scenario = "名前 → \0 ü".to_owned();
+        let bytes = draw(&result, &PngOptions::default())?;
+        let (_, _, texts) = decode(&bytes)?;
+        assert_eq!(texts[0].1, "?? ? ? ü");
+        let provenance: serde_json::Value = serde_json::from_str(&texts[2].1)?;
+        assert_eq!(provenance["scenario"], "名前 → \0 ü");
+        Ok(())
+    }
+
+    #[test]
+    fn sizes_that_cannot_be_drawn_are_refused() {
+        for (width, height, scale) in [(100, 1200, 1), (1600, 9000, 1), (1600, 1200, 3)] {
+            let options = PngOptions {
+                width,
+                height,
+                scale,
+            };
+            assert!(draw(&RunResult::default(), &options).is_err());
+        }
+    }
 }

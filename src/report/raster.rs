@@ -1,6 +1,7 @@
 //! Step functions on columns of pixels.
 //!
-//! A column may cover many changes. It keeps the lowest, the highest and the last value, so that no spike is lost.
+//! A column may cover many changes. It keeps the lowest, the highest and the last value, so that no
+//! spike is lost.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -73,7 +74,8 @@ pub struct Category {
     pub members: Vec<Arc<str>>,
 }
 
-/// The instance types with most node-hours, the rest under one grey name: largest first, ties by name.
+/// The instance types with most node-hours, the rest under one grey name: largest first, ties by
+/// name.
 pub fn categories(series: &Series, end: SimTime) -> Vec<Category> {
     let mut ranked: Vec<(&Arc<str>, i128)> = series
         .nodes_by_type
@@ -104,7 +106,8 @@ pub fn categories(series: &Series, end: SimTime) -> Vec<Category> {
 
 /// The columns of each category: its members' added up.
 ///
-/// Highs of several members need not fall together, so that a sum of highs is a bound; the panel's total line limits it.
+/// Highs of several members need not fall together, so that a sum of highs is a bound; the panel's
+/// total line limits it.
 pub fn stack(
     categories: &[Category],
     by_type: &BTreeMap<Arc<str>, Steps>,

@@ -62,12 +62,10 @@ pub fn value_grid(canvas: &mut Canvas, values: &ValueAxis, plot: &Area, sign: &s
         let y = values.y(value);
         let line = Area::new(plot.left - 4.0, y, plot.right, y + 1.0);
         canvas.fill(line, if value == 0.0 { SECONDARY } else { GRID }, 1.0)?;
-        // The highest label must not touch the axis title above.
-        if y < plot.top + 8.0 {
-            continue;
-        }
         let text = format!("{sign}{}", values.text(value));
-        canvas.text(&text, (plot.left - 10.0, y + 4.0), Align::Right, TICK)?;
+        // The highest label must not touch the axis title above.
+        let baseline = (y + 4.0).max(plot.top + 9.0);
+        canvas.text(&text, (plot.left - 10.0, baseline), Align::Right, TICK)?;
     }
     Ok(())
 }

@@ -2,5 +2,6 @@
 
 pub mod fleet;
 pub mod instance_type;
+pub mod node_class;
 
 pub use instance_type::{CapacityType, InstanceType, Offering};

@@ -38,7 +38,9 @@ struct Slot<E> {
 
 impl<E> fmt::Debug for EventQueue<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventQueue").field("pending", &self.heap.len()).finish_non_exhaustive()
+        f.debug_struct("EventQueue")
+            .field("pending", &self.heap.len())
+            .finish_non_exhaustive()
     }
 }
 

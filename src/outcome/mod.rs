@@ -1,1 +1,18 @@
-//! outcome
+//! What a run comes to: folded from the journal's facts alone, never from the world (layer 6).
+//!
+//! [`Recorder`] folds fact by fact into a [`RunResult`]; [`Narrator`] turns the same facts into Karpenter's log lines.
+//! Sums are integers and exact; every division is rounded once, where it becomes text.
+
+pub mod ledger;
+pub mod log;
+pub mod recorder;
+pub mod result;
+pub mod series;
+pub mod summary;
+
+pub use ledger::{By, Entry, Ledger, Share};
+pub use log::{Field, Level, LogLine, Narrator};
+pub use recorder::Recorder;
+pub use result::{Counts, Disruption, End, Header, LeftPending, RunResult};
+pub use series::{Series, Steps};
+pub use summary::{Better, Decimal, Distribution, Metric, Summary, Unit};

@@ -1,2 +1,17 @@
-//! report
+//! Pictures of results, drawn without system fonts, clock or locale: same result, same bytes (layer
+//! 8).
+
+pub mod axis;
+pub mod canvas;
+pub mod chart;
 pub mod diagnostic;
+pub mod disruption;
+pub mod font;
+pub mod frame;
+pub mod header;
+pub mod layout;
+pub mod palette;
+pub mod png;
+pub mod raster;
+#[cfg(test)]
+mod samples;

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::node_class::NodeClassManifest;
 use super::pod::{self, METADATA_WITHOUT_EFFECT, PodOwner, PriorityClasses};
 use super::reader::{Field, Object, Reader, Unknown, is_dns_subdomain};
 use super::yaml::{Node, Value};
 use super::{node_class, node_pool};
 use crate::diagnostic::{self, Span};
+use crate::ec2::node_class::NodeClass;
 use crate::kube::NodePool;
 use crate::kube::workload::{BarePod, DaemonSet, Deployment};
 
@@ -19,7 +19,7 @@ pub struct Objects {
     /// NodePools.
     pub node_pools: Vec<NodePool>,
     /// EC2NodeClasses.
-    pub node_classes: Vec<NodeClassManifest>,
+    pub node_classes: Vec<NodeClass>,
     /// Deployments.
     pub deployments: Vec<Deployment>,
     /// DaemonSets.

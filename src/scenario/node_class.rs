@@ -6,101 +6,8 @@
 use super::manifest::Admission;
 use super::pod::resource_list;
 use super::reader::{Field, Object, Reader, Unknown};
+use crate::ec2::node_class::{AmiFamily, BlockDevice, Kubelet, NodeClass, Threshold};
 use crate::units::{ResourceVec, quantity};
-
-/// An EC2NodeClass as its manifest has it, checked.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct NodeClassManifest {
-    /// `metadata.name`.
-    pub name: String,
-    /// `amiFamily` if set, else the family of the alias; `None` for neither (recorded cases only).
-    pub ami_family: Option<AmiFamily>,
-    /// `kubelet`.
-    pub kubelet: Kubelet,
-    /// `blockDeviceMappings`, in order.
-    pub block_devices: Vec<BlockDevice>,
-    /// `instanceStorePolicy: RAID0`.
-    pub raid0: bool,
-    /// A canonical text of the fields that enter the drift hash.
-    pub drift_fields: String,
-}
-
-/// An AMI family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AmiFamily {
-    /// Amazon Linux 2.
-    Al2,
-    /// Amazon Linux 2023.
-    Al2023,
-    /// Bottlerocket.
-    Bottlerocket,
-    /// The user's own.
-    Custom,
-    /// Windows Server 2019.
-    Windows2019,
-    /// Windows Server 2022.
-    Windows2022,
-    /// Windows Server 2025.
-    Windows2025,
-}
-
-impl AmiFamily {
-    /// Names in manifests.
-    pub const NAMES: [(&'static str, AmiFamily); 7] = [
-        ("AL2", AmiFamily::Al2),
-        ("AL2023", AmiFamily::Al2023),
-        ("Bottlerocket", AmiFamily::Bottlerocket),
-        ("Custom", AmiFamily::Custom),
-        ("Windows2019", AmiFamily::Windows2019),
-        ("Windows2022", AmiFamily::Windows2022),
-        ("Windows2025", AmiFamily::Windows2025),
-    ];
-
-    /// The name in manifests.
-    pub fn name(self) -> &'static str {
-        AmiFamily::NAMES
-            .iter()
-            .find(|(_, family)| *family == self)
-            .map_or("", |(name, _)| name)
-    }
-}
-
-/// `spec.kubelet`: what changes capacity or overhead.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Kubelet {
-    /// `maxPods`.
-    pub max_pods: Option<i64>,
-    /// `podsPerCore`.
-    pub pods_per_core: Option<i64>,
-    /// `kubeReserved`.
-    pub kube_reserved: ResourceVec,
-    /// `systemReserved`.
-    pub system_reserved: ResourceVec,
-    /// `evictionHard["memory.available"]`.
-    pub eviction_memory: Option<Threshold>,
-    /// `evictionHard["nodefs.available"]`.
-    pub eviction_nodefs: Option<Threshold>,
-}
-
-/// An eviction threshold.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Threshold {
-    /// An amount in bytes.
-    Bytes(i64),
-    /// A percentage of the capacity.
-    Percent(f64),
-}
-
-/// An entry of `blockDeviceMappings`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BlockDevice {
-    /// `deviceName`.
-    pub device_name: Option<String>,
-    /// `rootVolume`.
-    pub root_volume: bool,
-    /// `ebs.volumeSize` in bytes.
-    pub volume_bytes: Option<i64>,
-}
 
 const MODELLED_ELSEWHERE: &str = "it decides which capacity can be launched";
 
@@ -110,10 +17,10 @@ pub fn read(
     object: &mut Object<'_>,
     name: &str,
     admission: Admission,
-) -> Option<NodeClassManifest> {
-    let mut class = NodeClassManifest {
+) -> Option<NodeClass> {
+    let mut class = NodeClass {
         name: name.to_owned(),
-        ..NodeClassManifest::default()
+        ..NodeClass::default()
     };
     let spec = match admission {
         Admission::Full => object.required("spec", reader)?,
@@ -134,7 +41,7 @@ pub fn read(
     class.ami_family = ami_family(reader, &mut spec, alias);
     identity(reader, &mut spec);
     if let Some(field) = spec.get("tags") {
-        tags(reader, &field);
+        class.tags = tags(reader, &field);
     }
     if let Some(field) = spec.get("kubelet") {
         class.kubelet = kubelet(reader, &field).unwrap_or_default();
@@ -362,22 +269,27 @@ fn identity(reader: &mut Reader<'_>, spec: &mut Object<'_>) {
     }
 }
 
-fn tags(reader: &mut Reader<'_>, field: &Field<'_>) {
+fn tags(reader: &mut Reader<'_>, field: &Field<'_>) -> Vec<(String, String)> {
     const FORBIDDEN: [&str; 4] = [
         "eks:eks-cluster-name",
         "karpenter.k8s.aws/ec2nodeclass",
         "karpenter.sh/nodeclaim",
         "karpenter.sh/nodepool",
     ];
+    let mut tags = Vec::new();
     for (key, span, value) in reader.entries(field) {
-        reader.text(&value);
+        let text = reader.text(&value);
         let forbidden =
             FORBIDDEN.contains(&key.as_str()) || key.starts_with("kubernetes.io/cluster");
         if key.is_empty() || forbidden {
             let rule = format!("the tag `{key}` is not allowed");
             reader.push(crate::diagnostic::rule_broken(span, &field.path, &rule));
+        } else if let Some(text) = text {
+            tags.push((key, text));
         }
     }
+    tags.sort_unstable();
+    tags
 }
 
 /// Signals of eviction thresholds.

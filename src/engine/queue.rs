@@ -1,7 +1,14 @@
-//! The event queue: one total order (time, class, sequence), with timers that can be moved and cancelled.
+//! The event list: pending events in one total order, with timers that can be moved or cancelled.
 //!
-//! `class` fixes the order of actors within one instant; the sequence number, given at each schedule and reschedule, makes
-//! the order within a class first come, first served. The order does not depend on hashing: the key is unique.
+//! The order is (time, class, sequence). The class, a small number that the caller chooses, orders
+//! the subsystems within one instant; the sequence number, taken at every
+//! [`schedule`](EventQueue::schedule) and [`reschedule`](EventQueue::reschedule), makes equal
+//! classes first in, first out. No two pending events have the same key, so the order depends
+//! neither on the heap's shape nor on a hasher.
+//!
+//! The heap is that of the `priority-queue` crate over slot numbers; events stay where they are, in
+//! the slot table. Cancelled events leave at once: in a cluster nearly every pod event re-arms a
+//! timer, and tombstones would fill the heap.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -11,90 +18,102 @@ use rustc_hash::FxBuildHasher;
 
 use crate::units::SimTime;
 
-type Key = Reverse<(SimTime, u8, u64)>;
+/// Bits of the sequence number below the class in [`Key::rank`].
+const SEQUENCE_BITS: u32 = 56;
 
-/// A handle to a scheduled event. Stale handles (fired or cancelled) are detected, never silently used for another event.
+/// A handle to one scheduled event. It goes stale when the event fires or is cancelled; a stale
+/// handle is recognised for ever and never refers to a later event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timer {
     slot: u32,
     generation: u32,
 }
 
-/// Pending events.
+/// What orders pending events: time first, then class and sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    at: SimTime,
+    /// The class in the top byte, the sequence number below: one comparison orders both.
+    rank: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Slot<E> {
+    /// Equal to a timer's generation exactly as long as that timer is pending.
+    generation: u32,
+    event: E,
+}
+
+/// Pending events of type `E`. All operations but the look-ups are O(log n).
 #[derive(Clone)]
 pub struct EventQueue<E> {
-    heap: PriorityQueue<u32, Key, FxBuildHasher>,
+    heap: PriorityQueue<u32, Reverse<Key>, FxBuildHasher>,
     slots: Vec<Slot<E>>,
     free: Vec<u32>,
-    sequence: u64,
-    last: SimTime,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Slot<E> {
-    generation: u32,
-    event: Option<E>,
-}
-
-impl<E> fmt::Debug for EventQueue<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventQueue")
-            .field("pending", &self.heap.len())
-            .finish_non_exhaustive()
-    }
+    next_sequence: u64,
+    /// The instant of the last popped event; nothing may be scheduled before it.
+    fired_at: SimTime,
 }
 
 impl<E> Default for EventQueue<E> {
+    /// An empty queue at [`SimTime::ZERO`].
     fn default() -> EventQueue<E> {
         EventQueue {
             heap: PriorityQueue::with_hasher(FxBuildHasher),
             slots: Vec::new(),
             free: Vec::new(),
-            sequence: 0,
-            last: SimTime::ZERO,
+            next_sequence: 0,
+            fired_at: SimTime::ZERO,
         }
     }
 }
 
+impl<E> fmt::Debug for EventQueue<E> {
+    /// A summary: the heap's layout says nothing to a reader.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventQueue")
+            .field("pending", &self.heap.len())
+            .field("fired_at", &self.fired_at)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<E: Copy> EventQueue<E> {
-    /// Schedules `event`. An instant before the last popped one is a defect of the program. O(log n).
+    /// Adds `event` at the instant `at`, behind all pending events of the same instant and class.
+    ///
+    /// # Panics
+    /// If `at` lies before the last popped event.
     pub fn schedule(&mut self, at: SimTime, class: u8, event: E) -> Timer {
-        let key = self.key(at, class);
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot {
-                generation: 0,
-                event: None,
-            });
-            u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 pending events")
-        });
-        let entry = &mut self.slots[slot as usize];
-        entry.event = Some(event);
-        self.heap.push(slot, key);
-        Timer {
-            slot,
-            generation: entry.generation,
-        }
+        let sequence = self.take_sequence(at);
+        let timer = self.occupy(event);
+        let rank = u64::from(class) << SEQUENCE_BITS | sequence;
+        self.heap.push(timer.slot, Reverse(Key { at, rank }));
+        timer
     }
 
-    fn key(&mut self, at: SimTime, class: u8) -> Key {
-        assert!(at >= self.last, "an event at {at} after {}", self.last);
-        self.sequence += 1;
-        Reverse((at, class, self.sequence))
-    }
-
-    /// Moves a pending event; it takes a new sequence number. `false` if it has fired or was cancelled. O(log n).
+    /// Moves a pending event to the instant `at`, earlier or later, as if it were scheduled anew:
+    /// behind all pending events of that instant and its class. False if the event has fired or was
+    /// cancelled.
+    ///
+    /// # Panics
+    /// If the event is pending and `at` lies before the last popped event.
     pub fn reschedule(&mut self, timer: Timer, at: SimTime) -> bool {
-        let Some(Reverse((_, class, _))) = self.pending(timer) else {
+        if !self.is_pending(timer) {
             return false;
-        };
-        let key = self.key(at, class);
-        self.heap.change_priority(&timer.slot, key);
-        true
+        }
+        let sequence = self.take_sequence(at);
+        self.heap.change_priority_by(&timer.slot, |Reverse(key)| {
+            let class = key.rank >> SEQUENCE_BITS << SEQUENCE_BITS;
+            *key = Key {
+                at,
+                rank: class | sequence,
+            };
+        })
     }
 
-    /// Cancels a pending event. `false` if it has fired or was cancelled before. O(log n).
+    /// Removes a pending event. False if it has fired or was cancelled before.
     pub fn cancel(&mut self, timer: Timer) -> bool {
-        if self.pending(timer).is_none() {
+        if !self.is_pending(timer) {
             return false;
         }
         self.heap.remove(&timer.slot);
@@ -102,36 +121,25 @@ impl<E: Copy> EventQueue<E> {
         true
     }
 
-    /// The next event with its instant. O(log n).
+    /// Removes and returns the first event with its instant.
     pub fn pop(&mut self) -> Option<(SimTime, E)> {
-        let (slot, Reverse((at, _, _))) = self.heap.pop()?;
-        self.last = at;
-        self.release(slot).map(|event| (at, event))
+        let (slot, Reverse(key)) = self.heap.pop()?;
+        self.fired_at = key.at;
+        Some((key.at, self.release(slot)))
     }
 
-    fn release(&mut self, slot: u32) -> Option<E> {
-        let entry = &mut self.slots[slot as usize];
-        entry.generation = entry.generation.wrapping_add(1);
-        self.free.push(slot);
-        entry.event.take()
+    /// The instant of the first event.
+    pub fn next_at(&self) -> Option<SimTime> {
+        self.heap.peek().map(|(_, Reverse(key))| key.at)
     }
 
-    fn pending(&self, timer: Timer) -> Option<Key> {
-        let entry = self.slots.get(timer.slot as usize)?;
-        if entry.generation != timer.generation || entry.event.is_none() {
+    /// When the event of `timer` is due; `None` if it has fired or was cancelled.
+    pub fn due_at(&self, timer: Timer) -> Option<SimTime> {
+        if !self.is_pending(timer) {
             return None;
         }
-        self.heap.get_priority(&timer.slot).copied()
-    }
-
-    /// When a pending event is due; `None` if it has fired or was cancelled.
-    pub fn due_at(&self, timer: Timer) -> Option<SimTime> {
-        self.pending(timer).map(|Reverse((at, _, _))| at)
-    }
-
-    /// The instant of the next event.
-    pub fn next_at(&self) -> Option<SimTime> {
-        self.heap.peek().map(|(_, Reverse((at, _, _)))| *at)
+        let Reverse(key) = self.heap.get_priority(&timer.slot)?;
+        Some(key.at)
     }
 
     /// Number of pending events.
@@ -139,130 +147,264 @@ impl<E: Copy> EventQueue<E> {
         self.heap.len()
     }
 
-    /// True when nothing is pending.
+    /// Whether no event is pending.
     pub fn is_empty(&self) -> bool {
         self.heap.is_empty()
+    }
+
+    fn is_pending(&self, timer: Timer) -> bool {
+        self.slots[timer.slot as usize].generation == timer.generation
+    }
+
+    /// The next sequence number, for an event at `at`.
+    fn take_sequence(&mut self, at: SimTime) -> u64 {
+        assert!(
+            at >= self.fired_at,
+            "an event at {at} would lie in the past of {}",
+            self.fired_at
+        );
+        let sequence = self.next_sequence;
+        assert!(sequence >> SEQUENCE_BITS == 0, "sequence numbers ran out");
+        self.next_sequence += 1;
+        sequence
+    }
+
+    /// Puts `event` into a free slot or a new one.
+    fn occupy(&mut self, event: E) -> Timer {
+        if let Some(slot) = self.free.pop() {
+            let entry = &mut self.slots[slot as usize];
+            entry.event = event;
+            return Timer {
+                slot,
+                generation: entry.generation,
+            };
+        }
+        let slot = self.slots.len();
+        assert!(slot < u32::MAX as usize, "too many pending events");
+        self.slots.push(Slot {
+            generation: 0,
+            event,
+        });
+        Timer {
+            slot: slot as u32,
+            generation: 0,
+        }
+    }
+
+    /// Makes the handles of `slot` stale and returns its event.
+    fn release(&mut self, slot: u32) -> E {
+        let entry = &mut self.slots[slot as usize];
+        entry.generation += 1;
+        // A slot whose generations are used up is retired: a wrapped generation could make a stale
+        // handle valid again.
+        if entry.generation < u32::MAX {
+            self.free.push(slot);
+        }
+        entry.event
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    fn at(seconds: i64) -> SimTime {
-        SimTime::from_seconds(seconds)
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ms(ms: i64) -> SimTime {
+        SimTime::from_ms(ms)
+    }
+
+    fn drain(queue: &mut EventQueue<char>) -> String {
+        std::iter::from_fn(|| queue.pop()).map(|(_, c)| c).collect()
     }
 
     #[test]
-    fn order_is_time_then_class_then_sequence() {
-        let mut queue = EventQueue::default();
-        queue.schedule(at(2), 0, "late");
-        queue.schedule(at(1), 5, "second class");
-        queue.schedule(at(1), 3, "first of its class");
-        let moved = queue.schedule(at(9), 3, "moved, so last of its class");
-        queue.schedule(at(1), 3, "second of its class");
-        assert!(queue.reschedule(moved, at(1)));
-        let order: Vec<_> = std::iter::from_fn(|| queue.pop())
-            .map(|(_, event)| event)
-            .collect();
-        let expected = [
-            "first of its class",
-            "second of its class",
-            "moved, so last of its class",
-            "second class",
-            "late",
-        ];
-        assert_eq!(order, expected);
+    fn time_then_class_then_sequence_orders_events() {
+        for (scheduled, order) in [
+            (&[(1, 0, 'a'), (0, 9, 'b')][..], "ba"),
+            (&[(5, 2, 'a'), (5, 1, 'b'), (5, 255, 'c')], "bac"),
+            (&[(5, 1, 'a'), (5, 1, 'b'), (5, 1, 'c')], "abc"),
+            (
+                &[(7, 3, 'a'), (7, 3, 'b'), (6, 3, 'c'), (7, 0, 'd')],
+                "cdab",
+            ),
+        ] {
+            let mut queue = EventQueue::default();
+            for &(at, class, event) in scheduled {
+                queue.schedule(ms(at), class, event);
+            }
+            assert_eq!(drain(&mut queue), order);
+        }
     }
 
     #[test]
-    fn stale_timers_are_detected() {
+    fn rescheduling_moves_an_event_to_the_end_of_its_instant_and_class() {
         let mut queue = EventQueue::default();
-        let fired = queue.schedule(at(1), 0, 'a');
+        let first = queue.schedule(ms(5), 1, 'a');
+        queue.schedule(ms(5), 1, 'b');
+        queue.schedule(ms(5), 2, 'c');
+        assert!(queue.reschedule(first, ms(5)));
+        assert_eq!(queue.due_at(first), Some(ms(5)));
+        assert_eq!(drain(&mut queue), "bac");
+    }
+
+    #[test]
+    fn stale_handles_are_refused_even_after_their_slot_is_used_again() {
+        let mut queue = EventQueue::default();
+        let fired = queue.schedule(ms(1), 0, 'a');
+        assert_eq!(queue.pop(), Some((ms(1), 'a')));
+        let cancelled = queue.schedule(ms(2), 0, 'b');
+        assert!(queue.cancel(cancelled));
+        let live = queue.schedule(ms(3), 0, 'c');
+        assert_eq!([fired.slot, cancelled.slot], [live.slot; 2]);
+        for stale in [fired, cancelled] {
+            assert!(!queue.cancel(stale));
+            assert!(!queue.reschedule(stale, ms(9)));
+            assert_eq!(queue.due_at(stale), None);
+        }
+        assert_eq!(queue.due_at(live), Some(ms(3)));
+        assert_eq!(queue.len(), 1);
+    }
+
+    #[test]
+    fn a_slot_without_generations_left_is_retired() {
+        let mut queue = EventQueue::default();
+        queue.schedule(ms(0), 0, 'a');
         queue.pop();
-        let reused = queue.schedule(at(1), 0, 'b');
-        assert!(!queue.cancel(fired) && !queue.reschedule(fired, at(3)));
-        assert_eq!(
-            (queue.due_at(fired), queue.due_at(reused)),
-            (None, Some(at(1)))
-        );
-        assert!(queue.cancel(reused) && !queue.cancel(reused));
-        assert!(queue.is_empty());
+        queue.slots[0].generation = u32::MAX - 1;
+        let last = queue.schedule(ms(0), 0, 'b');
+        assert!(queue.cancel(last));
+        let next = queue.schedule(ms(0), 0, 'c');
+        assert_eq!((last.slot, next.slot), (0, 1));
     }
 
     #[test]
-    #[should_panic(expected = "an event at")]
-    fn nothing_is_scheduled_in_the_past() {
+    fn a_clone_lives_on_its_own() {
         let mut queue = EventQueue::default();
-        queue.schedule(at(5), 0, ());
+        let timer = queue.schedule(ms(1), 0, 'a');
+        queue.schedule(ms(2), 0, 'b');
+        let mut copy = queue.clone();
+        assert!(copy.cancel(timer));
+        assert_eq!(drain(&mut copy), "b");
+        assert_eq!(drain(&mut queue), "ab");
+    }
+
+    #[test]
+    #[should_panic(expected = "an event at +00:00:00.999 would lie in the past of +00:00:01")]
+    fn scheduling_in_the_past_panics() {
+        let mut queue = EventQueue::default();
+        queue.schedule(ms(1_000), 0, ());
         queue.pop();
-        queue.schedule(at(4), 0, ());
+        queue.schedule(ms(999), 0, ());
+    }
+
+    #[test]
+    #[should_panic(expected = "would lie in the past")]
+    fn rescheduling_into_the_past_panics() {
+        let mut queue = EventQueue::default();
+        queue.schedule(ms(1_000), 0, ());
+        let later = queue.schedule(ms(2_000), 0, ());
+        queue.pop();
+        queue.reschedule(later, ms(999));
     }
 
     #[derive(Clone, Debug)]
     enum Step {
-        Schedule(i64, u8),
-        Reschedule(usize, i64),
-        Cancel(usize),
+        Schedule { delay_ms: i64, class: u8 },
+        Reschedule { which: usize, delay_ms: i64 },
+        Cancel { which: usize },
         Pop,
     }
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
-            (0..50_i64, 0..4_u8).prop_map(|(after, class)| Step::Schedule(after, class)),
-            (any::<usize>(), 0..50_i64).prop_map(|(which, after)| Step::Reschedule(which, after)),
-            any::<usize>().prop_map(Step::Cancel),
-            Just(Step::Pop),
+            4 => (0..20_i64, 0..4_u8)
+                .prop_map(|(delay_ms, class)| Step::Schedule { delay_ms, class }),
+            3 => (0..500_usize, 0..20_i64)
+                .prop_map(|(which, delay_ms)| Step::Reschedule { which, delay_ms }),
+            1 => (0..500_usize).prop_map(|which| Step::Cancel { which }),
+            2 => Just(Step::Pop),
         ]
     }
 
+    /// The obvious event list: an ordered map, searched from end to end.
+    #[derive(Default)]
+    struct Oracle {
+        pending: BTreeMap<(SimTime, u8, u64), usize>,
+        sequence: u64,
+        now: SimTime,
+    }
+
+    impl Oracle {
+        fn add(&mut self, at: SimTime, class: u8, event: usize) {
+            self.pending.insert((at, class, self.sequence), event);
+            self.sequence += 1;
+        }
+
+        fn remove(&mut self, event: usize) -> Option<(SimTime, u8, u64)> {
+            let key = self.key(event)?;
+            self.pending.remove(&key);
+            Some(key)
+        }
+
+        fn key(&self, event: usize) -> Option<(SimTime, u8, u64)> {
+            let found = self.pending.iter().find(|&(_, &other)| other == event);
+            found.map(|(&key, _)| key)
+        }
+
+        fn pop(&mut self) -> Option<(SimTime, usize)> {
+            let ((at, ..), event) = self.pending.pop_first()?;
+            self.now = at;
+            Some((at, event))
+        }
+    }
+
+    fn after(now: SimTime, delay_ms: i64) -> SimTime {
+        ms(now.ms() + delay_ms)
+    }
+
     proptest! {
-        /// The queue against an ordered map with the same keys.
         #[test]
-        fn the_queue_equals_an_ordered_map(steps in proptest::collection::vec(step(), 1..200)) {
-            let mut queue = EventQueue::default();
-            let mut oracle: BTreeMap<(SimTime, u8, u64), usize> = BTreeMap::new();
-            let mut timers: Vec<(Timer, u8)> = Vec::new();
-            let (mut now, mut sequence) = (SimTime::ZERO, 0_u64);
-            let key_of = |oracle: &BTreeMap<(SimTime, u8, u64), usize>, event: usize| {
-                oracle.iter().find(|(_, e)| **e == event).map(|(key, _)| *key)
-            };
+        fn the_queue_agrees_with_an_ordered_map(steps in prop::collection::vec(step(), 0..400)) {
+            let (mut queue, mut oracle) = (EventQueue::default(), Oracle::default());
+            let mut timers: Vec<Timer> = Vec::new();
             for step in steps {
                 match step {
-                    Step::Schedule(after, class) => {
-                        let due = now + crate::units::SimDuration::from_seconds(after);
-                        timers.push((queue.schedule(due, class, timers.len()), class));
-                        sequence += 1;
-                        oracle.insert((due, class, sequence), timers.len() - 1);
+                    Step::Schedule { delay_ms, class } => {
+                        let (at, event) = (after(oracle.now, delay_ms), timers.len());
+                        oracle.add(at, class, event);
+                        timers.push(queue.schedule(at, class, event));
                     }
-                    Step::Reschedule(which, after) if !timers.is_empty() => {
-                        let which = which % timers.len();
-                        let due = now + crate::units::SimDuration::from_seconds(after);
-                        let known = key_of(&oracle, which);
-                        prop_assert_eq!(queue.reschedule(timers[which].0, due), known.is_some());
-                        if let Some(key) = known {
-                            oracle.remove(&key);
-                            sequence += 1;
-                            oracle.insert((due, timers[which].1, sequence), which);
+                    Step::Reschedule { which, delay_ms } if !timers.is_empty() => {
+                        let (at, event) = (after(oracle.now, delay_ms), which % timers.len());
+                        let before = oracle.remove(event);
+                        if let Some((_, class, _)) = before {
+                            oracle.add(at, class, event);
                         }
+                        prop_assert_eq!(queue.reschedule(timers[event], at), before.is_some());
                     }
-                    Step::Cancel(which) if !timers.is_empty() => {
-                        let which = which % timers.len();
-                        let known = key_of(&oracle, which);
-                        prop_assert_eq!(queue.cancel(timers[which].0), known.is_some());
-                        known.map(|key| oracle.remove(&key));
+                    Step::Cancel { which } if !timers.is_empty() => {
+                        let event = which % timers.len();
+                        let before = oracle.remove(event);
+                        prop_assert_eq!(queue.cancel(timers[event]), before.is_some());
                     }
-                    Step::Pop => {
-                        let expected = oracle.pop_first().map(|((due, _, _), event)| (due, event));
-                        prop_assert_eq!(queue.pop(), expected);
-                        now = expected.map_or(now, |(due, _)| due);
-                    }
-                    _ => {}
+                    Step::Reschedule { .. } | Step::Cancel { .. } => {}
+                    Step::Pop => prop_assert_eq!(queue.pop(), oracle.pop()),
                 }
-                prop_assert_eq!(queue.len(), oracle.len());
+                prop_assert_eq!(queue.len(), oracle.pending.len());
+                prop_assert_eq!(queue.is_empty(), oracle.pending.is_empty());
+                let first = oracle.pending.first_key_value().map(|(key, _)| key.0);
+                prop_assert_eq!(queue.next_at(), first);
             }
+            for (event, &timer) in timers.iter().enumerate() {
+                prop_assert_eq!(queue.due_at(timer), oracle.key(event).map(|key| key.0));
+            }
+            while let Some(expected) = oracle.pop() {
+                prop_assert_eq!(queue.pop(), Some(expected));
+            }
+            prop_assert_eq!(queue.pop(), None);
         }
     }
 }

@@ -58,6 +58,7 @@ fn choose_node(world: &World, pod: PodId, class: &PodClass) -> Option<NodeId> {
         }
     }
     let index = match world.settings.scheduler_ties {
+        _ if best.is_empty() => return None,
         SchedulerTies::Name => 0,
         SchedulerTies::Seeded => {
             let ordinal = world.cluster.pods[pod].ordinal;

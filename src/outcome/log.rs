@@ -228,7 +228,9 @@ impl Narrator {
                  command is no longer valid",
                 command_fields(command, &[]),
             ),
-            Fact::ValidationFailed { command, failure } => {
+            Fact::ValidationFailed {
+                command, failure, ..
+            } => {
                 let mut fields = vec![("method", text(command.method)), ("failure", text(failure))];
                 fields.extend(command_fields(command, &[]));
                 say.own("abandoned command that is no longer valid", fields);

@@ -96,7 +96,9 @@ impl Recorder {
                 let found = &mut self.counts.computed;
                 *found.entry((command.method, command.decision)).or_default() += 1;
             }
-            Fact::ValidationFailed { command, failure } => {
+            Fact::ValidationFailed {
+                command, failure, ..
+            } => {
                 let failed = &mut self.counts.validation_failures;
                 *failed.entry((command.method, failure)).or_default() += 1;
             }

@@ -11,10 +11,17 @@ use crate::world::World;
 mod daemon_set;
 mod deployment;
 
-/// One pass over the workloads that changed: Deployments by namespace and name, then DaemonSets.
+/// One pass over the workloads that changed: Deployments by name, then DaemonSets.
 pub fn on_workload_pass(world: &mut World) {
-    while let Some(index) = world.cluster.dirty_deployments.pop_first() {
-        deployment::reconcile(world, index);
-    }
+    let mut dirty: Vec<usize> = std::mem::take(&mut world.cluster.dirty_deployments)
+        .into_iter()
+        .collect();
+    dirty.sort_by_key(|index| {
+        let spec = &world.cluster.deployments[*index].spec;
+        (spec.name.clone(), spec.namespace.clone())
+    });
+    dirty
+        .into_iter()
+        .for_each(|index| deployment::reconcile(world, index));
     daemon_set::reconcile(world);
 }

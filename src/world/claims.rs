@@ -116,10 +116,12 @@ impl World {
         self.symbols.text(value.symbol).into()
     }
 
-    /// `key Operator values`, ascending by key, as the recorded timelines write a claim's requirements.
+    /// `key Operator values`, ascending by key, without the instance types, as the recorded timelines
+    /// write a claim's requirements.
     fn describe_requirements(&self, requirements: &Requirements) -> Vec<String> {
         let mut texts: Vec<String> = requirements
             .iter()
+            .filter(|(key, _)| *key != label::INSTANCE_TYPE)
             .map(|(key, requirement)| {
                 let mut values: Vec<&str> = requirement
                     .values()

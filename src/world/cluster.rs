@@ -32,9 +32,9 @@ pub struct Cluster {
     pub claims: Arena<Claim>,
     /// NodePools, ascending by name.
     pub pools: Vec<Pool>,
-    /// Deployments, ascending by namespace and name.
+    /// Deployments, in order of creation.
     pub deployments: Vec<DeploymentState>,
-    /// DaemonSets, ascending by namespace and name.
+    /// DaemonSets, in order of creation.
     pub daemon_sets: Vec<DaemonSet>,
     /// Unbound pods without deletionTimestamp: higher priority first, then order of creation.
     pub pending: BTreeMap<(i64, u64), PodId>,

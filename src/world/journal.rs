@@ -276,6 +276,8 @@ pub enum Fact {
         command: CommandRef,
         /// `churn`, `budget` or `scheduling`.
         failure: &'static str,
+        /// Karpenter's words.
+        message: Arc<str>,
     },
     /// A command started.
     DisruptionStarted {

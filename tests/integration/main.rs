@@ -1,3 +1,4 @@
 //! One integration-test binary; one module a topic.
 
 mod scenario;
+mod timeline;

@@ -251,9 +251,11 @@ impl Disruption {
             }
             Err(failure) => {
                 let command = command.reference(world);
+                let (failure, message) = (failure.kind, failure.message.into());
                 world.record(Fact::ValidationFailed {
                     command,
-                    failure: failure.name(),
+                    failure,
+                    message,
                 });
                 self.methods(world, templates, position + 1)
             }

@@ -36,6 +36,7 @@ struct Running {
 #[derive(Clone, Debug)]
 struct Replacement {
     claim: ClaimId,
+    name: Arc<str>,
     /// Seen initialized once: later trouble does not matter.
     initialized: bool,
 }
@@ -99,8 +100,10 @@ fn create_replacements(world: &mut World, command: &Command) -> Option<Vec<Repla
         let mut plan = plan.clone();
         plan.pin_capacity_types(&world.view());
         let claim = provisioner::create(world, plan, reason)?;
+        let name = world.cluster.claims[claim].name.clone();
         replacements.push(Replacement {
             claim,
+            name,
             initialized: false,
         });
     }
@@ -141,7 +144,7 @@ fn started(world: &World, command: &Command, replacements: &[Replacement]) -> Fa
 enum Outcome {
     Waiting,
     Ready,
-    Failed(&'static str),
+    Failed(String),
 }
 
 impl Karpenter {
@@ -154,7 +157,7 @@ impl Karpenter {
         };
         let mut outcome = running.look(world);
         if world.now().since(running.started_at) > limit {
-            outcome = Outcome::Failed("command reached timeout");
+            outcome = Outcome::Failed("command reached timeout".to_owned());
         }
         match outcome {
             Outcome::Waiting => {
@@ -167,7 +170,7 @@ impl Karpenter {
             }
             Outcome::Failed(message) => {
                 if let Some(running) = queue.running.remove(&id) {
-                    running.roll_back(world, message);
+                    running.roll_back(world, &message);
                 }
             }
         }
@@ -179,7 +182,11 @@ impl Running {
         let mut outcome = Outcome::Ready;
         for replacement in self.replacements.iter_mut().filter(|r| !r.initialized) {
             match world.cluster.claims.get(replacement.claim) {
-                None => return Outcome::Failed("replacement was deleted"),
+                None => {
+                    let name = &replacement.name;
+                    let gone = format!("replacement was deleted, nodeclaims \"{name}\" not found");
+                    return Outcome::Failed(gone);
+                }
                 Some(claim) if claim.is_initialized() => replacement.initialized = true,
                 Some(_) => outcome = Outcome::Waiting,
             }

@@ -10,23 +10,36 @@ use crate::scheduling::{ClaimPlan, Templates};
 use crate::world::ClusterView;
 
 /// Why a command is given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
-    /// A node is no candidate any more.
-    Churn,
-    /// A budget no longer allows it.
-    Budget,
-    /// The pods would need something else now.
-    Scheduling,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// `churn` (a node is no candidate any more), `budget` or `scheduling` (the pods would need
+    /// something else now).
+    pub(super) kind: &'static str,
+    /// Karpenter's words.
+    pub(super) message: String,
 }
 
 impl Failure {
-    /// The name in outputs.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Failure::Churn => "churn",
-            Failure::Budget => "budget",
-            Failure::Scheduling => "scheduling",
+    fn churn(gone: usize) -> Failure {
+        let message = format!("{gone} candidates are no longer valid");
+        Failure {
+            kind: "churn",
+            message,
+        }
+    }
+
+    fn budget() -> Failure {
+        let message = "a candidate can no longer be disrupted without violating budgets".into();
+        Failure {
+            kind: "budget",
+            message,
+        }
+    }
+
+    fn scheduling(message: &str) -> Failure {
+        Failure {
+            kind: "scheduling",
+            message: message.into(),
         }
     }
 }
@@ -43,7 +56,7 @@ pub(super) fn validate(
     let mut budgets = Budgets::build(view, command.method.reason());
     if command.method == Method::Emptiness {
         if still.is_empty() {
-            return Err(Failure::Churn);
+            return Err(Failure::churn(command.candidates.len()));
         }
         command.candidates = still.into_iter().filter(|c| budgets.take(c.pool)).collect();
         command.savings = command
@@ -52,16 +65,16 @@ pub(super) fn validate(
             .map(|candidate| candidate.price)
             .sum();
         return if command.candidates.is_empty() {
-            Err(Failure::Budget)
+            Err(Failure::budget())
         } else {
             Ok(())
         };
     }
     if still.len() < command.candidates.len() {
-        return Err(Failure::Churn);
+        return Err(Failure::churn(command.candidates.len() - still.len()));
     }
     if !still.iter().all(|candidate| budgets.take(candidate.pool)) {
-        return Err(Failure::Budget);
+        return Err(Failure::budget());
     }
     revalidate_scheduling(view, templates, &still, &command.replacements)
 }
@@ -72,9 +85,10 @@ fn revalidate_scheduling(
     candidates: &[Candidate],
     replacements: &[ClaimPlan],
 ) -> Result<(), Failure> {
-    let what_if = simulate(view, templates, candidates).ok_or(Failure::Churn)?;
+    let what_if =
+        simulate(view, templates, candidates).ok_or_else(|| Failure::churn(candidates.len()))?;
     if what_if.strands_running_pods {
-        return Err(Failure::Scheduling);
+        return Err(Failure::scheduling("not all pods would schedule"));
     }
     let valid = match (what_if.solution.claims.as_slice(), replacements) {
         ([], []) => true,
@@ -85,6 +99,8 @@ fn revalidate_scheduling(
     if valid {
         Ok(())
     } else {
-        Err(Failure::Scheduling)
+        Err(Failure::scheduling(
+            "scheduling simulation produced new results",
+        ))
     }
 }

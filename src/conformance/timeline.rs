@@ -1,0 +1,341 @@
+//! Recorded timelines: hours of Karpenter's own controllers in virtual time, compared second by second.
+//!
+//! The format and the levels are those of the recordings' README: level 5 is reached when every instant has the same set of
+//! events.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::timeline_events::{self, TimedEvent};
+use crate::diagnostic::Diagnostics;
+use crate::ec2::{CapacityType, InstanceType, Offering};
+use crate::engine::Distribution;
+use crate::kube::requirement::{Operator, Requirement};
+use crate::kube::{Requirements, label};
+use crate::scenario::{Catalogue, load, manifest};
+use crate::simulation::{Action, Config, PoolConfig, Simulation};
+use crate::units::{ResourceVec, SimDuration, SimTime, Symbols};
+use crate::world::Settings;
+use crate::world::settings::{
+    KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule,
+};
+
+/// How a run compares with its recording.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// The recording's name.
+    pub name: String,
+    /// Recorded events.
+    pub recorded: usize,
+    /// The first instant whose sets of events differ.
+    pub first_difference: Option<Difference>,
+}
+
+/// An instant with other events than recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// The instant.
+    pub at: SimTime,
+    /// Recorded events that the run did not have.
+    pub missing: Vec<String>,
+    /// Events of the run that were not recorded.
+    pub unexpected: Vec<String>,
+}
+
+/// Why a recording cannot be compared.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NotComparable {
+    /// The text is no recorded timeline: what is wrong with it.
+    Malformed(String),
+    /// It needs something that is not modelled yet, by name.
+    NotModelled(String),
+}
+
+fn malformed(what: impl Into<String>) -> NotComparable {
+    NotComparable::Malformed(what.into())
+}
+
+/// Replays a recorded timeline and compares it at level 5.
+pub fn compare(text: &str) -> Result<Comparison, NotComparable> {
+    let recording: Value = serde_json::from_str(text).map_err(|e| malformed(e.to_string()))?;
+    let scenario = &recording["scenario"];
+    let name = scenario["name"]
+        .as_str()
+        .ok_or_else(|| malformed("scenario.name is missing"))?;
+    let recorded = timeline_events::recorded(&recording["timeline"])
+        .ok_or_else(|| malformed("timeline is not a list of events"))?;
+    let config = config(scenario)?;
+    let simulated = timeline_events::simulate(Simulation::new(Arc::new(config)));
+    Ok(Comparison {
+        name: name.to_owned(),
+        recorded: recorded.len(),
+        first_difference: first_difference(&recorded, &simulated),
+    })
+}
+
+fn first_difference(recorded: &[TimedEvent], simulated: &[TimedEvent]) -> Option<Difference> {
+    let mut instants: BTreeMap<SimTime, (Vec<String>, Vec<String>)> = BTreeMap::new();
+    for (at, event) in recorded {
+        instants.entry(*at).or_default().0.push(event.clone());
+    }
+    for (at, event) in simulated {
+        instants.entry(*at).or_default().1.push(event.clone());
+    }
+    instants
+        .into_iter()
+        .find_map(|(at, (mut expected, mut found))| {
+            expected.sort_unstable();
+            found.sort_unstable();
+            (expected != found).then(|| {
+                let unexpected = without(&found, &expected);
+                Difference {
+                    at,
+                    missing: without(&expected, &found),
+                    unexpected,
+                }
+            })
+        })
+}
+
+/// What `list` has more often than `other`.
+fn without(list: &[String], other: &[String]) -> Vec<String> {
+    let mut rest = other.to_vec();
+    let mut left = Vec::new();
+    for item in list {
+        match rest.iter().position(|known| known == item) {
+            Some(i) => {
+                rest.swap_remove(i);
+            }
+            None => left.push(item.clone()),
+        }
+    }
+    left
+}
+
+/// The run of a recorded scenario, with the rules of the world that the recording states.
+fn config(scenario: &Value) -> Result<Config, NotComparable> {
+    if let Some(gates) = scenario["options"]["featureGates"].as_object()
+        && !gates.is_empty()
+    {
+        let gates: Vec<&str> = gates.keys().map(String::as_str).collect();
+        return Err(NotComparable::NotModelled(format!(
+            "gate {}",
+            gates.join(", ")
+        )));
+    }
+    let mut symbols = label::vocabulary();
+    let types = Arc::new(instance_types(&scenario["instanceTypes"], &mut symbols)?);
+    let objects = objects(&scenario["objects"], &mut symbols)?;
+    let pools = (objects.node_pools.into_iter())
+        .map(|spec| PoolConfig {
+            spec: Arc::new(spec),
+            types: types.clone(),
+            tags: Arc::new([]),
+        })
+        .collect();
+    let end_s = scenario["end_s"]
+        .as_i64()
+        .ok_or_else(|| malformed("end_s is missing"))?;
+    Ok(Config {
+        settings: Arc::new(settings(&scenario["constants"])?),
+        symbols,
+        pools,
+        deployments: objects.deployments,
+        daemon_sets: objects.daemon_sets,
+        pods: objects.pods,
+        timeline: script(&scenario["script"])?,
+        horizon: SimTime::from_seconds(end_s),
+    })
+}
+
+fn objects(list: &Value, symbols: &mut Symbols) -> Result<manifest::Objects, NotComparable> {
+    let list = list
+        .as_array()
+        .ok_or_else(|| malformed("objects is not a list"))?;
+    let mut diagnostics = Diagnostics::default();
+    let mut cluster = manifest::Cluster::default();
+    let catalogue = Catalogue::default();
+    let objects = load::load_objects_json(
+        "objects",
+        list,
+        symbols,
+        &mut cluster,
+        &catalogue,
+        &mut diagnostics,
+    );
+    match diagnostics
+        .iter()
+        .find(|d| d.severity == crate::diagnostic::Severity::Error)
+    {
+        Some(error) => Err(NotComparable::NotModelled(error.message.clone())),
+        None => Ok(objects),
+    }
+}
+
+fn settings(constants: &Value) -> Result<Settings, NotComparable> {
+    let fixed = |name: &str| {
+        let seconds = constants[name].as_f64();
+        let seconds = seconds.ok_or_else(|| malformed(format!("constants.{name} is missing")))?;
+        Ok(Distribution::Fixed(libm::round(seconds * 1_000.0) as i64))
+    };
+    let victims = match constants["victims"].as_str() {
+        Some("newest") => VictimRule::Newest,
+        Some("colocated") => VictimRule::Colocated,
+        other => return Err(malformed(format!("constants.victims is {other:?}"))),
+    };
+    let registered = fixed("register_s")?;
+    Ok(Settings {
+        start_epoch_seconds: 0,
+        seed: 0,
+        tie_breaks: TieBreaks::Canonical,
+        latency: Latency {
+            create: fixed("create_s")?,
+            running: Distribution::Fixed(0),
+            registered: registered.clone(),
+            registered_gpu: registered.clone(),
+            registered_instance_store: registered.clone(),
+            registered_metal: registered,
+            ready: fixed("ready_s")?,
+            initialized: Distribution::Fixed(0),
+            terminate: fixed("terminate_s")?,
+            pod_start: fixed("pod_start_s")?,
+            image_pull: None,
+            pod_stop: fixed("pod_stop_s")?,
+            pod_cleanup: SimDuration::ZERO,
+        },
+        scheduler_ties: SchedulerTies::Name,
+        victims,
+        pod_uids: PodUids::CreationOrder,
+        karpenter: KarpenterOptions {
+            batch_idle: SimDuration::from_seconds(1),
+            batch_max: SimDuration::from_seconds(10),
+        },
+    })
+}
+
+fn script(steps: &Value) -> Result<Vec<(SimTime, Action)>, NotComparable> {
+    let steps = steps
+        .as_array()
+        .ok_or_else(|| malformed("script is not a list"))?;
+    steps
+        .iter()
+        .map(|step| {
+            let at = step["t_s"]
+                .as_f64()
+                .ok_or_else(|| malformed("script: t_s is missing"))?;
+            let at = SimTime::from_ms(libm::round(at * 1_000.0) as i64);
+            let op = step["op"].as_str().unwrap_or_default();
+            if op != "scale" {
+                return Err(NotComparable::NotModelled(format!("script operation {op}")));
+            }
+            let (Some(name), Some(replicas)) = (step["name"].as_str(), step["replicas"].as_u64())
+            else {
+                return Err(malformed("script: scale without name or replicas"));
+            };
+            let replicas = u32::try_from(replicas).map_err(|e| malformed(e.to_string()))?;
+            // Recorded Deployments live in the default namespace.
+            let namespace = "default".to_owned();
+            Ok((
+                at,
+                Action::Scale {
+                    namespace,
+                    name: name.to_owned(),
+                    replicas,
+                },
+            ))
+        })
+        .collect()
+}
+
+fn instance_types(list: &Value, symbols: &mut Symbols) -> Result<Vec<InstanceType>, NotComparable> {
+    let list = list
+        .as_array()
+        .ok_or_else(|| malformed("instanceTypes is not a list"))?;
+    list.iter()
+        .map(|entry| instance_type(entry, symbols))
+        .collect()
+}
+
+fn instance_type(entry: &Value, symbols: &mut Symbols) -> Result<InstanceType, NotComparable> {
+    let name = entry["name"]
+        .as_str()
+        .ok_or_else(|| malformed("instance type without name"))?;
+    let capacity = resources(&entry["capacity"])?;
+    let mut allocatable = capacity.clone();
+    for part in ["kubeReserved", "systemReserved", "evictionThreshold"] {
+        allocatable = allocatable.minus(&resources(&entry["overhead"][part])?);
+    }
+    let mut requirements = Requirements::default();
+    for requirement in entry["requirements"].as_array().into_iter().flatten() {
+        let (key, operator) = (
+            requirement["key"].as_str(),
+            requirement["operator"].as_str(),
+        );
+        let operator = operator.and_then(Operator::parse);
+        let (Some(key), Some(operator)) = (key, operator) else {
+            return Err(malformed(format!(
+                "{name}: requirement without key or operator"
+            )));
+        };
+        let values: Vec<&str> = requirement["values"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let values: Vec<_> = values
+            .into_iter()
+            .map(|value| symbols.intern_value(value))
+            .collect();
+        let key = symbols.intern(label::normalize(key));
+        requirements.add(key, Requirement::new(operator, values));
+    }
+    let offerings = entry["offerings"].as_array().into_iter().flatten();
+    let offerings = offerings
+        .map(|o| offering(o, symbols))
+        .collect::<Result<_, _>>()?;
+    Ok(InstanceType {
+        name: symbols.intern_value(name),
+        requirements,
+        capacity,
+        allocatable,
+        bare_metal: false,
+        offerings,
+    })
+}
+
+fn offering(entry: &Value, symbols: &mut Symbols) -> Result<Offering, NotComparable> {
+    let capacity_type = entry["capacityType"].as_str().and_then(CapacityType::parse);
+    let (Some(capacity_type), Some(zone), Some(price)) = (
+        capacity_type,
+        entry["zone"].as_str(),
+        entry["price"].as_f64(),
+    ) else {
+        return Err(malformed("offering without capacityType, zone or price"));
+    };
+    if capacity_type == CapacityType::Reserved {
+        return Err(NotComparable::NotModelled("reserved offerings".to_owned()));
+    }
+    let available = entry["available"].as_bool().unwrap_or(false);
+    let zone = symbols.intern_value(zone);
+    Ok(Offering::new(
+        capacity_type,
+        zone,
+        price,
+        available,
+        symbols,
+    ))
+}
+
+fn resources(map: &Value) -> Result<ResourceVec, NotComparable> {
+    let mut list = ResourceVec::default();
+    for (name, quantity) in map.as_object().into_iter().flatten() {
+        let text = quantity.as_str().unwrap_or_default();
+        if !list.set_parsed(name, text) {
+            return Err(malformed(format!("`{text}` is no quantity of {name}")));
+        }
+    }
+    Ok(list)
+}

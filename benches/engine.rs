@@ -64,19 +64,11 @@ impl Model {
         let (mut queue, mut load) = (EventQueue::default(), Load::new(pending));
         let timers = (0..pending as u32)
             .map(|timer_index| {
-                let event = Event {
-                    timer_index,
-                    _payload: [0; 3],
-                };
+                let event = Event { timer_index, _payload: [0; 3] };
                 queue.schedule(SimTime::from_ms(load.next().0), 0, event)
             })
             .collect();
-        let mut model = Model {
-            queue,
-            timers,
-            load,
-            now_ms: 0,
-        };
+        let mut model = Model { queue, timers, load, now_ms: 0 };
         // The heap of a young model is nearly sorted: let every timer fire a few times first.
         for _ in 0..3 * pending {
             model.hold();
@@ -132,10 +124,7 @@ fn keyed_draw(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn log_normal_sample(bencher: Bencher<'_, '_>) {
     let (streams, mut entity) = (Streams::new(1), 0);
-    let latency = Distribution::LogNormal {
-        p50: 30_000.0,
-        p95: 45_000.0,
-    };
+    let latency = Distribution::LogNormal { p50: 30_000.0, p95: 45_000.0 };
     bencher.bench_local(|| {
         entity += 1;
         streams.sample(&latency, Purpose::LaunchLatency, entity, 0)

@@ -52,19 +52,13 @@ pub struct Sources(Vec<Source>);
 impl Sources {
     /// Adds a text.
     pub fn add(&mut self, name: &str, text: String) -> SourceId {
-        self.0.push(Source {
-            name: name.to_owned(),
-            text,
-        });
+        self.0.push(Source { name: name.to_owned(), text });
         SourceId(u32::try_from(self.0.len() - 1).unwrap_or(u32::MAX))
     }
 
     /// The text of an id; an empty one for an id of another table.
     pub fn get(&self, id: SourceId) -> &Source {
-        const NOWHERE: &Source = &Source {
-            name: String::new(),
-            text: String::new(),
-        };
+        const NOWHERE: &Source = &Source { name: String::new(), text: String::new() };
         self.0.get(id.0 as usize).unwrap_or(NOWHERE)
     }
 
@@ -94,10 +88,7 @@ impl Sources {
 
 /// The nearest character boundary at or before `byte`, within the text.
 pub fn floor_char_boundary(text: &str, byte: usize) -> usize {
-    (0..=byte.min(text.len()))
-        .rev()
-        .find(|i| text.is_char_boundary(*i))
-        .unwrap_or(0)
+    (0..=byte.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
 }
 
 /// How bad it is.
@@ -156,10 +147,7 @@ impl Diagnostic {
             code,
             severity,
             message,
-            labels: vec![Label {
-                span,
-                text: String::new(),
-            }],
+            labels: vec![Label { span, text: String::new() }],
             notes: Vec::new(),
             help: None,
             suggestions: Vec::new(),
@@ -461,11 +449,7 @@ mod tests {
     #[test]
     fn codes_are_unique_and_ascend() {
         assert!(CODES.windows(2).all(|pair| pair[0].0 < pair[1].0));
-        assert!(
-            CODES
-                .iter()
-                .all(|(code, _, _)| code.len() == 6 && code.starts_with("KS0"))
-        );
+        assert!(CODES.iter().all(|(code, _, _)| code.len() == 6 && code.starts_with("KS0")));
     }
 
     #[test]
@@ -473,10 +457,7 @@ mod tests {
         let valid = ["consolidateAfter", "consolidationPolicy", "budgets"];
         assert_eq!(nearest("consolidateAftr", valid), ["consolidateAfter"]);
         assert_eq!(nearest("budegts", valid), ["budgets"]);
-        assert_eq!(
-            nearest("m5.larg", ["m5.xlarge", "m5.large"]),
-            ["m5.large", "m5.xlarge"]
-        );
+        assert_eq!(nearest("m5.larg", ["m5.xlarge", "m5.large"]), ["m5.large", "m5.xlarge"]);
         assert!(nearest("x", valid).is_empty());
     }
 
@@ -492,11 +473,7 @@ mod tests {
     #[test]
     fn at_most_fifty_are_shown_and_errors_go_first() {
         let mut diagnostics = Diagnostics::default();
-        let at = |start| Span {
-            source: SourceId::default(),
-            start,
-            end: start,
-        };
+        let at = |start| Span { source: SourceId::default(), start, end: start };
         for i in 0..60 {
             diagnostics.push(leading_zero(at(i), "01"));
         }

@@ -19,7 +19,7 @@ use crate::simulation::{Action, Config, PoolConfig, Simulation};
 use crate::units::{ResourceVec, SimDuration, SimTime, Symbols};
 use crate::world::Settings;
 use crate::world::settings::{
-    KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule,
+    Boot, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule,
 };
 
 /// How a run compares with its recording.
@@ -61,9 +61,7 @@ fn malformed(what: impl Into<String>) -> NotComparable {
 pub fn compare(text: &str) -> Result<Comparison, NotComparable> {
     let recording: Value = serde_json::from_str(text).map_err(|e| malformed(e.to_string()))?;
     let scenario = &recording["scenario"];
-    let name = scenario["name"]
-        .as_str()
-        .ok_or_else(|| malformed("scenario.name is missing"))?;
+    let name = scenario["name"].as_str().ok_or_else(|| malformed("scenario.name is missing"))?;
     let recorded = timeline_events::recorded(&recording["timeline"])
         .ok_or_else(|| malformed("timeline is not a list of events"))?;
     let config = config(scenario)?;
@@ -83,20 +81,14 @@ fn first_difference(recorded: &[TimedEvent], simulated: &[TimedEvent]) -> Option
     for (at, event) in simulated {
         instants.entry(*at).or_default().1.push(event.clone());
     }
-    instants
-        .into_iter()
-        .find_map(|(at, (mut expected, mut found))| {
-            expected.sort_unstable();
-            found.sort_unstable();
-            (expected != found).then(|| {
-                let unexpected = without(&found, &expected);
-                Difference {
-                    at,
-                    missing: without(&expected, &found),
-                    unexpected,
-                }
-            })
+    instants.into_iter().find_map(|(at, (mut expected, mut found))| {
+        expected.sort_unstable();
+        found.sort_unstable();
+        (expected != found).then(|| {
+            let unexpected = without(&found, &expected);
+            Difference { at, missing: without(&expected, &found), unexpected }
         })
+    })
 }
 
 /// What `list` has more often than `other`.
@@ -120,24 +112,21 @@ fn config(scenario: &Value) -> Result<Config, NotComparable> {
         && !gates.is_empty()
     {
         let gates: Vec<&str> = gates.keys().map(String::as_str).collect();
-        return Err(NotComparable::NotModelled(format!(
-            "gate {}",
-            gates.join(", ")
-        )));
+        return Err(NotComparable::NotModelled(format!("gate {}", gates.join(", "))));
     }
     let mut symbols = label::vocabulary();
     let types = Arc::new(instance_types(&scenario["instanceTypes"], &mut symbols)?);
     let objects = objects(&scenario["objects"], &mut symbols)?;
+    let boot = Arc::new(Boot::same(fixed(&scenario["constants"], "register_s")?));
     let pools = (objects.node_pools.into_iter())
         .map(|spec| PoolConfig {
             spec: Arc::new(spec),
             types: types.clone(),
             tags: Arc::new([]),
+            boot: boot.clone(),
         })
         .collect();
-    let end_s = scenario["end_s"]
-        .as_i64()
-        .ok_or_else(|| malformed("end_s is missing"))?;
+    let end_s = scenario["end_s"].as_i64().ok_or_else(|| malformed("end_s is missing"))?;
     Ok(Config {
         settings: Arc::new(settings(&scenario["constants"])?),
         symbols,
@@ -151,9 +140,7 @@ fn config(scenario: &Value) -> Result<Config, NotComparable> {
 }
 
 fn objects(list: &Value, symbols: &mut Symbols) -> Result<manifest::Objects, NotComparable> {
-    let list = list
-        .as_array()
-        .ok_or_else(|| malformed("objects is not a list"))?;
+    let list = list.as_array().ok_or_else(|| malformed("objects is not a list"))?;
     let mut diagnostics = Diagnostics::default();
     let mut cluster = manifest::Cluster::default();
     let catalogue = Catalogue::default();
@@ -165,27 +152,26 @@ fn objects(list: &Value, symbols: &mut Symbols) -> Result<manifest::Objects, Not
         &catalogue,
         &mut diagnostics,
     );
-    match diagnostics
-        .iter()
-        .find(|d| d.severity == crate::diagnostic::Severity::Error)
-    {
+    match diagnostics.iter().find(|d| d.severity == crate::diagnostic::Severity::Error) {
         Some(error) => Err(NotComparable::NotModelled(error.message.clone())),
         None => Ok(objects),
     }
 }
 
+/// A constant of the recording, in seconds.
+fn fixed(constants: &Value, name: &str) -> Result<Distribution, NotComparable> {
+    let seconds = constants[name].as_f64();
+    let seconds = seconds.ok_or_else(|| malformed(format!("constants.{name} is missing")))?;
+    Ok(Distribution::Fixed(libm::round(seconds * 1_000.0) as i64))
+}
+
 fn settings(constants: &Value) -> Result<Settings, NotComparable> {
-    let fixed = |name: &str| {
-        let seconds = constants[name].as_f64();
-        let seconds = seconds.ok_or_else(|| malformed(format!("constants.{name} is missing")))?;
-        Ok(Distribution::Fixed(libm::round(seconds * 1_000.0) as i64))
-    };
+    let fixed = |name: &str| fixed(constants, name);
     let victims = match constants["victims"].as_str() {
         Some("newest") => VictimRule::Newest,
         Some("colocated") => VictimRule::Colocated,
         other => return Err(malformed(format!("constants.victims is {other:?}"))),
     };
-    let registered = fixed("register_s")?;
     Ok(Settings {
         start_epoch_seconds: 0,
         seed: 0,
@@ -193,38 +179,31 @@ fn settings(constants: &Value) -> Result<Settings, NotComparable> {
         latency: Latency {
             create: fixed("create_s")?,
             running: Distribution::Fixed(0),
-            registered: registered.clone(),
-            registered_gpu: registered.clone(),
-            registered_instance_store: registered.clone(),
-            registered_metal: registered,
             ready: fixed("ready_s")?,
             initialized: Distribution::Fixed(0),
             terminate: fixed("terminate_s")?,
             pod_start: fixed("pod_start_s")?,
-            image_pull: None,
+            image_pull: Distribution::Fixed(0),
             pod_stop: fixed("pod_stop_s")?,
-            pod_cleanup: SimDuration::ZERO,
         },
         scheduler_ties: SchedulerTies::Name,
         victims,
         pod_uids: PodUids::CreationOrder,
+        controller_latency: SimDuration::ZERO,
         karpenter: KarpenterOptions {
             batch_idle: SimDuration::from_seconds(1),
             batch_max: SimDuration::from_seconds(10),
+            ignore_preferences: false,
         },
     })
 }
 
 fn script(steps: &Value) -> Result<Vec<(SimTime, Action)>, NotComparable> {
-    let steps = steps
-        .as_array()
-        .ok_or_else(|| malformed("script is not a list"))?;
+    let steps = steps.as_array().ok_or_else(|| malformed("script is not a list"))?;
     steps
         .iter()
         .map(|step| {
-            let at = step["t_s"]
-                .as_f64()
-                .ok_or_else(|| malformed("script: t_s is missing"))?;
+            let at = step["t_s"].as_f64().ok_or_else(|| malformed("script: t_s is missing"))?;
             let at = SimTime::from_ms(libm::round(at * 1_000.0) as i64);
             let op = step["op"].as_str().unwrap_or_default();
             if op != "scale" {
@@ -237,31 +216,18 @@ fn script(steps: &Value) -> Result<Vec<(SimTime, Action)>, NotComparable> {
             let replicas = u32::try_from(replicas).map_err(|e| malformed(e.to_string()))?;
             // Recorded Deployments live in the default namespace.
             let namespace = "default".to_owned();
-            Ok((
-                at,
-                Action::Scale {
-                    namespace,
-                    name: name.to_owned(),
-                    replicas,
-                },
-            ))
+            Ok((at, Action::Scale { namespace, name: name.to_owned(), replicas }))
         })
         .collect()
 }
 
 fn instance_types(list: &Value, symbols: &mut Symbols) -> Result<Vec<InstanceType>, NotComparable> {
-    let list = list
-        .as_array()
-        .ok_or_else(|| malformed("instanceTypes is not a list"))?;
-    list.iter()
-        .map(|entry| instance_type(entry, symbols))
-        .collect()
+    let list = list.as_array().ok_or_else(|| malformed("instanceTypes is not a list"))?;
+    list.iter().map(|entry| instance_type(entry, symbols)).collect()
 }
 
 fn instance_type(entry: &Value, symbols: &mut Symbols) -> Result<InstanceType, NotComparable> {
-    let name = entry["name"]
-        .as_str()
-        .ok_or_else(|| malformed("instance type without name"))?;
+    let name = entry["name"].as_str().ok_or_else(|| malformed("instance type without name"))?;
     let capacity = resources(&entry["capacity"])?;
     let mut allocatable = capacity.clone();
     for part in ["kubeReserved", "systemReserved", "evictionThreshold"] {
@@ -269,15 +235,10 @@ fn instance_type(entry: &Value, symbols: &mut Symbols) -> Result<InstanceType, N
     }
     let mut requirements = Requirements::default();
     for requirement in entry["requirements"].as_array().into_iter().flatten() {
-        let (key, operator) = (
-            requirement["key"].as_str(),
-            requirement["operator"].as_str(),
-        );
+        let (key, operator) = (requirement["key"].as_str(), requirement["operator"].as_str());
         let operator = operator.and_then(Operator::parse);
         let (Some(key), Some(operator)) = (key, operator) else {
-            return Err(malformed(format!(
-                "{name}: requirement without key or operator"
-            )));
+            return Err(malformed(format!("{name}: requirement without key or operator")));
         };
         let values: Vec<&str> = requirement["values"]
             .as_array()
@@ -285,17 +246,12 @@ fn instance_type(entry: &Value, symbols: &mut Symbols) -> Result<InstanceType, N
             .flatten()
             .filter_map(Value::as_str)
             .collect();
-        let values: Vec<_> = values
-            .into_iter()
-            .map(|value| symbols.intern_value(value))
-            .collect();
+        let values: Vec<_> = values.into_iter().map(|value| symbols.intern_value(value)).collect();
         let key = symbols.intern(label::normalize(key));
         requirements.add(key, Requirement::new(operator, values));
     }
     let offerings = entry["offerings"].as_array().into_iter().flatten();
-    let offerings = offerings
-        .map(|o| offering(o, symbols))
-        .collect::<Result<_, _>>()?;
+    let offerings = offerings.map(|o| offering(o, symbols)).collect::<Result<_, _>>()?;
     Ok(InstanceType {
         name: symbols.intern_value(name),
         requirements,
@@ -308,11 +264,9 @@ fn instance_type(entry: &Value, symbols: &mut Symbols) -> Result<InstanceType, N
 
 fn offering(entry: &Value, symbols: &mut Symbols) -> Result<Offering, NotComparable> {
     let capacity_type = entry["capacityType"].as_str().and_then(CapacityType::parse);
-    let (Some(capacity_type), Some(zone), Some(price)) = (
-        capacity_type,
-        entry["zone"].as_str(),
-        entry["price"].as_f64(),
-    ) else {
+    let (Some(capacity_type), Some(zone), Some(price)) =
+        (capacity_type, entry["zone"].as_str(), entry["price"].as_f64())
+    else {
         return Err(malformed("offering without capacityType, zone or price"));
     };
     if capacity_type == CapacityType::Reserved {
@@ -320,13 +274,7 @@ fn offering(entry: &Value, symbols: &mut Symbols) -> Result<Offering, NotCompara
     }
     let available = entry["available"].as_bool().unwrap_or(false);
     let zone = symbols.intern_value(zone);
-    Ok(Offering::new(
-        capacity_type,
-        zone,
-        price,
-        available,
-        symbols,
-    ))
+    Ok(Offering::new(capacity_type, zone, price, available, symbols))
 }
 
 fn resources(map: &Value) -> Result<ResourceVec, NotComparable> {

@@ -57,10 +57,8 @@ fn canonical(value: &Value) -> String {
         }
         Value::Object(map) => {
             let sorted: BTreeMap<&String, &Value> = map.iter().collect();
-            let entries: Vec<String> = sorted
-                .iter()
-                .map(|(key, value)| format!("{key}={}", canonical(value)))
-                .collect();
+            let entries: Vec<String> =
+                sorted.iter().map(|(key, value)| format!("{key}={}", canonical(value))).collect();
             format!("{{{}}}", entries.join(" "))
         }
         other => other.to_string(),
@@ -86,8 +84,7 @@ impl Translator {
                 push("script_scale", name, json!({ "replicas": replicas }));
             }
             Fact::Launched { claim, launch } => {
-                self.types
-                    .insert(claim.ordinal, launch.instance_type.to_string());
+                self.types.insert(claim.ordinal, launch.instance_type.to_string());
                 let fields = json!({
                     "capacity": launch.capacity_type, "price": launch.price,
                     "type": *launch.instance_type, "zone": *launch.zone,
@@ -97,20 +94,15 @@ impl Translator {
             Fact::InstanceTerminating { claim } => {
                 let fields = json!({ "type": self.types.get(&claim.ordinal) });
                 push("instance_terminating", &claim.name, fields);
-                push(
-                    "instanceterminating",
-                    &claim.name,
-                    json!({ "status": true }),
-                );
+                push("instanceterminating", &claim.name, json!({ "status": true }));
             }
             Fact::InstanceTerminated(claim) => {
                 let fields = json!({ "type": self.types.get(&claim.ordinal) });
                 push("instance_terminated", &claim.name, fields);
             }
             fact => {
-                if let Some((event, object, fields)) = pod_event(fact)
-                    .or_else(|| claim_event(fact))
-                    .or_else(|| command_event(fact))
+                if let Some((event, object, fields)) =
+                    pod_event(fact).or_else(|| claim_event(fact)).or_else(|| command_event(fact))
                 {
                     push(event, &object, fields);
                 }
@@ -127,15 +119,12 @@ fn pod_event(fact: &Fact) -> Option<Named> {
         Fact::PodCreated(pod) => ("pod_created", pod, Value::Null),
         Fact::PodBound { pod, node } => ("pod_bound", pod, json!({ "node": *node.name })),
         Fact::PodRunning(pod) => ("pod_running", pod, Value::Null),
-        Fact::PodTerminating { pod, node, cause } => (
-            "pod_terminating",
-            pod,
-            json!({ "node": *node.name, "cause": cause.name() }),
-        ),
-        Fact::PodRemoved {
-            pod,
-            node: Some(node),
-        } => ("pod_removed", pod, json!({ "node": *node.name })),
+        Fact::PodTerminating { pod, node, cause } => {
+            ("pod_terminating", pod, json!({ "node": *node.name, "cause": cause.name() }))
+        }
+        Fact::PodRemoved { pod, node: Some(node) } => {
+            ("pod_removed", pod, json!({ "node": *node.name }))
+        }
         Fact::PodRemoved { pod, node: None } => ("pod_removed", pod, Value::Null),
         _ => return None,
     };
@@ -144,13 +133,7 @@ fn pod_event(fact: &Fact) -> Option<Named> {
 
 fn claim_event(fact: &Fact) -> Option<Named> {
     let (event, claim, fields): (_, &ClaimRef, _) = match fact {
-        Fact::ClaimCreated {
-            claim,
-            instance_types,
-            requirements,
-            requests,
-            ..
-        } => {
+        Fact::ClaimCreated { claim, instance_types, requirements, requests, .. } => {
             let fields = json!({
                 "nodepool": *claim.pool, "options": instance_types.len(),
                 "requests": request_fields(requests), "requirements": requirements,
@@ -164,19 +147,11 @@ fn claim_event(fact: &Fact) -> Option<Named> {
         Fact::Consolidatable { claim, status } => {
             ("consolidatable", claim, json!({ "status": status }))
         }
-        Fact::LastPodEvent { claim, value } => (
-            "last_pod_event",
-            claim,
-            json!({ "value_s": value.ms() / 1_000 }),
-        ),
-        Fact::Tainted {
-            claim,
-            status: true,
-        } => ("tainted", claim, Value::Null),
-        Fact::Tainted {
-            claim,
-            status: false,
-        } => ("untainted", claim, Value::Null),
+        Fact::LastPodEvent { claim, value } => {
+            ("last_pod_event", claim, json!({ "value_s": value.ms() / 1_000 }))
+        }
+        Fact::Tainted { claim, status: true } => ("tainted", claim, Value::Null),
+        Fact::Tainted { claim, status: false } => ("untainted", claim, Value::Null),
         Fact::Expired(claim) => ("expired", claim, Value::Null),
         Fact::ClaimDeleted(claim) => ("nodeclaim_deleted", claim, Value::Null),
         Fact::DrainStarted(claim) => ("drain_start", claim, Value::Null),
@@ -191,34 +166,20 @@ fn claim_event(fact: &Fact) -> Option<Named> {
 fn request_fields(requests: &ResourceVec) -> Value {
     let entries = requests.iter().filter(|(_, amount)| *amount != 0);
     let entries = entries.map(|(name, amount)| {
-        (
-            name.to_owned(),
-            Value::String(ResourceVec::format_amount(name, amount)),
-        )
+        (name.to_owned(), Value::String(ResourceVec::format_amount(name, amount)))
     });
     Value::Object(entries.collect::<Map<String, Value>>())
 }
 
 fn command_event(fact: &Fact) -> Option<Named> {
     let (event, command, more): (_, &CommandRef, Value) = match fact {
-        Fact::DisruptionComputed(command) => (
-            "disruption_computed",
-            command,
-            json!({ "decision": command.decision }),
-        ),
-        Fact::ValidationFailed {
-            command,
-            failure,
-            message,
-        } => (
-            "validation_failed",
-            command,
-            json!({ "failure": failure, "message": **message }),
-        ),
-        Fact::DisruptionStarted {
-            command,
-            replacements,
-        } => {
+        Fact::DisruptionComputed(command) => {
+            ("disruption_computed", command, json!({ "decision": command.decision }))
+        }
+        Fact::ValidationFailed { command, failure, message } => {
+            ("validation_failed", command, json!({ "failure": failure, "message": **message }))
+        }
+        Fact::DisruptionStarted { command, replacements } => {
             let fields = json!({
                 "decision": command.decision, "reason": command.reason,
                 "savings": command.savings,
@@ -227,18 +188,12 @@ fn command_event(fact: &Fact) -> Option<Named> {
             ("disruption_started", command, fields)
         }
         Fact::DisruptionSucceeded(command) => ("disruption_succeeded", command, json!({})),
-        Fact::DisruptionFailed { command, message } => (
-            "disruption_failed",
-            command,
-            json!({ "message": **message }),
-        ),
+        Fact::DisruptionFailed { command, message } => {
+            ("disruption_failed", command, json!({ "message": **message }))
+        }
         _ => return None,
     };
-    let candidates: Vec<&str> = command
-        .candidates
-        .iter()
-        .map(|(c, _, _)| &*c.name)
-        .collect();
+    let candidates: Vec<&str> = command.candidates.iter().map(|(c, _, _)| &*c.name).collect();
     let object = candidates.first().copied().unwrap_or_default().to_owned();
     let mut fields = json!({ "method": command.method, "candidates": candidates });
     if let (Some(fields), Value::Object(more)) = (fields.as_object_mut(), more) {
@@ -248,12 +203,7 @@ fn command_event(fact: &Fact) -> Option<Named> {
 }
 
 fn replacement(replacement: &ReplacementRef) -> Value {
-    let first: Vec<&str> = replacement
-        .instance_types
-        .iter()
-        .take(5)
-        .map(|name| &**name)
-        .collect();
+    let first: Vec<&str> = replacement.instance_types.iter().take(5).map(|name| &**name).collect();
     json!({
         "first_types": first, "name": *replacement.claim.name, "pods": replacement.pods,
         "nodepool": *replacement.claim.pool, "options": replacement.instance_types.len(),

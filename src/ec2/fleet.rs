@@ -41,15 +41,9 @@ pub fn choose<'a>(
     drop_exotic(request, &mut candidates);
     drop_dear_spot(request, &mut candidates);
     truncate(&mut candidates, request.types, symbols);
-    let capacity_type = candidates
-        .iter()
-        .map(|(_, offering)| offering.capacity_type)
-        .min()?;
+    let capacity_type = candidates.iter().map(|(_, offering)| offering.capacity_type).min()?;
     candidates.retain(|(_, offering)| offering.capacity_type == capacity_type);
-    let price = candidates
-        .iter()
-        .map(|(_, o)| o.price)
-        .min_by(f64::total_cmp)?;
+    let price = candidates.iter().map(|(_, o)| o.price).min_by(f64::total_cmp)?;
     candidates.retain(|(_, offering)| offering.price == price);
     let name = |(i, _): &Candidate<'_>| symbols.text(request.types[*i as usize].name.symbol);
     let first = candidates.iter().map(name).min()?;
@@ -88,10 +82,7 @@ fn drop_exotic(request: &LaunchRequest<'_>, candidates: &mut Vec<Candidate<'_>>)
     ];
     let exotic = |(i, _): &Candidate<'_>| {
         let it = &request.types[*i as usize];
-        resources
-            .iter()
-            .any(|resource| it.capacity.get(resource) > 0)
-            || it.bare_metal
+        resources.iter().any(|resource| it.capacity.get(resource) > 0) || it.bare_metal
     };
     if candidates.iter().any(|candidate| !exotic(candidate)) {
         candidates.retain(|candidate| !exotic(candidate));

@@ -19,11 +19,8 @@ pub enum CapacityType {
 
 impl CapacityType {
     /// In the order of launch precedence.
-    pub const ALL: [CapacityType; 3] = [
-        CapacityType::Reserved,
-        CapacityType::Spot,
-        CapacityType::OnDemand,
-    ];
+    pub const ALL: [CapacityType; 3] =
+        [CapacityType::Reserved, CapacityType::Spot, CapacityType::OnDemand];
 
     /// The label value.
     pub const fn name(self) -> &'static str {
@@ -36,9 +33,7 @@ impl CapacityType {
 
     /// The capacity type of a label value.
     pub fn parse(name: &str) -> Option<CapacityType> {
-        CapacityType::ALL
-            .into_iter()
-            .find(|capacity_type| capacity_type.name() == name)
+        CapacityType::ALL.into_iter().find(|capacity_type| capacity_type.name() == name)
     }
 }
 
@@ -92,13 +87,7 @@ impl Offering {
             let key = symbols.intern(&format!("karpenter.k8s.aws/capacity-reservation-{suffix}"));
             requirements.add(key, Requirement::does_not_exist());
         }
-        Offering {
-            capacity_type,
-            zone,
-            requirements,
-            price,
-            available,
-        }
+        Offering { capacity_type, zone, requirements, price, available }
     }
 
     /// True iff a claim with requirements `wanted` may launch into this offering.

@@ -56,10 +56,7 @@ impl AmiFamily {
 
     /// The name in manifests.
     pub fn name(self) -> &'static str {
-        AmiFamily::NAMES
-            .iter()
-            .find(|(_, family)| *family == self)
-            .map_or("", |(name, _)| name)
+        AmiFamily::NAMES.iter().find(|(_, family)| *family == self).map_or("", |(name, _)| name)
     }
 }
 

@@ -19,11 +19,7 @@ impl Clock {
     /// # Panics
     /// If `at` lies before the present: an event was handled out of order.
     pub fn advance_to(&mut self, at: SimTime) {
-        assert!(
-            at >= self.now,
-            "time cannot go back from {} to {at}",
-            self.now
-        );
+        assert!(at >= self.now, "time cannot go back from {} to {at}", self.now);
         self.now = at;
     }
 }

@@ -25,9 +25,7 @@ pub struct Digest {
 impl Default for Digest {
     /// The digest of nothing written yet.
     fn default() -> Digest {
-        Digest {
-            state: OFFSET_BASIS,
-        }
+        Digest { state: OFFSET_BASIS }
     }
 }
 
@@ -78,9 +76,7 @@ mod tests {
 
     fn of_texts(texts: &[&str]) -> Digest {
         let mut digest = Digest::default();
-        texts
-            .iter()
-            .for_each(|text| digest.write_bytes(text.as_bytes()));
+        texts.iter().for_each(|text| digest.write_bytes(text.as_bytes()));
         digest
     }
 

@@ -148,21 +148,16 @@ impl Distribution {
         let whole = |value| scaled_whole(value, factor_permille);
         match *self {
             Distribution::Fixed(value) => Distribution::Fixed(whole(value)),
-            Distribution::Uniform { low, high } => Distribution::Uniform {
-                low: whole(low),
-                high: whole(high),
-            },
-            Distribution::Exponential { mean } => Distribution::Exponential {
-                mean: mean * factor,
-            },
-            Distribution::LogNormal { p50, p95 } => Distribution::LogNormal {
-                p50: p50 * factor,
-                p95: p95 * factor,
-            },
-            Distribution::Weibull { shape, scale } => Distribution::Weibull {
-                shape,
-                scale: scale * factor,
-            },
+            Distribution::Uniform { low, high } => {
+                Distribution::Uniform { low: whole(low), high: whole(high) }
+            }
+            Distribution::Exponential { mean } => Distribution::Exponential { mean: mean * factor },
+            Distribution::LogNormal { p50, p95 } => {
+                Distribution::LogNormal { p50: p50 * factor, p95: p95 * factor }
+            }
+            Distribution::Weibull { shape, scale } => {
+                Distribution::Weibull { shape, scale: scale * factor }
+            }
             Distribution::Empirical(ref values) => {
                 Distribution::Empirical(values.iter().map(|&value| whole(value)).collect())
             }
@@ -337,10 +332,7 @@ mod tests {
     #[test]
     fn samples_at_known_quantiles() {
         let exponential = Distribution::Exponential { mean: 1e6 };
-        let weibull = Distribution::Weibull {
-            shape: 0.5,
-            scale: 1e6,
-        };
+        let weibull = Distribution::Weibull { shape: 0.5, scale: 1e6 };
         let uniform = Distribution::Uniform { low: -1, high: 2 };
         let recorded = Distribution::empirical(vec![30, 10, 20, 10]);
         for (distribution, u, value) in [
@@ -368,23 +360,14 @@ mod tests {
 
     #[test]
     fn rounding_is_half_away_from_zero_and_limited() {
-        for (x, value) in [
-            (0.5, 1),
-            (-0.5, -1),
-            (2.5, 3),
-            (2.499_999, 2),
-            (1e30, LIMIT),
-            (-1e30, -LIMIT),
-        ] {
+        for (x, value) in
+            [(0.5, 1), (-0.5, -1), (2.5, 3), (2.499_999, 2), (1e30, LIMIT), (-1e30, -LIMIT)]
+        {
             assert_eq!(rounded(x), value);
         }
-        for (value, permille, scaled) in [
-            (3, 500, 2),
-            (-3, 500, -2),
-            (1_000, 1_150, 1_150),
-            (7, 0, 0),
-            (LIMIT, u32::MAX, LIMIT),
-        ] {
+        for (value, permille, scaled) in
+            [(3, 500, 2), (-3, 500, -2), (1_000, 1_150, 1_150), (7, 0, 0), (LIMIT, u32::MAX, LIMIT)]
+        {
             assert_eq!(scaled_whole(value, permille), scaled);
         }
     }
@@ -393,16 +376,10 @@ mod tests {
     fn scaling_stretches_every_quantile() {
         for distribution in [
             ALWAYS_10,
-            Distribution::Uniform {
-                low: 100,
-                high: 900,
-            },
+            Distribution::Uniform { low: 100, high: 900 },
             Distribution::Exponential { mean: 5_000.0 },
             log_normal(30_000.0, 45_000.0),
-            Distribution::Weibull {
-                shape: 2.0,
-                scale: 5_000.0,
-            },
+            Distribution::Weibull { shape: 2.0, scale: 5_000.0 },
             Distribution::empirical(vec![100, 200, 400]),
         ] {
             let scaled = distribution.scaled(1_700);
@@ -433,9 +410,7 @@ mod tests {
             uniform(-LIMIT, LIMIT),
             Distribution::Exponential { mean: 0.0 },
             Distribution::Exponential { mean: f64::NAN },
-            Distribution::Exponential {
-                mean: f64::INFINITY,
-            },
+            Distribution::Exponential { mean: f64::INFINITY },
             log_normal(0.0, 1.0),
             log_normal(2.0, 1.0),
             weibull(0.05, 1.0),
@@ -455,18 +430,10 @@ mod tests {
         let (shape, scale) = (1.5, 1e6);
         [
             (Distribution::Uniform { low, high }, |x| x / 1e6),
-            (Distribution::Exponential { mean }, |x| {
-                1.0 - libm::exp(-x / 1e6)
-            }),
-            (log_normal(1e6, 1.6e6), |x| {
-                normal_cdf(libm::log(x / 1e6) * Z95 / libm::log(1.6))
-            }),
-            (Distribution::Weibull { shape, scale }, |x| {
-                1.0 - libm::exp(-libm::pow(x / 1e6, 1.5))
-            }),
-            (Distribution::empirical((0..1_000_000).collect()), |x| {
-                x / 1e6
-            }),
+            (Distribution::Exponential { mean }, |x| 1.0 - libm::exp(-x / 1e6)),
+            (log_normal(1e6, 1.6e6), |x| normal_cdf(libm::log(x / 1e6) * Z95 / libm::log(1.6))),
+            (Distribution::Weibull { shape, scale }, |x| 1.0 - libm::exp(-libm::pow(x / 1e6, 1.5))),
+            (Distribution::empirical((0..1_000_000).collect()), |x| x / 1e6),
         ]
     }
 
@@ -483,15 +450,12 @@ mod tests {
             let mut values = samples(&distribution);
             values.sort_unstable();
             let n = values.len() as f64;
-            let distance = values
-                .iter()
-                .enumerate()
-                .fold(0.0_f64, |worst, (i, &value)| {
-                    let expected = cdf(value as f64);
-                    worst
-                        .max((expected - i as f64 / n).abs())
-                        .max((expected - (i + 1) as f64 / n).abs())
-                });
+            let distance = values.iter().enumerate().fold(0.0_f64, |worst, (i, &value)| {
+                let expected = cdf(value as f64);
+                worst
+                    .max((expected - i as f64 / n).abs())
+                    .max((expected - (i + 1) as f64 / n).abs())
+            });
             // Kolmogorov and Smirnov's bound at 1 %; the seed is fixed.
             let bound = 1.63 / libm::sqrt(n);
             assert!(distance < bound, "{distribution:?}: {distance} >= {bound}");
@@ -506,9 +470,7 @@ mod tests {
         let cases = continuous_cases().into_iter().map(|(case, _)| case);
         for distribution in cases.chain([ALWAYS_10, log_normal(9.0, 9.0), clamped]) {
             let middle = |cell| (f64::from(cell) + 0.5) / f64::from(CELLS);
-            let sum: i64 = (0..CELLS)
-                .map(|cell| distribution.sample(middle(cell)))
-                .sum();
+            let sum: i64 = (0..CELLS).map(|cell| distribution.sample(middle(cell))).sum();
             let error = (sum as f64 / f64::from(CELLS) / distribution.mean() - 1.0).abs();
             assert!(error < 1e-4, "{distribution:?}: {error}");
         }
@@ -541,9 +503,8 @@ mod tests {
     fn samples_never_fall_when_u_grows() {
         let cases = continuous_cases().into_iter().map(|(case, _)| case);
         for distribution in cases.chain([log_normal(1e6, 20e6)]) {
-            let values: Vec<i64> = (1..1_000)
-                .map(|i| distribution.sample(f64::from(i) / 1_000.0))
-                .collect();
+            let values: Vec<i64> =
+                (1..1_000).map(|i| distribution.sample(f64::from(i) / 1_000.0)).collect();
             assert!(values.is_sorted(), "{distribution:?}");
         }
     }

@@ -104,10 +104,7 @@ impl<E: Copy> EventQueue<E> {
         let sequence = self.take_sequence(at);
         self.heap.change_priority_by(&timer.slot, |Reverse(key)| {
             let class = key.rank >> SEQUENCE_BITS << SEQUENCE_BITS;
-            *key = Key {
-                at,
-                rank: class | sequence,
-            };
+            *key = Key { at, rank: class | sequence };
         })
     }
 
@@ -158,11 +155,7 @@ impl<E: Copy> EventQueue<E> {
 
     /// The next sequence number, for an event at `at`.
     fn take_sequence(&mut self, at: SimTime) -> u64 {
-        assert!(
-            at >= self.fired_at,
-            "an event at {at} would lie in the past of {}",
-            self.fired_at
-        );
+        assert!(at >= self.fired_at, "an event at {at} would lie in the past of {}", self.fired_at);
         let sequence = self.next_sequence;
         assert!(sequence >> SEQUENCE_BITS == 0, "sequence numbers ran out");
         self.next_sequence += 1;
@@ -174,21 +167,12 @@ impl<E: Copy> EventQueue<E> {
         if let Some(slot) = self.free.pop() {
             let entry = &mut self.slots[slot as usize];
             entry.event = event;
-            return Timer {
-                slot,
-                generation: entry.generation,
-            };
+            return Timer { slot, generation: entry.generation };
         }
         let slot = self.slots.len();
         assert!(slot < u32::MAX as usize, "too many pending events");
-        self.slots.push(Slot {
-            generation: 0,
-            event,
-        });
-        Timer {
-            slot: slot as u32,
-            generation: 0,
-        }
+        self.slots.push(Slot { generation: 0, event });
+        Timer { slot: slot as u32, generation: 0 }
     }
 
     /// Makes the handles of `slot` stale and returns its event.
@@ -226,10 +210,7 @@ mod tests {
             (&[(1, 0, 'a'), (0, 9, 'b')][..], "ba"),
             (&[(5, 2, 'a'), (5, 1, 'b'), (5, 255, 'c')], "bac"),
             (&[(5, 1, 'a'), (5, 1, 'b'), (5, 1, 'c')], "abc"),
-            (
-                &[(7, 3, 'a'), (7, 3, 'b'), (6, 3, 'c'), (7, 0, 'd')],
-                "cdab",
-            ),
+            (&[(7, 3, 'a'), (7, 3, 'b'), (6, 3, 'c'), (7, 0, 'd')], "cdab"),
         ] {
             let mut queue = EventQueue::default();
             for &(at, class, event) in scheduled {

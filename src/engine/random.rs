@@ -156,10 +156,7 @@ impl Streams {
 }
 
 fn stream(purpose: Purpose, entity: u64) -> u64 {
-    assert!(
-        entity >> ENTITY_BITS == 0,
-        "ordinal {entity} of {purpose:?} is too large"
-    );
+    assert!(entity >> ENTITY_BITS == 0, "ordinal {entity} of {purpose:?} is too large");
     (purpose as u64) << ENTITY_BITS | entity
 }
 
@@ -202,11 +199,9 @@ mod tests {
     #[test]
     fn the_generator_is_chacha8_as_pinned() {
         let mut generator = ChaCha8Rng::seed_from_u64(42);
-        for expected in [
-            12_578_764_544_318_200_737,
-            17_529_487_244_874_322_312,
-            7_886_285_670_807_131_020,
-        ] {
+        for expected in
+            [12_578_764_544_318_200_737, 17_529_487_244_874_322_312, 7_886_285_670_807_131_020]
+        {
             assert_eq!(generator.next_u64(), expected);
         }
         // A change of stream keeps the position: this is the fourth value of stream 1.
@@ -222,12 +217,7 @@ mod tests {
         let words: Vec<u64> = Streams::new(1_234_567)
             .key
             .chunks_exact(8)
-            .map(|bytes| {
-                bytes
-                    .iter()
-                    .rev()
-                    .fold(0, |word, &b| word << 8 | u64::from(b))
-            })
+            .map(|bytes| bytes.iter().rev().fold(0, |word, &b| word << 8 | u64::from(b)))
             .collect();
         assert_eq!(
             words,
@@ -276,14 +266,8 @@ mod tests {
             (Distribution::Fixed(5), [5, 5, 5]),
             (Distribution::Uniform { low, high }, [779, 305, 490]),
             (Distribution::Exponential { mean }, [90_587, 21_831, 40_430]),
-            (
-                Distribution::LogNormal { p50, p95 },
-                [36_261, 26_456, 29_820],
-            ),
-            (
-                Distribution::Weibull { shape, scale },
-                [502_186, 63_288, 155_195],
-            ),
+            (Distribution::LogNormal { p50, p95 }, [36_261, 26_456, 29_820]),
+            (Distribution::Weibull { shape, scale }, [502_186, 63_288, 155_195]),
             (Distribution::empirical(vec![10, 20, 30, 40]), [40, 20, 20]),
         ] {
             let values = [0, 1, 2].map(|n| streams.sample(&distribution, Purpose::PodSize, n, 0));
@@ -297,10 +281,7 @@ mod tests {
         let mut sequential = ChaCha8Rng::from_seed(streams.key);
         sequential.set_stream(13 << 56 | 99);
         for index in 0..40 {
-            assert_eq!(
-                streams.u64(Purpose::Interruption, 99, index),
-                sequential.next_u64()
-            );
+            assert_eq!(streams.u64(Purpose::Interruption, 99, index), sequential.next_u64());
         }
     }
 
@@ -334,10 +315,7 @@ mod tests {
             counts[streams.below(Purpose::SpreadTie, entity, 0, 6) as usize] += 1;
         }
         // Standard deviation 91; the seed is fixed.
-        assert!(
-            counts.iter().all(|&n| n.abs_diff(10_000) < 300),
-            "{counts:?}"
-        );
+        assert!(counts.iter().all(|&n| n.abs_diff(10_000) < 300), "{counts:?}");
     }
 
     #[test]

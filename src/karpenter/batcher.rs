@@ -40,9 +40,7 @@ impl Batcher {
                 self.window = Some(Window { closes, latest });
             }
             Some(window) => {
-                world
-                    .queue
-                    .reschedule(window.closes, (now + idle).min(window.latest));
+                world.queue.reschedule(window.closes, (now + idle).min(window.latest));
             }
         }
     }
@@ -57,11 +55,8 @@ impl Batcher {
 impl Karpenter {
     /// provisioner.trigger.pod: a provisionable pod triggers, and again every 10 s.
     pub fn on_pod_trigger(&mut self, world: &mut World, pod: PodId) {
-        let provisionable = world
-            .cluster
-            .pods
-            .get(pod)
-            .is_some_and(|p| p.unschedulable && p.node.is_none());
+        let provisionable =
+            world.cluster.pods.get(pod).is_some_and(|p| p.unschedulable && p.node.is_none());
         if provisionable {
             self.batcher.trigger(world, (false, pod.raw()));
             world.wake_after(Wake::PodTrigger(pod), RETRIGGER);

@@ -34,10 +34,7 @@ impl Karpenter {
         if claim.deletion_at.is_some() {
             return;
         }
-        let after = world.cluster.pools[claim.pool]
-            .spec
-            .disruption
-            .consolidate_after;
+        let after = world.cluster.pools[claim.pool].spec.disruption.consolidate_after;
         let (Some(after), Some(initialized_at)) = (after, claim.initialized_at) else {
             return world.set_consolidatable(id, false);
         };

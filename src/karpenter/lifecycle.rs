@@ -78,19 +78,12 @@ fn choose(world: &World, id: ClaimId) -> Option<Chosen> {
     let pick = |zones: usize| match world.settings.tie_breaks {
         TieBreaks::Canonical => 0,
         TieBreaks::Seeded => {
-            world
-                .streams
-                .below(Purpose::FleetChoice, claim.ordinal, 0, zones as u64) as usize
+            world.streams.below(Purpose::FleetChoice, claim.ordinal, 0, zones as u64) as usize
         }
     };
     let (instance_type, offering) = fleet::choose(&request, &world.symbols, pick)?;
     let (zone, capacity_type, price) = (offering.zone, offering.capacity_type, offering.price);
-    Some(Chosen {
-        instance_type,
-        zone,
-        capacity_type,
-        price,
-    })
+    Some(Chosen { instance_type, zone, capacity_type, price })
 }
 
 /// Registered, Node Ready, startup and ephemeral taints gone, requested resources there.

@@ -38,11 +38,7 @@ impl Karpenter {
     /// Templates of the present NodePools and DaemonSets.
     fn templates(&mut self, world: &World) -> &Templates {
         let generation = world.cluster.generation;
-        if self
-            .templates
-            .as_ref()
-            .is_none_or(|(known, _)| *known != generation)
-        {
+        if self.templates.as_ref().is_none_or(|(known, _)| *known != generation) {
             self.templates = Some((generation, Templates::build(&world.view())));
         }
         &self.templates.as_ref().expect("just built").1

@@ -47,10 +47,7 @@ impl Karpenter {
         let templates = self.templates(world);
         let mut solution = scheduling::solve(&world.view(), templates, &pods, Purpose::Provision);
         let view = world.view();
-        solution
-            .claims
-            .iter_mut()
-            .for_each(|plan| plan.pin_capacity_types(&view));
+        solution.claims.iter_mut().for_each(|plan| plan.pin_capacity_types(&view));
         self.report(world, &solution);
         for placement in &solution.existing {
             world.nominate(placement.claim);
@@ -63,11 +60,7 @@ impl Karpenter {
     fn report(&mut self, world: &mut World, solution: &Solution) {
         let now = world.now();
         let reference = |id: &PodId| world.cluster.pods[*id].reference();
-        let first = if solution.claims.is_empty() {
-            0
-        } else {
-            solution.queue.len().min(5)
-        };
+        let first = if solution.claims.is_empty() { 0 } else { solution.queue.len().min(5) };
         let batch = Fact::BatchScheduled {
             pods: solution.queue[..first].iter().map(reference).collect(),
             pod_count: solution.queue.len(),
@@ -105,20 +98,8 @@ pub(super) fn create(world: &mut World, plan: ClaimPlan, reason: &'static str) -
     if exceeds_limits(&world.view(), plan.pool) {
         return None;
     }
-    let ClaimPlan {
-        pool,
-        requirements,
-        types: options,
-        requests,
-        ..
-    } = plan;
-    Some(world.create_claim(NewClaim {
-        pool,
-        reason,
-        requirements,
-        options,
-        requests,
-    }))
+    let ClaimPlan { pool, requirements, types: options, requests, .. } = plan;
+    Some(world.create_claim(NewClaim { pool, reason, requirements, options, requests }))
 }
 
 /// True iff some resource that the limits name is in use beyond its limit. NodeClaims without provider id do not count.

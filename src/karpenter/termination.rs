@@ -100,9 +100,7 @@ fn evictable_of_first_group(view: &ClusterView<'_>, waiting: &[PodId]) -> Vec<Po
 fn delete_expiring(world: &mut World, id: NodeId) {
     let now = world.now();
     let claim = &world.cluster.claims[world.cluster.nodes[id].claim];
-    let cause = claim
-        .deletion_cause
-        .map_or(Cause::Deleted, |cause| cause.eviction_cause());
+    let cause = claim.deletion_cause.map_or(Cause::Deleted, |cause| cause.eviction_cause());
     let Some(deadline) = claim.termination_at else {
         return;
     };

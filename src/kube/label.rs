@@ -116,9 +116,7 @@ pub fn is_restricted(key: &str) -> bool {
     let domain = key.split_once('/').map_or("", |(domain, _)| domain);
     let within = |restricted: &str| {
         domain == restricted
-            || domain
-                .strip_suffix(restricted)
-                .is_some_and(|rest| rest.ends_with('.'))
+            || domain.strip_suffix(restricted).is_some_and(|rest| rest.ends_with('.'))
     };
     key == FIXED[0] || within("karpenter.sh") || within("karpenter.k8s.aws")
 }
@@ -138,10 +136,7 @@ impl Labels {
 
     /// The value of `key`.
     pub fn get(&self, key: Symbol) -> Option<LabelValue> {
-        self.0
-            .binary_search_by_key(&key, |(k, _)| *k)
-            .ok()
-            .map(|i| self.0[i].1)
+        self.0.binary_search_by_key(&key, |(k, _)| *k).ok().map(|i| self.0[i].1)
     }
 
     /// All entries; the order is that of the symbols and decides nothing.
@@ -163,8 +158,7 @@ impl Labels {
 impl FromIterator<(Symbol, LabelValue)> for Labels {
     fn from_iter<I: IntoIterator<Item = (Symbol, LabelValue)>>(iter: I) -> Labels {
         let mut labels = Labels::default();
-        iter.into_iter()
-            .for_each(|(key, value)| labels.set(key, value));
+        iter.into_iter().for_each(|(key, value)| labels.set(key, value));
         labels
     }
 }

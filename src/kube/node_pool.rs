@@ -143,12 +143,7 @@ impl BudgetNodes {
 pub fn allowed_disruptions(budgets: &[Budget], reason: Reason, total: i64) -> i64 {
     budgets
         .iter()
-        .filter(|budget| {
-            budget
-                .reasons
-                .as_ref()
-                .is_none_or(|reasons| reasons.contains(&reason))
-        })
+        .filter(|budget| budget.reasons.as_ref().is_none_or(|reasons| reasons.contains(&reason)))
         .map(|budget| budget.nodes.of(total))
         .fold(UNLIMITED, i64::min)
 }
@@ -158,37 +153,20 @@ mod tests {
     use super::*;
 
     fn percent(percent: i64) -> Budget {
-        Budget {
-            nodes: BudgetNodes::Percent(percent),
-            reasons: None,
-        }
+        Budget { nodes: BudgetNodes::Percent(percent), reasons: None }
     }
 
     /// `disruption.md` 20 and A23 of `questions.md` 4.1.
     #[test]
     fn budgets_round_up_and_combine_by_minimum() {
-        for (total, p, expected) in [
-            (10, 10, 1),
-            (11, 10, 2),
-            (1, 10, 1),
-            (19, 20, 4),
-            (0, 10, 0),
-        ] {
-            assert_eq!(
-                allowed_disruptions(&[percent(p)], Reason::Empty, total),
-                expected
-            );
+        for (total, p, expected) in [(10, 10, 1), (11, 10, 2), (1, 10, 1), (19, 20, 4), (0, 10, 0)]
+        {
+            assert_eq!(allowed_disruptions(&[percent(p)], Reason::Empty, total), expected);
         }
         let mixed = [
             percent(10),
-            Budget {
-                nodes: BudgetNodes::Count(5),
-                reasons: Some(vec![Reason::Drifted]),
-            },
-            Budget {
-                nodes: BudgetNodes::Count(0),
-                reasons: Some(vec![]),
-            },
+            Budget { nodes: BudgetNodes::Count(5), reasons: Some(vec![Reason::Drifted]) },
+            Budget { nodes: BudgetNodes::Count(0), reasons: Some(vec![]) },
         ];
         assert_eq!(allowed_disruptions(&mixed, Reason::Empty, 100), 10);
         assert_eq!(allowed_disruptions(&mixed, Reason::Drifted, 100), 5);

@@ -62,9 +62,7 @@ impl NodeAffinity {
     /// True iff `labels` satisfy the selector and one required term, as kube-scheduler reads them.
     pub fn matches(&self, labels: &Labels) -> bool {
         let satisfied = |terms: &Requirements| {
-            terms
-                .iter()
-                .all(|(key, requirement)| label_satisfies(labels, key, requirement))
+            terms.iter().all(|(key, requirement)| label_satisfies(labels, key, requirement))
         };
         satisfied(&self.selector)
             && (self.required.is_empty() || self.required.iter().any(satisfied))

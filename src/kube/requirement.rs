@@ -57,9 +57,7 @@ impl Operator {
 
     /// The operator of a manifest's name.
     pub fn parse(name: &str) -> Option<Operator> {
-        Operator::ALL
-            .into_iter()
-            .find(|operator| operator.name() == name)
+        Operator::ALL.into_iter().find(|operator| operator.name() == name)
     }
 }
 
@@ -100,13 +98,7 @@ impl Requirement {
         }
         list.sort_unstable();
         list.dedup();
-        Requirement {
-            complement,
-            values: list,
-            gte,
-            lte,
-            min_values: None,
-        }
+        Requirement { complement, values: list, gte, lte, min_values: None }
     }
 
     /// `In [value]`.
@@ -195,13 +187,7 @@ impl Requirement {
         };
         values.retain(|value| within(*value, gte, lte));
         let (gte, lte) = if complement { (gte, lte) } else { (None, None) };
-        Requirement {
-            complement,
-            values,
-            gte,
-            lte,
-            min_values,
-        }
+        Requirement { complement, values, gte, lte, min_values }
     }
 
     /// True iff both admit some value. Two complements always do, even when the exclusions cover the bounds (as upstream).
@@ -259,16 +245,11 @@ fn within(value: LabelValue, gte: Option<i64>, lte: Option<i64>) -> bool {
     if gte.is_none() && lte.is_none() {
         return true;
     }
-    value
-        .integer
-        .is_some_and(|n| gte.is_none_or(|g| n >= g) && lte.is_none_or(|l| n <= l))
+    value.integer.is_some_and(|n| gte.is_none_or(|g| n >= g) && lte.is_none_or(|l| n <= l))
 }
 
 fn difference(from: &[LabelValue], without: &[LabelValue]) -> SmallVec<[LabelValue; 2]> {
-    from.iter()
-        .filter(|v| without.binary_search(v).is_err())
-        .copied()
-        .collect()
+    from.iter().filter(|v| without.binary_search(v).is_err()).copied().collect()
 }
 
 /// Requirements by key.
@@ -296,10 +277,7 @@ pub enum Conflict {
 impl Requirements {
     /// Labels as `In [value]` each.
     pub fn from_labels(labels: &Labels) -> Requirements {
-        labels
-            .iter()
-            .map(|(key, value)| (key, Requirement::is(value)))
-            .collect()
+        labels.iter().map(|(key, value)| (key, Requirement::is(value))).collect()
     }
 
     /// Intersects the entry of `key` with `requirement`.
@@ -334,16 +312,12 @@ impl Requirements {
 
     /// The entry of `key`; an absent one admits everything (Exists upstream).
     pub fn get(&self, key: Symbol) -> Option<&Requirement> {
-        self.0
-            .binary_search_by_key(&key, |(k, _)| *k)
-            .ok()
-            .map(|i| &self.0[i].1)
+        self.0.binary_search_by_key(&key, |(k, _)| *k).ok().map(|i| &self.0[i].1)
     }
 
     /// True iff `value` is admitted for `key`, an absent key admitting everything.
     pub fn admits(&self, key: Symbol, value: LabelValue) -> bool {
-        self.get(key)
-            .is_none_or(|requirement| requirement.has(value))
+        self.get(key).is_none_or(|requirement| requirement.has(value))
     }
 
     /// All entries; the order is that of the symbols and decides nothing.
@@ -363,9 +337,7 @@ impl Requirements {
 
     /// True iff any entry has a flexibility minimum.
     pub fn has_min_values(&self) -> bool {
-        self.0
-            .iter()
-            .any(|(_, requirement)| requirement.min_values.is_some())
+        self.0.iter().any(|(_, requirement)| requirement.min_values.is_some())
     }
 
     /// True iff every key of both sides has common values; `NotIn` and `DoesNotExist` on both sides go together.
@@ -415,10 +387,7 @@ impl Requirements {
     ) -> String {
         match conflict {
             Conflict::Undefined(key) => {
-                format!(
-                    "label \"{}\" does not have known values",
-                    symbols.text(*key)
-                )
+                format!("label \"{}\" does not have known values", symbols.text(*key))
             }
             Conflict::Disjoint(keys) => {
                 let mut texts: Vec<String> = keys
@@ -440,8 +409,7 @@ impl Requirements {
 impl FromIterator<(Symbol, Requirement)> for Requirements {
     fn from_iter<I: IntoIterator<Item = (Symbol, Requirement)>>(iter: I) -> Requirements {
         let mut requirements = Requirements::default();
-        iter.into_iter()
-            .for_each(|(key, requirement)| requirements.add(key, requirement));
+        iter.into_iter().for_each(|(key, requirement)| requirements.add(key, requirement));
         requirements
     }
 }
@@ -469,48 +437,20 @@ mod tests {
             (r(Exists, &[]), r(In, &["A"]), r(In, &["A"])),
             (r(In, &["A"]), r(In, &["B"]), r(DoesNotExist, &[])),
             (r(In, &["A", "B"]), r(NotIn, &["A"]), r(In, &["B"])),
-            (
-                r(NotIn, &["A"]),
-                r(NotIn, &["1", "2"]),
-                r(NotIn, &["1", "2", "A"]),
-            ),
-            (
-                r(NotIn, &["1", "2"]),
-                r(Gt, &["1"]),
-                gte(r(NotIn, &["2"]), Some(2), None),
-            ),
-            (
-                r(NotIn, &["1", "2"]),
-                r(Lt, &["9"]),
-                gte(r(NotIn, &["1", "2"]), None, Some(8)),
-            ),
-            (
-                r(NotIn, &["1", "2"]),
-                r(Lt, &["1"]),
-                gte(r(Exists, &[]), None, Some(0)),
-            ),
+            (r(NotIn, &["A"]), r(NotIn, &["1", "2"]), r(NotIn, &["1", "2", "A"])),
+            (r(NotIn, &["1", "2"]), r(Gt, &["1"]), gte(r(NotIn, &["2"]), Some(2), None)),
+            (r(NotIn, &["1", "2"]), r(Lt, &["9"]), gte(r(NotIn, &["1", "2"]), None, Some(8))),
+            (r(NotIn, &["1", "2"]), r(Lt, &["1"]), gte(r(Exists, &[]), None, Some(0))),
             (r(In, &["1", "9"]), r(Gt, &["1"]), r(In, &["9"])),
             (r(In, &["A"]), r(Gt, &["1"]), r(DoesNotExist, &[])),
-            (
-                r(Gt, &["1"]),
-                r(Lt, &["9"]),
-                gte(r(Exists, &[]), Some(2), Some(8)),
-            ),
+            (r(Gt, &["1"]), r(Lt, &["9"]), gte(r(Exists, &[]), Some(2), Some(8))),
             (r(Gt, &["9"]), r(Lt, &["9"]), r(DoesNotExist, &[])),
-            (
-                r(Gte, &["3"]),
-                r(Gt, &["1"]),
-                gte(r(Exists, &[]), Some(3), None),
-            ),
+            (r(Gte, &["3"]), r(Gt, &["1"]), gte(r(Exists, &[]), Some(3), None)),
         ];
         for (x, y, expected) in cases {
             assert_eq!(x.intersection(&y), expected, "{x:?} with {y:?}");
             assert_eq!(y.intersection(&x), expected, "{y:?} with {x:?}");
-            assert_eq!(
-                x.intersects(&y),
-                expected.operator() != DoesNotExist,
-                "{x:?} with {y:?}"
-            );
+            assert_eq!(x.intersects(&y), expected.operator() != DoesNotExist, "{x:?} with {y:?}");
         }
     }
 
@@ -529,44 +469,15 @@ mod tests {
             (none.clone(), set(zone, r(In, &["z1"])), Nothing, false),
             (none.clone(), set(team, r(In, &["a"])), WellKnown, false),
             (none.clone(), set(team, r(NotIn, &["a"])), WellKnown, true),
-            (
-                none.clone(),
-                set(team, r(DoesNotExist, &[])),
-                WellKnown,
-                true,
-            ),
+            (none.clone(), set(team, r(DoesNotExist, &[])), WellKnown, true),
             (none, set(team, r(Exists, &[])), WellKnown, false),
-            (
-                set(team, r(In, &["a"])),
-                set(team, r(DoesNotExist, &[])),
-                WellKnown,
-                false,
-            ),
-            (
-                set(team, r(DoesNotExist, &[])),
-                set(team, r(NotIn, &["a"])),
-                WellKnown,
-                true,
-            ),
-            (
-                set(team, r(NotIn, &["a"])),
-                set(team, r(DoesNotExist, &[])),
-                WellKnown,
-                true,
-            ),
-            (
-                set(team, r(Exists, &[])),
-                set(team, r(DoesNotExist, &[])),
-                WellKnown,
-                false,
-            ),
+            (set(team, r(In, &["a"])), set(team, r(DoesNotExist, &[])), WellKnown, false),
+            (set(team, r(DoesNotExist, &[])), set(team, r(NotIn, &["a"])), WellKnown, true),
+            (set(team, r(NotIn, &["a"])), set(team, r(DoesNotExist, &[])), WellKnown, true),
+            (set(team, r(Exists, &[])), set(team, r(DoesNotExist, &[])), WellKnown, false),
         ];
         for (have, want, allow, expected) in cases {
-            assert_eq!(
-                have.compatible(&want, allow),
-                expected,
-                "{have:?} {want:?} {allow:?}"
-            );
+            assert_eq!(have.compatible(&want, allow), expected, "{have:?} {want:?} {allow:?}");
         }
     }
 }

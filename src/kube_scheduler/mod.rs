@@ -62,9 +62,7 @@ fn choose_node(world: &World, pod: PodId, class: &PodClass) -> Option<NodeId> {
         SchedulerTies::Name => 0,
         SchedulerTies::Seeded => {
             let ordinal = world.cluster.pods[pod].ordinal;
-            world
-                .streams
-                .below(Purpose::SchedulerTie, ordinal, 0, best.len() as u64) as usize
+            world.streams.below(Purpose::SchedulerTie, ordinal, 0, best.len() as u64) as usize
         }
     };
     best.get(index).copied()
@@ -92,10 +90,8 @@ fn least_allocated(node: &Node, class: &PodClass) -> i64 {
             (allocatable - used) * 100 / allocatable
         }
     };
-    let cpu = score(
-        node.allocatable.lane(Lane::Cpu),
-        node.nonzero_cpu_milli + class.nonzero_cpu_milli,
-    );
+    let cpu =
+        score(node.allocatable.lane(Lane::Cpu), node.nonzero_cpu_milli + class.nonzero_cpu_milli);
     let memory = score(
         node.allocatable.lane(Lane::Memory),
         node.nonzero_memory_bytes + class.nonzero_memory_bytes,

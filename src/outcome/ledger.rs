@@ -149,11 +149,7 @@ impl Ledger {
         let total = entries.iter().map(|e| e.cost).sum();
         let mut billed = SimDuration::ZERO;
         entries.iter().for_each(|e| billed += e.billed);
-        Ledger {
-            entries,
-            total,
-            billed,
-        }
+        Ledger { entries, total, billed }
     }
 
     /// Derives every cost and the sums again, by other arithmetic than [`Ledger::new`], and says where they differ.
@@ -210,11 +206,8 @@ impl Ledger {
 
     /// Keys of all tags, ascending.
     pub fn tag_keys(&self) -> Vec<Arc<str>> {
-        let keys: BTreeSet<&Arc<str>> = self
-            .entries
-            .iter()
-            .flat_map(|e| e.tags.iter().map(|(key, _)| key))
-            .collect();
+        let keys: BTreeSet<&Arc<str>> =
+            self.entries.iter().flat_map(|e| e.tags.iter().map(|(key, _)| key)).collect();
         keys.into_iter().cloned().collect()
     }
 

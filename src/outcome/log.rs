@@ -166,10 +166,7 @@ impl Narrator {
 
     /// Hands the lines of a fact to `sink`.
     pub fn narrate(&mut self, record: &Record, mut sink: impl FnMut(&LogLine)) {
-        let mut say = Say {
-            at: record.at,
-            sink: &mut sink,
-        };
+        let mut say = Say { at: record.at, sink: &mut sink };
         match &record.fact {
             fact @ (Fact::DisruptionComputed(_)
             | Fact::ValidationFailed { .. }
@@ -191,13 +188,8 @@ impl Narrator {
     fn on_lifecycle(&mut self, fact: &Fact, say: &mut Say<'_>) {
         match fact {
             Fact::Launched { claim, launch } => {
-                self.provider_ids
-                    .insert(claim.ordinal, launch.provider_id.clone());
-                say.info(
-                    LIFECYCLE,
-                    "launched nodeclaim",
-                    launch_fields(claim, launch),
-                );
+                self.provider_ids.insert(claim.ordinal, launch.provider_id.clone());
+                say.info(LIFECYCLE, "launched nodeclaim", launch_fields(claim, launch));
             }
             Fact::Registered(claim) => {
                 say.info(LIFECYCLE, "registered nodeclaim", self.node_fields(claim));
@@ -228,17 +220,12 @@ impl Narrator {
                  command is no longer valid",
                 command_fields(command, &[]),
             ),
-            Fact::ValidationFailed {
-                command, failure, ..
-            } => {
+            Fact::ValidationFailed { command, failure, .. } => {
                 let mut fields = vec![("method", text(command.method)), ("failure", text(failure))];
                 fields.extend(command_fields(command, &[]));
                 say.own("abandoned command that is no longer valid", fields);
             }
-            Fact::DisruptionStarted {
-                command,
-                replacements,
-            } => {
+            Fact::DisruptionStarted { command, replacements } => {
                 let string = command_text(command, replacements.len());
                 let mut fields = vec![("command", text(&string))];
                 fields.extend(command_fields(command, replacements));
@@ -286,13 +273,7 @@ struct Say<'a> {
 
 impl Say<'_> {
     fn line(&mut self, level: Level, logger: &'static str, message: &'static str, fields: Fields) {
-        (self.sink)(&LogLine {
-            at: self.at,
-            level,
-            logger,
-            message,
-            fields,
-        });
+        (self.sink)(&LogLine { at: self.at, level, logger, message, fields });
     }
 
     fn info(&mut self, logger: &'static str, message: &'static str, fields: Fields) {
@@ -309,10 +290,7 @@ fn on_pod(fact: &Fact, say: &mut Say<'_>) -> bool {
     match fact {
         Fact::Scaled { workload, replicas } => {
             let replicas = Field::Integer(i64::from(*replicas));
-            let fields = vec![
-                ("workload", Field::Text(workload.clone())),
-                ("replicas", replicas),
-            ];
+            let fields = vec![("workload", Field::Text(workload.clone())), ("replicas", replicas)];
             say.info(OWN_LOGGER, "scaled workload", fields);
         }
         Fact::Applied { object } => {
@@ -338,10 +316,7 @@ fn on_pod(fact: &Fact, say: &mut Say<'_>) -> bool {
             say.own("removed pod", fields);
         }
         Fact::PodFailedScheduling { pod, error } => {
-            let fields = vec![
-                ("Pod", pod_object(pod)),
-                ("error", Field::Text(error.clone())),
-            ];
+            let fields = vec![("Pod", pod_object(pod)), ("error", Field::Text(error.clone()))];
             say.line(Level::Error, PROVISIONER, "could not schedule pod", fields);
         }
         Fact::BatchScheduled { .. } => on_batch(fact, say),
@@ -353,14 +328,7 @@ fn on_pod(fact: &Fact, say: &mut Say<'_>) -> bool {
 
 /// A batch: Karpenter logs it only if it leads to new NodeClaims.
 fn on_batch(fact: &Fact, say: &mut Say<'_>) {
-    let Fact::BatchScheduled {
-        pods,
-        pod_count,
-        claims,
-        claim_pods,
-        nodes,
-        node_pods,
-    } = fact
+    let Fact::BatchScheduled { pods, pod_count, claims, claim_pods, nodes, node_pods } = fact
     else {
         return;
     };
@@ -374,10 +342,7 @@ fn on_batch(fact: &Fact, say: &mut Say<'_>) {
         return;
     }
     say.info(PROVISIONER, "found provisionable pod(s)", vec![pods]);
-    let on_claims = vec![
-        ("nodeclaims", integer(*claims)),
-        ("pods", integer(*claim_pods)),
-    ];
+    let on_claims = vec![("nodeclaims", integer(*claims)), ("pods", integer(*claim_pods))];
     let message = "computed new nodeclaim(s) to fit pod(s)";
     say.info(PROVISIONER, message, on_claims);
     if *nodes > 0 {
@@ -389,13 +354,7 @@ fn on_batch(fact: &Fact, say: &mut Say<'_>) {
 /// NodeClaims and nodes without memory; false for other facts.
 fn on_claim(fact: &Fact, say: &mut Say<'_>) -> bool {
     match fact {
-        Fact::ClaimCreated {
-            claim,
-            reason,
-            instance_types,
-            requests,
-            ..
-        } => {
+        Fact::ClaimCreated { claim, reason, instance_types, requests, .. } => {
             // Replacements are created by the provisioner's code on behalf of the disruption controller.
             let logger = match *reason {
                 "provisioned" => PROVISIONER,
@@ -412,12 +371,7 @@ fn on_claim(fact: &Fact, say: &mut Say<'_>) -> bool {
         Fact::LaunchFailed { claim, reason } => {
             let mut fields = claim_field(claim);
             fields.push(("error", Field::Text(reason.clone())));
-            say.line(
-                Level::Error,
-                LIFECYCLE,
-                "failed launching nodeclaim",
-                fields,
-            );
+            say.line(Level::Error, LIFECYCLE, "failed launching nodeclaim", fields);
         }
         Fact::Consolidatable { claim, status } => {
             let message = match status {
@@ -452,12 +406,7 @@ fn on_claim(fact: &Fact, say: &mut Say<'_>) -> bool {
 /// What happens to NodeClaims and instances without a line of Karpenter's.
 fn on_cloud(fact: &Fact, say: &mut Say<'_>) {
     match fact {
-        Fact::InsufficientCapacity {
-            claim,
-            instance_type,
-            zone,
-            capacity_type,
-        } => {
+        Fact::InsufficientCapacity { claim, instance_type, zone, capacity_type } => {
             let mut fields = claim_field(claim);
             fields.push(("instance-type", Field::Text(instance_type.clone())));
             fields.push(("zone", Field::Text(zone.clone())));
@@ -498,10 +447,7 @@ fn integer(value: usize) -> Field {
 }
 
 fn object(name: &Arc<str>) -> Field {
-    Field::Object {
-        namespace: None,
-        name: name.clone(),
-    }
+    Field::Object { namespace: None, name: name.clone() }
 }
 
 fn claim_field(claim: &ClaimRef) -> Fields {
@@ -509,10 +455,7 @@ fn claim_field(claim: &ClaimRef) -> Fields {
 }
 
 fn pod_object(pod: &PodRef) -> Field {
-    Field::Object {
-        namespace: Some(pod.namespace.clone()),
-        name: pod.name.clone(),
-    }
+    Field::Object { namespace: Some(pod.namespace.clone()), name: pod.name.clone() }
 }
 
 fn pod_path(pod: &PodRef) -> String {

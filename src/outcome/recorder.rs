@@ -68,10 +68,7 @@ struct LiveClaim {
 impl Recorder {
     /// A recorder for a run that is about to start.
     pub fn new(header: Header) -> Recorder {
-        Recorder {
-            header,
-            ..Recorder::default()
-        }
+        Recorder { header, ..Recorder::default() }
     }
 
     /// Takes in one fact. Facts come in the order of their instants.
@@ -96,16 +93,13 @@ impl Recorder {
                 let found = &mut self.counts.computed;
                 *found.entry((command.method, command.decision)).or_default() += 1;
             }
-            Fact::ValidationFailed {
-                command, failure, ..
-            } => {
+            Fact::ValidationFailed { command, failure, .. } => {
                 let failed = &mut self.counts.validation_failures;
                 *failed.entry((command.method, failure)).or_default() += 1;
             }
-            Fact::DisruptionStarted {
-                command,
-                replacements,
-            } => self.start_command(at, command, replacements),
+            Fact::DisruptionStarted { command, replacements } => {
+                self.start_command(at, command, replacements)
+            }
             Fact::DisruptionSucceeded(command) => self.end_command(command, End::Succeeded),
             Fact::DisruptionFailed { command, message } => {
                 self.end_command(command, End::Failed(message.clone()));
@@ -349,10 +343,9 @@ impl Recorder {
     }
 
     fn register(&mut self, at: SimTime, claim: &ClaimRef) {
-        let offered = self.entry(claim).map(|entry| Amounts {
-            cpu: entry.cpu_milli,
-            memory: entry.memory_bytes,
-        });
+        let offered = self
+            .entry(claim)
+            .map(|entry| Amounts { cpu: entry.cpu_milli, memory: entry.memory_bytes });
         self.offer(at, claim, offered);
     }
 
@@ -366,14 +359,10 @@ impl Recorder {
         let (was, is) = (before.unwrap_or_default(), offered.unwrap_or_default());
         let series = &mut self.series;
         series.allocatable_cpu_milli.add(at, is.cpu - was.cpu);
-        series
-            .allocatable_memory_bytes
-            .add(at, is.memory - was.memory);
+        series.allocatable_memory_bytes.add(at, is.memory - was.memory);
         let sign = i64::from(offered.is_some()) - i64::from(before.is_some());
         series.requested_cpu_milli.add(at, sign * requested.cpu);
-        series
-            .requested_memory_bytes
-            .add(at, sign * requested.memory);
+        series.requested_memory_bytes.add(at, sign * requested.memory);
     }
 
     fn request(&mut self, at: SimTime, node: u64, cpu_milli: i64, memory_bytes: i64) {
@@ -416,9 +405,7 @@ impl Recorder {
         replacements: &[ReplacementRef],
     ) {
         let started = &mut self.counts.started;
-        *started
-            .entry((command.method, command.decision))
-            .or_default() += 1;
+        *started.entry((command.method, command.decision)).or_default() += 1;
         let index = self.disruptions.len();
         let candidates = command.candidates.iter().map(|(claim, ..)| claim);
         for claim in candidates.clone() {
@@ -492,10 +479,7 @@ impl Recorder {
 
 impl Amounts {
     fn of(resources: &ResourceVec) -> Amounts {
-        Amounts {
-            cpu: resources.lane(Lane::Cpu),
-            memory: resources.lane(Lane::Memory),
-        }
+        Amounts { cpu: resources.lane(Lane::Cpu), memory: resources.lane(Lane::Memory) }
     }
 }
 

@@ -116,10 +116,7 @@ impl Steps {
         self.bucket_ms = (span / buckets + 1).max(self.bucket_ms * 2);
         let width = self.bucket_ms;
         let mut kept = Vec::with_capacity(Steps::POINT_LIMIT);
-        for bucket in self
-            .points
-            .chunk_by(|a, b| a.0.ms() / width == b.0.ms() / width)
-        {
+        for bucket in self.points.chunk_by(|a, b| a.0.ms() / width == b.0.ms() / width) {
             keep_extremes(bucket, &mut kept);
         }
         // The last point may have merged into an earlier one of equal value; the integral reaches up to that one then.
@@ -132,14 +129,9 @@ impl Steps {
 /// Of the points of one bucket the lowest, the highest and the last, in order of time.
 fn keep_extremes(bucket: &[(SimTime, i64)], kept: &mut Vec<(SimTime, i64)>) {
     let lowest = bucket.iter().min_by_key(|(at, value)| (*value, *at));
-    let highest = bucket
-        .iter()
-        .max_by_key(|(at, value)| (*value, std::cmp::Reverse(*at)));
-    let mut three: Vec<(SimTime, i64)> = [lowest, highest, bucket.last()]
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect();
+    let highest = bucket.iter().max_by_key(|(at, value)| (*value, std::cmp::Reverse(*at)));
+    let mut three: Vec<(SimTime, i64)> =
+        [lowest, highest, bucket.last()].into_iter().flatten().copied().collect();
     three.sort_unstable();
     three.dedup();
     for point in three {

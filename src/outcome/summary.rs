@@ -140,18 +140,12 @@ impl Decimal {
 
     /// Milliseconds as seconds with three decimals.
     fn seconds(ms: i128) -> Decimal {
-        Decimal {
-            units: ms,
-            places: 3,
-        }
+        Decimal { units: ms, places: 3 }
     }
 
     /// An amount of money with all nine decimals of the ledger.
     fn money(amount: Usd) -> Decimal {
-        Decimal {
-            units: i128::from(amount.nano()),
-            places: 9,
-        }
+        Decimal { units: i128::from(amount.nano()), places: 9 }
     }
 
     /// The number with fewer digits after the point, half away from zero.
@@ -165,10 +159,7 @@ impl Decimal {
 
     /// A whole number.
     pub const fn whole(value: i128) -> Decimal {
-        Decimal {
-            units: value,
-            places: 0,
-        }
+        Decimal { units: value, places: 0 }
     }
 
     /// The number for drawing and statistics.
@@ -186,12 +177,7 @@ impl fmt::Display for Decimal {
         }
         let scale = 10_u128.pow(self.places);
         let width = self.places as usize;
-        write!(
-            f,
-            "{sign}{}.{:0width$}",
-            magnitude / scale,
-            magnitude % scale
-        )
+        write!(f, "{sign}{}.{:0width$}", magnitude / scale, magnitude % scale)
     }
 }
 
@@ -253,20 +239,14 @@ impl Distribution {
 
 /// All figures and the answer of a run whose other parts are complete.
 pub(super) fn summarize(result: &RunResult) -> Summary {
-    let mut figures = Figures {
-        result,
-        metrics: Vec::new(),
-    };
+    let mut figures = Figures { result, metrics: Vec::new() };
     figures.pods_left();
     figures.cost();
     figures.nodes();
     figures.disruptions();
     figures.pods();
     figures.utilization();
-    Summary {
-        answer: answer(result),
-        metrics: figures.metrics,
-    }
+    Summary { answer: answer(result), metrics: figures.metrics }
 }
 
 struct Figures<'a> {
@@ -276,13 +256,7 @@ struct Figures<'a> {
 
 impl Figures<'_> {
     fn push(&mut self, name: &'static str, unit: Unit, better: Better, value: Option<Decimal>) {
-        self.metrics.push(Metric {
-            name,
-            labels: Vec::new(),
-            unit,
-            better,
-            value,
-        });
+        self.metrics.push(Metric { name, labels: Vec::new(), unit, better, value });
     }
 
     fn count(&mut self, name: &'static str, better: Better, value: u64) {
@@ -339,44 +313,22 @@ impl Figures<'_> {
         self.push("node_hours", Unit::Hours, Better::Lower, node_hours);
         self.push("billed_hours", Unit::Hours, Better::Lower, billed);
         self.count("nodes_created", Better::Lower, created);
-        self.push(
-            "nodes_created_per_day",
-            Unit::PerDay,
-            Better::Lower,
-            per_day,
-        );
+        self.push("nodes_created_per_day", Unit::PerDay, Better::Lower, per_day);
         self.count("nodes_max", Better::Neutral, most);
         self.count("nodes_at_end", Better::Neutral, left);
         self.count("nodes_without_pods", Better::Lower, unused);
-        self.count(
-            "nodeclaims_created",
-            Better::Lower,
-            result.counts.claims_created,
-        );
-        self.count(
-            "launch_failures",
-            Better::Lower,
-            result.counts.launch_failures,
-        );
+        self.count("nodeclaims_created", Better::Lower, result.counts.claims_created);
+        self.count("launch_failures", Better::Lower, result.counts.launch_failures);
         let lives = &result.node_lifetimes;
-        for (name, percent) in [
-            ("node_lifetime_p10_s", 10),
-            ("node_lifetime_p50_s", 50),
-            ("node_lifetime_p90_s", 90),
-        ] {
-            let life = lives
-                .percentile(percent)
-                .map(|ms| Decimal::seconds(ms.into()));
+        for (name, percent) in
+            [("node_lifetime_p10_s", 10), ("node_lifetime_p50_s", 50), ("node_lifetime_p90_s", 90)]
+        {
+            let life = lives.percentile(percent).map(|ms| Decimal::seconds(ms.into()));
             self.push(name, Unit::Seconds, Better::Higher, life);
         }
         let short = lives.count_below(SHORT_LIFE.ms());
         let share = Decimal::percent(short.into(), created.into());
-        self.push(
-            "nodes_short_lived_percent",
-            Unit::Percent,
-            Better::Lower,
-            share,
-        );
+        self.push("nodes_short_lived_percent", Unit::Percent, Better::Lower, share);
     }
 
     fn disruptions(&mut self) {
@@ -385,12 +337,7 @@ impl Figures<'_> {
         for cause in Cause::ALL {
             if cause != Cause::ScaleDown {
                 let evicted = counts.terminations.get(&cause).copied().unwrap_or(0);
-                self.labelled(
-                    "evictions",
-                    Better::Lower,
-                    &[("cause", cause.name())],
-                    evicted,
-                );
+                self.labelled("evictions", Better::Lower, &[("cause", cause.name())], evicted);
             }
         }
         self.count("commands", Better::Neutral, counts.started.values().sum());
@@ -399,11 +346,7 @@ impl Figures<'_> {
             self.labelled("commands", Better::Neutral, &labels, *count);
         }
         let failures = &counts.validation_failures;
-        self.count(
-            "validation_failures",
-            Better::Neutral,
-            failures.values().sum(),
-        );
+        self.count("validation_failures", Better::Neutral, failures.values().sum());
         for ((method, failure), count) in failures {
             let labels = [("method", *method), ("failure", *failure)];
             self.labelled("validation_failures", Better::Neutral, &labels, *count);
@@ -420,9 +363,7 @@ impl Figures<'_> {
             ("pod_pending_p99_s", 99),
             ("pod_pending_max_s", 100),
         ] {
-            let wait = waits
-                .percentile(percent)
-                .map(|ms| Decimal::seconds(ms.into()));
+            let wait = waits.percentile(percent).map(|ms| Decimal::seconds(ms.into()));
             self.push(name, Unit::Seconds, Better::Lower, wait);
         }
         let total = Some(Decimal::seconds(waits.sum()));
@@ -437,22 +378,9 @@ impl Figures<'_> {
             Decimal::percent(requested.integral(end), allocatable.integral(end))
         };
         let cpu = share(&series.requested_cpu_milli, &series.allocatable_cpu_milli);
-        let memory = share(
-            &series.requested_memory_bytes,
-            &series.allocatable_memory_bytes,
-        );
-        self.push(
-            "utilization_cpu_percent",
-            Unit::Percent,
-            Better::Higher,
-            cpu,
-        );
-        self.push(
-            "utilization_memory_percent",
-            Unit::Percent,
-            Better::Higher,
-            memory,
-        );
+        let memory = share(&series.requested_memory_bytes, &series.allocatable_memory_bytes);
+        self.push("utilization_cpu_percent", Unit::Percent, Better::Higher, cpu);
+        self.push("utilization_memory_percent", Unit::Percent, Better::Higher, memory);
     }
 }
 
@@ -489,22 +417,15 @@ fn answer(result: &RunResult) -> String {
     }
     let nodes = result.ledger.entries.len();
     let elapsed = duration_text(result.end.since(SimTime::ZERO));
-    let _ = write!(
-        text,
-        "{} for {elapsed} on {}",
-        result.ledger.total,
-        counted(nodes as u64, "node")
-    );
+    let _ =
+        write!(text, "{} for {elapsed} on {}", result.ledger.total, counted(nodes as u64, "node"));
     let most = result.series.nodes.max();
     if nodes as i64 > most {
         let _ = write!(text, " (at most {most} at once)");
     }
     let nano = i128::from(result.ledger.total.nano());
-    let month = Decimal::ratio(
-        nano * HOURS_PER_MONTH * MS_PER_HOUR,
-        i128::from(result.end.ms()),
-        0,
-    );
+    let month =
+        Decimal::ratio(nano * HOURS_PER_MONTH * MS_PER_HOUR, i128::from(result.end.ms()), 0);
     if let Some(nano) = month.and_then(|m| i64::try_from(m.units).ok()) {
         let _ = write!(text, ": {} a month", Usd::from_nano(nano));
     }
@@ -526,11 +447,7 @@ fn left_pending_sentence(left: &[LeftPending]) -> Option<String> {
         let mut text = counted(row.pods, "pod");
         let wait = duration_text(row.oldest_wait);
         let verb = if row.pods == 1 { "is" } else { "are" };
-        let _ = write!(
-            text,
-            " of {} {verb} still pending after {wait}",
-            row.workload
-        );
+        let _ = write!(text, " of {} {verb} still pending after {wait}", row.workload);
         if let Some(error) = &row.error {
             let _ = write!(text, " ({})", shortened(error));
         }

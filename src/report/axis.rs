@@ -162,9 +162,7 @@ impl TimeAxis {
     /// Right end of the piece at a place.
     pub fn piece_right(&self, x: f64) -> f64 {
         let at = self.pieces.partition_point(|piece| piece.right <= x);
-        self.pieces
-            .get(at)
-            .map_or(self.right(), |piece| piece.right)
+        self.pieces.get(at).map_or(self.right(), |piece| piece.right)
     }
 
     /// The instant at a place.
@@ -188,11 +186,7 @@ impl TimeAxis {
             // days.
             let offset = start_epoch_s.map_or(0, |s| s.saturating_mul(SECOND).rem_euclid(step));
             let first = (piece.from_ms + offset).div_euclid(step) * step - offset;
-            let mut at = if first < piece.from_ms {
-                first + step
-            } else {
-                first
-            };
+            let mut at = if first < piece.from_ms { first + step } else { first };
             while at <= piece.to_ms {
                 let (time, date) = label(at, step, start_epoch_s);
                 let new = date_before.as_ref() != Some(&date);
@@ -288,11 +282,7 @@ fn label(at_ms: i64, step: i64, start_epoch_s: Option<i64>) -> (String, String) 
             return (format!("{day} d"), String::new());
         }
         let time = clock(rest / HOUR, rest / MINUTE % 60, rest / SECOND % 60, step);
-        let date = if day > 0 {
-            format!("+{day} d")
-        } else {
-            String::new()
-        };
+        let date = if day > 0 { format!("+{day} d") } else { String::new() };
         return (time, date);
     };
     let month = MONTHS[usize::from(moment.month().unsigned_abs().clamp(1, 12)) - 1];
@@ -305,9 +295,8 @@ fn label(at_ms: i64, step: i64, start_epoch_s: Option<i64>) -> (String, String) 
     (time, format!("{} {month} {}", moment.day(), moment.year()))
 }
 
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 fn clock(hour: i64, minute: i64, second: i64, step: i64) -> String {
     if step < MINUTE {
@@ -346,11 +335,7 @@ pub fn span_text(ms: i64) -> String {
     }
     if ms < MINUTE {
         let tenths = ms % SECOND / 100;
-        return if tenths > 0 {
-            format!("{seconds}.{tenths} s")
-        } else {
-            format!("{seconds} s")
-        };
+        return if tenths > 0 { format!("{seconds}.{tenths} s") } else { format!("{seconds} s") };
     }
     let mut text = if days >= 7 {
         format!("{days} d")
@@ -422,13 +407,7 @@ impl ValueAxis {
                 }
             }
         };
-        ValueAxis {
-            highest: max * 1.17,
-            step,
-            decimals,
-            top,
-            bottom,
-        }
+        ValueAxis { highest: max * 1.17, step, decimals, top, bottom }
     }
 
     /// Where a value lies.
@@ -483,16 +462,10 @@ mod tests {
         assert_eq!(axis.pieces()[0].from_ms, 0);
         assert_eq!(axis.pieces()[3].to_ms, 80 * HOUR);
         for pair in axis.pieces().windows(2) {
-            assert_eq!(
-                (pair[0].to_ms, pair[0].right),
-                (pair[1].from_ms, pair[1].left)
-            );
+            assert_eq!((pair[0].to_ms, pair[0].right), (pair[1].from_ms, pair[1].left));
         }
         for at in instants {
-            let piece = axis
-                .pieces()
-                .iter()
-                .find(|p| p.from_ms <= at && at < p.to_ms);
+            let piece = axis.pieces().iter().find(|p| p.from_ms <= at && at < p.to_ms);
             assert!(piece.is_some_and(|p| !p.quiet), "{at}");
         }
     }
@@ -545,10 +518,7 @@ mod tests {
             assert!(ticks.len() <= 20, "{end}");
         }
         let elapsed = axis(&[], 80 * HOUR).ticks(None, 70.0);
-        assert_eq!(
-            (elapsed[0].time.as_str(), &elapsed[0].date),
-            ("00:00", &None)
-        );
+        assert_eq!((elapsed[0].time.as_str(), &elapsed[0].date), ("00:00", &None));
         assert!(elapsed.iter().any(|t| t.date.as_deref() == Some("+3 d")));
     }
 

@@ -36,20 +36,12 @@ pub struct Ink {
 impl Ink {
     /// Regular text.
     pub const fn regular(size: i32, color: Rgb) -> Ink {
-        Ink {
-            size,
-            weight: Weight::Regular,
-            color,
-        }
+        Ink { size, weight: Weight::Regular, color }
     }
 
     /// Bold text.
     pub const fn bold(size: i32, color: Rgb) -> Ink {
-        Ink {
-            size,
-            weight: Weight::Bold,
-            color,
-        }
+        Ink { size, weight: Weight::Bold, color }
     }
 }
 
@@ -69,12 +61,7 @@ pub struct Area {
 impl Area {
     /// A rectangle by its four sides.
     pub const fn new(left: f64, top: f64, right: f64, bottom: f64) -> Area {
-        Area {
-            left,
-            top,
-            right,
-            bottom,
-        }
+        Area { left, top, right, bottom }
     }
 
     /// Width.
@@ -105,11 +92,7 @@ impl<'a> Canvas<'a> {
         pixels.fill(0xFF);
         let backend = BitMapBackend::with_buffer_and_format(pixels, size)
             .map_err(|error| anyhow!("cannot draw: {error}"))?;
-        Ok(Canvas {
-            backend,
-            fonts: Fonts::load()?,
-            scale: scale.max(1),
-        })
+        Ok(Canvas { backend, fonts: Fonts::load()?, scale: scale.max(1) })
     }
 
     /// Real pixels per logical pixel.

@@ -76,10 +76,8 @@ pub fn key_entries(categories: &[Category], result: &RunResult, layout: &Layout)
     if categories.iter().all(direct) {
         return Vec::new();
     }
-    let entry = |category: &Category| KeyEntry {
-        name: category.name.clone(),
-        color: category.color,
-    };
+    let entry =
+        |category: &Category| KeyEntry { name: category.name.clone(), color: category.color };
     categories.iter().map(entry).collect()
 }
 
@@ -171,12 +169,7 @@ pub fn total(canvas: &mut Canvas, scene: &Scene) -> Result<()> {
     frame::cuts(canvas, scene.axis, plot)?;
     let last = points.last().map_or(Usd::ZERO, |(_, usd)| *usd);
     let y = values.y(last.dollars());
-    canvas.text(
-        &last.to_string(),
-        (plot.right + 8.0, y + 4.0),
-        Align::Left,
-        TICK,
-    )
+    canvas.text(&last.to_string(), (plot.right + 8.0, y + 4.0), Align::Left, TICK)
 }
 
 /// The bill at an instant: straight between its points.
@@ -206,10 +199,8 @@ pub fn pods(canvas: &mut Canvas, scene: &Scene) -> Result<()> {
         grouped(pending.last() as f64, 0)
     );
     let free = frame::titles(canvas, panel, "Pods running and pending", "pods", &remark)?;
-    let key = [("running", BLUE), ("pending", VERMILLION)].map(|(name, color)| KeyEntry {
-        name: name.to_owned(),
-        color,
-    });
+    let key = [("running", BLUE), ("pending", VERMILLION)]
+        .map(|(name, color)| KeyEntry { name: name.to_owned(), color });
     let places = frame::key_places(canvas, &key, free, (plot.left, plot.right));
     frame::key(canvas, &key, &places, panel.title)?;
     let density = canvas.scale();
@@ -229,14 +220,7 @@ pub fn pods(canvas: &mut Canvas, scene: &Scene) -> Result<()> {
         bar(canvas, &values, across, (0.0, r.max), BLUE, BRIEF)?;
         bar(canvas, &values, across, (0.0, r.last), BLUE, 1.0)?;
         // A wait shorter than a column is drawn at full strength: waiting is what readers look for.
-        bar(
-            canvas,
-            &values,
-            across,
-            ((top - p.max).max(0.0), top),
-            VERMILLION,
-            1.0,
-        )?;
+        bar(canvas, &values, across, ((top - p.max).max(0.0), top), VERMILLION, 1.0)?;
         at += run;
     }
     frame::cuts(canvas, scene.axis, plot)?;
@@ -454,17 +438,10 @@ fn lane(canvas: &mut Canvas, scene: &Scene) -> Result<()> {
     ] {
         let baseline = if up { middle - 4.0 } else { middle + 13.0 };
         canvas.text(name, (lane.left - 10.0, baseline), Align::Right, NOTE)?;
-        let nexts = marks
-            .iter()
-            .skip(1)
-            .map(|mark| mark.x)
-            .chain([lane.right + 8.0]);
+        let nexts = marks.iter().skip(1).map(|mark| mark.x).chain([lane.right + 8.0]);
         for (mark, next) in marks.iter().zip(nexts) {
-            let (base, tip) = if up {
-                (middle, middle - 11.0)
-            } else {
-                (middle + 1.0, middle + 12.0)
-            };
+            let (base, tip) =
+                if up { (middle, middle - 11.0) } else { (middle + 1.0, middle + 12.0) };
             if marks.len() <= DENSE {
                 let corners = [(mark.x - 4.5, base), (mark.x + 4.5, base), (mark.x, tip)];
                 canvas.polygon(&corners, BLACK)?;
@@ -479,11 +456,7 @@ fn lane(canvas: &mut Canvas, scene: &Scene) -> Result<()> {
             }
         }
     }
-    frame::cuts(
-        canvas,
-        scene.axis,
-        &Area::new(lane.left, lane.top, lane.right, lane.bottom),
-    )
+    frame::cuts(canvas, scene.axis, &Area::new(lane.left, lane.top, lane.right, lane.bottom))
 }
 
 /// Launches or terminations that fall together on the picture.
@@ -523,11 +496,7 @@ fn marks(
                     mark.instance_type = None;
                 }
             }
-            _ => marks.push(Mark {
-                x,
-                count: 1,
-                instance_type: Some(name.to_owned()),
-            }),
+            _ => marks.push(Mark { x, count: 1, instance_type: Some(name.to_owned()) }),
         }
     }
     marks

@@ -37,9 +37,7 @@ pub fn render_one(diagnostic: &Diagnostic, sources: &Sources, colour: Colour) ->
         Severity::Warning => Level::WARNING,
         Severity::Note => Level::NOTE,
     };
-    let title = level
-        .primary_title(diagnostic.message.as_str())
-        .id(diagnostic.code);
+    let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code);
     let mut elements: Vec<Element<'_>> = Vec::new();
     for source in sources_of(diagnostic) {
         elements.push(snippet(diagnostic, source, sources).into());
@@ -47,11 +45,7 @@ pub fn render_one(diagnostic: &Diagnostic, sources: &Sources, colour: Colour) ->
     for note in &diagnostic.notes {
         elements.push(Level::NOTE.message(note.as_str()).into());
     }
-    for help in diagnostic
-        .did_you_mean()
-        .into_iter()
-        .chain(diagnostic.help.clone())
-    {
+    for help in diagnostic.did_you_mean().into_iter().chain(diagnostic.help.clone()) {
         elements.push(Level::HELP.message(help).into());
     }
     let group: Group<'_> = title.elements(elements);
@@ -85,11 +79,7 @@ fn snippet<'a>(
         if label.span.source != source {
             continue;
         }
-        let kind = if i == 0 {
-            AnnotationKind::Primary
-        } else {
-            AnnotationKind::Context
-        };
+        let kind = if i == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
         let mut annotation = kind.span(first_line_of(label.span, &file.text));
         if !label.text.is_empty() {
             annotation = annotation.label(label.text.as_str());
@@ -103,9 +93,7 @@ fn snippet<'a>(
 fn first_line_of(span: Span, text: &str) -> std::ops::Range<usize> {
     let start = floor_char_boundary(text, span.start);
     let end = floor_char_boundary(text, span.end.max(start));
-    let line_end = text[start..end]
-        .find('\n')
-        .map_or(end, |newline| start + newline);
+    let line_end = text[start..end].find('\n').map_or(end, |newline| start + newline);
     start..start + text[start..line_end].trim_end().len()
 }
 
@@ -147,23 +135,11 @@ mod tests {
 
     fn example() -> Diagnostics {
         let mut diagnostics = Diagnostics::default();
-        let source = diagnostics
-            .sources
-            .add("pool.yaml", "spec:\n  weigth: 5\n  weight: 1\n".into());
-        let span = Span {
-            source,
-            start: 8,
-            end: 14,
-        };
+        let source =
+            diagnostics.sources.add("pool.yaml", "spec:\n  weigth: 5\n  weight: 1\n".into());
+        let span = Span { source, start: 8, end: 14 };
         let problem = diagnostic::unknown_field(span, "spec.weigth", "NodePool")
-            .also(
-                Span {
-                    source,
-                    start: 20,
-                    end: 26,
-                },
-                "the field exists here",
-            )
+            .also(Span { source, start: 20, end: 26 }, "the field exists here")
             .note("karpenter.sh/v1 refuses unknown fields")
             .suggest("weigth", ["weight", "limits"]);
         diagnostics.push(problem);
@@ -206,10 +182,7 @@ error[KS0302]: NodePool has no field `spec.weigth`
         for (start, end) in [(0, 1), (1, 99), (99, 100), (2, 0)] {
             diagnostics.push(diagnostic::no_object(Span { source, start, end }, "x"));
         }
-        assert_eq!(
-            render(&diagnostics, Colour::Off).matches("KS0301").count(),
-            4
-        );
+        assert_eq!(render(&diagnostics, Colour::Off).matches("KS0301").count(), 4);
         assert!(render(&diagnostics, Colour::On).contains("\u{1b}["));
     }
 }

@@ -13,13 +13,8 @@ use crate::outcome::Disruption;
 use crate::world::journal::Cause;
 
 /// Rows that are always drawn, so that a reason without events is seen to have none.
-const ROWS: [Cause; 5] = [
-    Cause::Empty,
-    Cause::Underutilized,
-    Cause::Drifted,
-    Cause::Expired,
-    Cause::Interrupted,
-];
+const ROWS: [Cause; 5] =
+    [Cause::Empty, Cause::Underutilized, Cause::Drifted, Cause::Expired, Cause::Interrupted];
 
 /// Panel 5: a mark at the start of each disruption, as large as the number of evicted pods, a bar
 /// until its nodes were gone, and the number of events at the right end.
@@ -31,11 +26,8 @@ pub fn disruptions(canvas: &mut Canvas, scene: &Scene) -> Result<()> {
     size_key(canvas, plot.right, panel.title)?;
     frame::time_grid(canvas, scene.axis, scene.ticks, plot)?;
     let others = all.iter().any(|d| !ROWS.contains(&d.cause));
-    let rows: Vec<Option<Cause>> = ROWS
-        .into_iter()
-        .map(Some)
-        .chain(others.then_some(None))
-        .collect();
+    let rows: Vec<Option<Cause>> =
+        ROWS.into_iter().map(Some).chain(others.then_some(None)).collect();
     let height = (plot.bottom - plot.top) / rows.len() as f64;
     let types: BTreeMap<&str, &str> = scene
         .result
@@ -58,10 +50,7 @@ pub fn disruptions(canvas: &mut Canvas, scene: &Scene) -> Result<()> {
     canvas.fill(base, SECONDARY, 1.0)?;
     frame::cuts(canvas, scene.axis, plot)?;
     if all.is_empty() {
-        let middle = (
-            (plot.left + plot.right) / 2.0,
-            (plot.top + plot.bottom) / 2.0 + 4.0,
-        );
+        let middle = ((plot.left + plot.right) / 2.0, (plot.top + plot.bottom) / 2.0 + 4.0);
         frame::label(canvas, "no disruptions", middle, Align::Middle)?;
     }
     Ok(())
@@ -74,13 +63,7 @@ fn size_key(canvas: &mut Canvas, right: f64, baseline: f64) -> Result<()> {
         let text = evicted.to_string();
         canvas.text(&text, (at, baseline), Align::Right, TICK)?;
         at -= canvas.text_width(&text, TICK) + 14.0;
-        shape(
-            canvas,
-            Some(Cause::Empty),
-            (at, baseline - 4.0),
-            radius(evicted),
-            SECONDARY,
-        )?;
+        shape(canvas, Some(Cause::Empty), (at, baseline - 4.0), radius(evicted), SECONDARY)?;
         at -= 20.0;
     }
     canvas.text("pods evicted:", (at, baseline), Align::Right, TICK)
@@ -113,19 +96,10 @@ fn draw_row(
     totals(canvas, scene, row, events)?;
     let marks = marks(scene, events);
     for mark in &marks {
-        let bar = Area::new(
-            mark.x,
-            middle - 2.0,
-            mark.until.max(mark.x + 2.0),
-            middle + 3.0,
-        );
+        let bar = Area::new(mark.x, middle - 2.0, mark.until.max(mark.x + 2.0), middle + 3.0);
         canvas.fill(bar, color, 0.7)?;
     }
-    let nexts = marks
-        .iter()
-        .skip(1)
-        .map(|mark| mark.x - 12.0)
-        .chain([row.right]);
+    let nexts = marks.iter().skip(1).map(|mark| mark.x - 12.0).chain([row.right]);
     for (mark, next) in marks.iter().zip(nexts) {
         let event = events[mark.largest];
         let size = radius(event.evicted).min((row.bottom - row.top) / 2.0 - 1.0);
@@ -186,12 +160,7 @@ fn marks(scene: &Scene, events: &[&Disruption]) -> Vec<Mark> {
                     mark.largest = i;
                 }
             }
-            _ => marks.push(Mark {
-                x,
-                until,
-                largest: i,
-                count: 1,
-            }),
+            _ => marks.push(Mark { x, until, largest: i, count: 1 }),
         }
     }
     marks
@@ -200,9 +169,7 @@ fn marks(scene: &Scene, events: &[&Disruption]) -> Vec<Mark> {
 /// What a disruption did: `m5.large → c5.large · 5 pods`.
 fn story(event: &Disruption, types: &BTreeMap<&str, &str>) -> String {
     let names = |claims: &[std::sync::Arc<str>]| match claims {
-        [claim] => types
-            .get(&**claim)
-            .map_or("1 node".to_owned(), |name| (*name).to_owned()),
+        [claim] => types.get(&**claim).map_or("1 node".to_owned(), |name| (*name).to_owned()),
         _ => format!("{} nodes", claims.len()),
     };
     let gone = names(&event.nodes);

@@ -67,11 +67,7 @@ impl Fonts {
         ensure!(*registered, "the embedded fonts cannot be registered");
         let read =
             |bytes| Metrics::read(bytes).ok_or_else(|| anyhow!("an embedded font is damaged"));
-        Ok(Fonts {
-            regular: read(REGULAR)?,
-            bold: read(BOLD)?,
-            glyphs: BTreeMap::new(),
-        })
+        Ok(Fonts { regular: read(REGULAR)?, bold: read(BOLD)?, glyphs: BTreeMap::new() })
     }
 
     /// Width of `text` in pixels at `size` pixels per em.
@@ -164,10 +160,7 @@ impl Fonts {
         })
         .map_err(|error| anyhow!("cannot draw {c:?}: {error}"))??;
         let bearing = f64::from(metrics.of(c).1) * metrics.oversampled_scale(size);
-        Ok(Glyph {
-            samples,
-            bearing: libm::floor(bearing) as i32,
-        })
+        Ok(Glyph { samples, bearing: libm::floor(bearing) as i32 })
     }
 }
 

@@ -45,9 +45,7 @@ pub fn titles(
 /// Vertical lines at the ticks of time.
 pub fn time_grid(canvas: &mut Canvas, axis: &TimeAxis, ticks: &[f64], plot: &Area) -> Result<()> {
     for piece in axis.pieces().iter().filter(|piece| !piece.quiet) {
-        let within = ticks
-            .iter()
-            .filter(|x| **x >= piece.left && **x <= piece.right);
+        let within = ticks.iter().filter(|x| **x >= piece.left && **x <= piece.right);
         for x in within {
             let line = Area::new(*x, plot.top, *x + 1.0, plot.bottom);
             canvas.fill(line, GRID, 1.0)?;
@@ -73,10 +71,7 @@ pub fn value_grid(canvas: &mut Canvas, values: &ValueAxis, plot: &Area, sign: &s
 /// Hatches the cuts over a plot and tears their edges.
 pub fn cuts(canvas: &mut Canvas, axis: &TimeAxis, plot: &Area) -> Result<()> {
     for piece in axis.pieces().iter().filter(|piece| piece.quiet) {
-        canvas.hatch(
-            Area::new(piece.left, plot.top, piece.right, plot.bottom + 1.0),
-            SECONDARY,
-        )?;
+        canvas.hatch(Area::new(piece.left, plot.top, piece.right, plot.bottom + 1.0), SECONDARY)?;
         for x in [piece.left, piece.right] {
             let mut y = plot.top;
             let mut side = -3.0;

@@ -24,10 +24,7 @@ pub fn header(canvas: &mut Canvas, scene: &Scene) -> Result<()> {
     let text = canvas.shorten(&header.scenario, title, room);
     canvas.text(&text, (area.left, area.top + 24.0), Align::Left, title)?;
     let subtitle = Ink::regular(15, TEXT);
-    for (i, line) in wrap(canvas, &header.policy, subtitle, room)
-        .iter()
-        .enumerate()
-    {
+    for (i, line) in wrap(canvas, &header.policy, subtitle, room).iter().enumerate() {
         let y = area.top + 47.0 + 19.0 * i as f64;
         canvas.text(line, (area.left, y), Align::Left, subtitle)?;
     }
@@ -68,10 +65,7 @@ fn key_figures(result: &RunResult) -> [(&'static str, String); 6] {
             monthly.map_or_else(none, |value| format!("${}", grouped(value.to_f64(), 2))),
         ),
         ("node-hours", grouped(hours, 1)),
-        (
-            "nodes created",
-            grouped(result.ledger.entries.len() as f64, 0),
-        ),
+        ("nodes created", grouped(result.ledger.entries.len() as f64, 0)),
         ("pods evicted", grouped(result.counts.evictions() as f64, 0)),
         ("pending at p95", waited.map_or_else(none, span_text)),
     ]
@@ -85,11 +79,7 @@ fn wrap(canvas: &Canvas, text: &str, ink: Ink, room: f64) -> Vec<String> {
     let mut first = String::new();
     let mut rest = text;
     while let Some((word, after)) = rest.split_once(' ') {
-        let longer = if first.is_empty() {
-            word.to_owned()
-        } else {
-            format!("{first} {word}")
-        };
+        let longer = if first.is_empty() { word.to_owned() } else { format!("{first} {word}") };
         if canvas.text_width(&longer, ink) > room {
             break;
         }

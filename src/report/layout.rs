@@ -77,10 +77,8 @@ impl Layout {
         let mut place = |share: f64, key: f64, below: f64| {
             let plot_top = at + TITLE + key;
             let plot_bottom = plot_top + libm::floor(free * share / 84.0);
-            let panel = Panel {
-                title: at + 17.0,
-                plot: Area::new(left, plot_top, right, plot_bottom),
-            };
+            let panel =
+                Panel { title: at + 17.0, plot: Area::new(left, plot_top, right, plot_bottom) };
             at = plot_bottom + below + GAP;
             panel
         };
@@ -109,13 +107,7 @@ mod tests {
     fn panels_follow_each_other_within_the_margins() {
         for (width, height, lines, cut) in [(1600.0, 1200.0, 0, true), (1000.0, 900.0, 2, false)] {
             let layout = Layout::new(width, height, lines, cut);
-            let panels = [
-                layout.nodes,
-                layout.rate,
-                layout.total,
-                layout.pods,
-                layout.disruptions,
-            ];
+            let panels = [layout.nodes, layout.rate, layout.total, layout.pods, layout.disruptions];
             for panel in panels {
                 assert!(panel.plot.bottom - panel.plot.top >= 40.0, "{panel:?}");
                 assert!(panel.title < panel.plot.top);

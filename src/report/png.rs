@@ -30,11 +30,7 @@ pub struct PngOptions {
 
 impl Default for PngOptions {
     fn default() -> PngOptions {
-        PngOptions {
-            width: 1600,
-            height: 1200,
-            scale: 1,
-        }
+        PngOptions { width: 1600, height: 1200, scale: 1 }
     }
 }
 
@@ -45,10 +41,7 @@ pub fn draw(result: &RunResult, options: &PngOptions) -> Result<Vec<u8>> {
         (1200..=8000).contains(&width) && (900..=8000).contains(&height),
         "a picture of {width} x {height} pixels: from 1200 x 900 to 8000 x 8000 can be drawn"
     );
-    ensure!(
-        matches!(scale, 1 | 2),
-        "a scale of {scale}: 1 and 2 can be drawn"
-    );
+    ensure!(matches!(scale, 1 | 2), "a scale of {scale}: 1 and 2 can be drawn");
     let size = (width * scale, height * scale);
     let mut pixels = vec![0; size.0 as usize * size.1 as usize * 3];
     let mut canvas = Canvas::new(&mut pixels, size, scale)?;
@@ -105,23 +98,12 @@ fn panels(canvas: &mut Canvas, result: &RunResult, width: f64, height: f64) -> R
 fn instants(result: &RunResult, end: SimTime) -> Vec<i64> {
     let series = &result.series;
     let of = |steps: &Steps| steps.points().iter().map(|(at, _)| *at).collect::<Vec<_>>();
-    let totals = [
-        &series.nodes,
-        &series.cost_rate,
-        &series.pods_running,
-        &series.pods_pending,
-    ];
+    let totals = [&series.nodes, &series.cost_rate, &series.pods_running, &series.pods_pending];
     let mut found: Vec<i64> = totals
         .into_iter()
         .flat_map(of)
         .chain(result.ledger.entries.iter().map(|entry| entry.launched_at))
-        .chain(
-            result
-                .ledger
-                .entries
-                .iter()
-                .filter_map(|e| e.terminating_at),
-        )
+        .chain(result.ledger.entries.iter().filter_map(|e| e.terminating_at))
         .chain(result.disruptions.iter().map(|d| d.at))
         .chain(result.disruptions.iter().filter_map(|d| d.gone_at))
         .filter(|at| *at <= end)
@@ -150,9 +132,7 @@ fn encode(pixels: &[u8], (width, height): (u32, u32), header: &Header) -> Result
             .with_context(|| format!("the PNG's text chunk {keyword}"))?;
     }
     let mut writer = encoder.write_header().context("the PNG's header")?;
-    writer
-        .write_image_data(pixels)
-        .context("the PNG's pixels")?;
+    writer.write_image_data(pixels).context("the PNG's pixels")?;
     writer.finish().context("the PNG's end")?;
     Ok(bytes)
 }
@@ -189,11 +169,7 @@ fn provenance(header: &Header) -> String {
 /// Text for a chunk: characters outside Latin-1 become question marks.
 fn latin(text: &str) -> String {
     let plain = |c: char| {
-        if u32::from(c) < 256 && c != '\0' {
-            c
-        } else {
-            '?'
-        }
+        if u32::from(c) < 256 && c != '\0' { c } else { '?' }
     };
     text.chars().map(plain).collect()
 }
@@ -231,24 +207,15 @@ mod tests {
         std::fs::create_dir_all(&folder)?;
         std::fs::write(folder.join(format!("{file}.png")), &bytes)?;
         let (info, pixels, _) = decode(&bytes)?;
-        let (width, height) = (
-            options.width * options.scale,
-            options.height * options.scale,
-        );
+        let (width, height) = (options.width * options.scale, options.height * options.scale);
         assert_eq!((info.width, info.height), (width, height));
-        let inked = pixels
-            .chunks(3)
-            .filter(|p| p.iter().any(|c| *c < 0x80))
-            .count();
+        let inked = pixels.chunks(3).filter(|p| p.iter().any(|c| *c < 0x80)).count();
         assert!(inked > 5_000, "{file}: {inked} dark pixels");
         let row = width as usize * 3;
         let margin = 24 * options.scale as usize;
         let white = |bytes: &[u8]| bytes.iter().all(|c| *c == 0xFF);
         assert!(white(&pixels[..margin * row]), "{file}: upper margin");
-        assert!(
-            white(&pixels[pixels.len() - margin * row..]),
-            "{file}: lower margin"
-        );
+        assert!(white(&pixels[pixels.len() - margin * row..]), "{file}: lower margin");
         for line in pixels.chunks(row) {
             assert!(white(&line[..3 * margin]), "{file}: left margin");
             assert!(white(&line[row - 3 * margin..]), "{file}: right margin");
@@ -260,10 +227,7 @@ mod tests {
     fn the_workshop_is_drawn_at_both_scales() -> Result<()> {
         let result = samples::workshop();
         check("workshop", &result, &PngOptions::default())?;
-        let fine = PngOptions {
-            scale: 2,
-            ..PngOptions::default()
-        };
+        let fine = PngOptions { scale: 2, ..PngOptions::default() };
         check("workshop-2x", &result, &fine)?;
         Ok(())
     }
@@ -284,16 +248,8 @@ mod tests {
         let options = PngOptions::default();
         check("long-names", &samples::long_names(), &options)?;
         check("month", &samples::busy("30 days", 6, 50_000), &options)?;
-        check(
-            "many-types",
-            &samples::busy("300 types", 300, 2_000),
-            &options,
-        )?;
-        let small = PngOptions {
-            width: 1200,
-            height: 900,
-            scale: 1,
-        };
+        check("many-types", &samples::busy("300 types", 300, 2_000), &options)?;
+        let small = PngOptions { width: 1200, height: 900, scale: 1 };
         check("small", &samples::busy("small", 12, 300), &small)?;
         Ok(())
     }
@@ -331,11 +287,7 @@ mod tests {
     #[test]
     fn sizes_that_cannot_be_drawn_are_refused() {
         for (width, height, scale) in [(100, 1200, 1), (1600, 9000, 1), (1600, 1200, 3)] {
-            let options = PngOptions {
-                width,
-                height,
-                scale,
-            };
+            let options = PngOptions { width, height, scale };
             assert!(draw(&RunResult::default(), &options).is_err());
         }
     }

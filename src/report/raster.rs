@@ -41,11 +41,7 @@ pub fn columns(steps: &Steps, axis: &TimeAxis, density: u32, factor: f64) -> Vec
             // Nothing was before the start.
             flat(value)
         } else {
-            Column {
-                min: current.min.min(value),
-                max: current.max.max(value),
-                last: value,
-            }
+            Column { min: current.min.min(value), max: current.max.max(value), last: value }
         };
     }
     while columns.len() < count {
@@ -56,11 +52,7 @@ pub fn columns(steps: &Steps, axis: &TimeAxis, density: u32, factor: f64) -> Vec
 }
 
 const fn flat(value: f64) -> Column {
-    Column {
-        min: value,
-        max: value,
-        last: value,
-    }
+    Column { min: value, max: value, last: value }
 }
 
 /// A category of a stack.
@@ -77,11 +69,8 @@ pub struct Category {
 /// The instance types with most node-hours, the rest under one grey name: largest first, ties by
 /// name.
 pub fn categories(series: &Series, end: SimTime) -> Vec<Category> {
-    let mut ranked: Vec<(&Arc<str>, i128)> = series
-        .nodes_by_type
-        .iter()
-        .map(|(name, steps)| (name, steps.integral(end)))
-        .collect();
+    let mut ranked: Vec<(&Arc<str>, i128)> =
+        series.nodes_by_type.iter().map(|(name, steps)| (name, steps.integral(end))).collect();
     ranked.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
     let named = ranked.len().min(CATEGORIES.len());
     let mut categories: Vec<Category> = ranked[..named]
@@ -206,10 +195,7 @@ mod tests {
         }
         let found = categories(&series, SimTime::from_ms(1));
         assert_eq!(found.len(), 9);
-        assert_eq!(
-            (found[0].name.as_str(), found[1].name.as_str()),
-            ("t007", "t000")
-        );
+        assert_eq!((found[0].name.as_str(), found[1].name.as_str()), ("t007", "t000"));
         assert_eq!(found[8].name, "other (292 types)");
         assert_eq!(found[8].members.len(), 292);
     }

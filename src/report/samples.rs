@@ -91,16 +91,8 @@ fn settle(result: &mut RunResult) {
         series.cost_rate.add(at, price);
         let by_type = &mut series.nodes_by_type;
         by_type.entry(Arc::clone(&name)).or_default().add(at, delta);
-        series
-            .cost_rate_by_type
-            .entry(name)
-            .or_default()
-            .add(at, price);
-        let instants = if delta > 0 {
-            &mut series.launches
-        } else {
-            &mut series.terminations
-        };
+        series.cost_rate_by_type.entry(name).or_default().add(at, price);
+        let instants = if delta > 0 { &mut series.launches } else { &mut series.terminations };
         instants.push(at);
     }
     bill += UsdPerHour::from_nano(series.cost_rate.last()).cost(result.end.since(billed_to));
@@ -139,11 +131,7 @@ fn disruption(
         command: Some(0),
         method: "SingleNodeConsolidation",
         cause,
-        decision: if replacement.is_some() {
-            "replace"
-        } else {
-            "delete"
-        },
+        decision: if replacement.is_some() { "replace" } else { "delete" },
         at: SimTime::from_seconds(at_s),
         gone_at: gone_s.map(SimTime::from_seconds),
         end: End::Succeeded,
@@ -202,9 +190,7 @@ pub fn workshop() -> RunResult {
     ];
     result.counts.terminations.insert(Cause::Underutilized, 3);
     result.counts.terminations.insert(Cause::Expired, 5);
-    for wait in [
-        43, 43, 43, 43, 43, 44, 44, 2, 2, 2, 44, 44, 44, 44, 44, 54, 54, 54, 54, 54,
-    ] {
+    for wait in [43, 43, 43, 43, 43, 44, 44, 2, 2, 2, 44, 44, 44, 44, 44, 54, 54, 54, 54, 54] {
         result.pod_waits.add(wait * 1_000);
     }
     result
@@ -241,10 +227,7 @@ pub fn long_names() -> RunResult {
     result.header.policy = format!("{} {} {}", long("pool"), long("and"), "budgets ".repeat(60));
     result.header.input_digest = long("digest");
     result.header.start_epoch_s = 0;
-    let mut result = RunResult {
-        series: Default::default(),
-        ..result
-    };
+    let mut result = RunResult { series: Default::default(), ..result };
     for entry in &mut result.ledger.entries {
         entry.instance_type = long(&entry.instance_type).into();
     }
@@ -259,9 +242,7 @@ pub fn busy(name: &str, types: usize, events: usize) -> RunResult {
     let mut result = empty(name, SimDuration::from_seconds(30 * day));
     let mut state = 12_345_u64;
     let mut draw = |below: i64| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         ((state >> 33) as i64).rem_euclid(below)
     };
     let mut pods: Vec<(i64, i64)> = Vec::new();
@@ -271,12 +252,7 @@ pub fn busy(name: &str, types: usize, events: usize) -> RunResult {
         let lives = 3_600 + draw(20_000);
         let gone = (at + lives < 30 * day).then_some(at + lives);
         let price = 50_000_000 + 7_000_000 * kind;
-        node(
-            &mut result,
-            (&format!("m{kind}i.{}xlarge", kind % 7 + 2), price),
-            at,
-            gone,
-        );
+        node(&mut result, (&format!("m{kind}i.{}xlarge", kind % 7 + 2), price), at, gone);
         let cause = Cause::ALL[draw(6) as usize];
         let evicted = draw(30) as u64;
         let event = disruption(cause, (at, Some(at + 60 + draw(600))), i, None, evicted);

@@ -16,15 +16,9 @@ const MOST_READINGS: usize = 60;
 
 /// Parts of the file format that come later, and why they cannot be used yet.
 const LATER: [(&str, &str); 8] = [
-    (
-        "workloads",
-        "is not modelled yet: pods come from the manifests and the timeline",
-    ),
+    ("workloads", "is not modelled yet: pods come from the manifests and the timeline"),
     ("axes", "comes with `karpsim sweep`"),
-    (
-        "replications",
-        "comes with `karpsim compare` and `karpsim sweep`",
-    ),
+    ("replications", "comes with `karpsim compare` and `karpsim sweep`"),
     ("assertions", "comes with `karpsim check --run`"),
     ("cloud.spot", "is not modelled yet"),
     ("cloud.stock", "is not modelled yet"),
@@ -36,12 +30,7 @@ const LATER: [(&str, &str); 8] = [
 pub fn read(source: SourceId, diagnostics: &mut Diagnostics) -> Option<(Scenario, Place)> {
     let text = diagnostics.sources.get(source).text.clone();
     let map = places(&text);
-    let mut reading = Reading {
-        source,
-        text,
-        map: &map,
-        diagnostics,
-    };
+    let mut reading = Reading { source, text, map: &map, diagnostics };
     reading.refuse_what_comes_later();
     let options = ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME);
     for _ in 0..MOST_READINGS {
@@ -67,11 +56,7 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn span(&self, range: &std::ops::Range<usize>) -> Span {
-        Span {
-            source: self.source,
-            start: range.start,
-            end: range.end,
-        }
+        Span { source: self.source, start: range.start, end: range.end }
     }
 
     /// Reports and blanks everything that the format names but that is not modelled.
@@ -99,20 +84,10 @@ impl Reading<'_> {
         }
         for (i, part) in self.map.parts_of("policies").iter().enumerate() {
             if i > 0 {
-                self.refuse(
-                    part,
-                    "a second policy",
-                    "comes with `karpsim compare`",
-                    true,
-                );
+                self.refuse(part, "a second policy", "comes with `karpsim compare`", true);
             } else if let Some(patch) = part.value.part("patch") {
                 let harmless = patch.value.parts.is_empty();
-                self.refuse(
-                    patch,
-                    "a policy's `patch`",
-                    "comes with `karpsim compare`",
-                    !harmless,
-                );
+                self.refuse(patch, "a policy's `patch`", "comes with `karpsim compare`", !harmless);
             }
         }
         let others = ["ClusterAutoscaler", "Nothing"];
@@ -125,11 +100,7 @@ impl Reading<'_> {
 
     fn refuse(&mut self, part: &Part, what: &str, why: &str, report: bool) {
         if report {
-            let range = if part.key.is_empty() {
-                &part.value.span
-            } else {
-                &part.key_span
-            };
+            let range = if part.key.is_empty() { &part.value.span } else { &part.key_span };
             let problem = diagnostic::not_modelled_yet(self.span(range), what, why);
             self.diagnostics.push(problem);
         }
@@ -158,39 +129,28 @@ impl Reading<'_> {
     fn report(&mut self, error: &SpannedError) -> usize {
         use ron::Error as E;
         let start = self.byte(error.span.start.line, error.span.start.col);
-        let end = self
-            .byte(error.span.end.line, error.span.end.col)
-            .max(start);
+        let end = self.byte(error.span.end.line, error.span.end.col).max(start);
         // `ron` points behind the word that it refuses.
         let inside = self.last_word_before(end, start);
-        let span = Span {
-            source: self.source,
-            start: inside.start,
-            end: inside.end,
-        };
+        let span = Span { source: self.source, start: inside.start, end: inside.end };
         let outer = |outer: &Option<String>| match outer {
             Some(name) => format!("`{name}`"),
             None => "the scenario".to_owned(),
         };
         let problem: Diagnostic = match &error.code {
-            E::NoSuchStructField {
-                expected,
-                found,
-                outer: place,
-            } => diagnostic::unknown_scenario_name(span, "field", found, &outer(place))
-                .suggest(found, expected.iter().copied())
-                .help(format!("the fields are {}", expected.join(", "))),
-            E::NoSuchEnumVariant {
-                expected,
-                found,
-                outer: place,
-            } => diagnostic::unknown_scenario_name(span, "variant", found, &outer(place))
-                .suggest(found, expected.iter().copied())
-                .help(format!("the variants are {}", expected.join(", "))),
-            E::MissingStructField {
-                field,
-                outer: place,
-            } => diagnostic::missing_scenario_field(span, field, &outer(place)),
+            E::NoSuchStructField { expected, found, outer: place } => {
+                diagnostic::unknown_scenario_name(span, "field", found, &outer(place))
+                    .suggest(found, expected.iter().copied())
+                    .help(format!("the fields are {}", expected.join(", ")))
+            }
+            E::NoSuchEnumVariant { expected, found, outer: place } => {
+                diagnostic::unknown_scenario_name(span, "variant", found, &outer(place))
+                    .suggest(found, expected.iter().copied())
+                    .help(format!("the variants are {}", expected.join(", ")))
+            }
+            E::MissingStructField { field, outer: place } => {
+                diagnostic::missing_scenario_field(span, field, &outer(place))
+            }
             E::DuplicateStructField { field, .. } => {
                 diagnostic::duplicate_scenario_field(span, field)
             }
@@ -209,17 +169,11 @@ impl Reading<'_> {
 
     /// The byte of a line and column, both from 1, the column in characters.
     fn byte(&self, line: usize, column: usize) -> usize {
-        let start: usize = self
-            .text
-            .split_inclusive('\n')
-            .take(line.saturating_sub(1))
-            .map(str::len)
-            .sum();
+        let start: usize =
+            self.text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
         let rest = &self.text[start.min(self.text.len())..];
-        let offset = rest
-            .char_indices()
-            .nth(column.saturating_sub(1))
-            .map_or(rest.len(), |(i, _)| i);
+        let offset =
+            rest.char_indices().nth(column.saturating_sub(1)).map_or(rest.len(), |(i, _)| i);
         start + offset
     }
 
@@ -233,11 +187,8 @@ impl Reading<'_> {
             return start + skipped..head.len();
         }
         let word = head.len() - head.trim_end_matches(wordy).len();
-        let length = if word > 0 {
-            word
-        } else {
-            head.chars().next_back().map_or(0, char::len_utf8)
-        };
+        let length =
+            if word > 0 { word } else { head.chars().next_back().map_or(0, char::len_utf8) };
         head.len() - length..head.len()
     }
 }
@@ -264,9 +215,7 @@ fn is_type_error(error: &ron::Error) -> bool {
 
 fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or(String::new(), |first| {
-        first.to_lowercase().chain(chars).collect()
-    })
+    chars.next().map_or(String::new(), |first| first.to_lowercase().chain(chars).collect())
 }
 
 #[cfg(test)]
@@ -279,13 +228,8 @@ mod tests {
         read(source, &mut diagnostics);
         let (shown, _) = diagnostics.shown();
         let line = |d: &&Diagnostic| {
-            let place = d
-                .span()
-                .map(|span| diagnostics.sources.place(span))
-                .unwrap_or_default();
-            let question = d
-                .did_you_mean()
-                .map_or(String::new(), |text| format!(" - {text}"));
+            let place = d.span().map(|span| diagnostics.sources.place(span)).unwrap_or_default();
+            let question = d.did_you_mean().map_or(String::new(), |text| format!(" - {text}"));
             format!("{} {place} {}{question}", d.code, d.message)
         };
         shown.iter().map(line).collect()
@@ -341,16 +285,9 @@ mod tests {
 
     #[test]
     fn hopeless_texts_are_one_problem() {
-        for text in [
-            "",
-            "(",
-            "Scenario(",
-            "x",
-            "Scenario(name: \"",
-            "[1]",
-            "Scenario(\u{e9}: 1)",
-            "/*",
-        ] {
+        for text in
+            ["", "(", "Scenario(", "x", "Scenario(name: \"", "[1]", "Scenario(\u{e9}: 1)", "/*"]
+        {
             assert!(!problems(text).is_empty(), "{text}");
         }
         assert!(problems(&format!("Scenario(name: {}", "[".repeat(1_000))).len() < 5);

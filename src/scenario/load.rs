@@ -141,11 +141,7 @@ pub fn load_with(
         Ok(text) => text,
         Err(reason) => {
             let source = diagnostics.sources.add(&shown, String::new());
-            let span = Span {
-                source,
-                start: 0,
-                end: 0,
-            };
+            let span = Span { source, start: 0, end: 0 };
             diagnostics.push(diagnostic::unreadable(span, &shown, &reason));
             return None;
         }
@@ -153,18 +149,9 @@ pub fn load_with(
     let source = diagnostics.sources.add(&shown, text);
     let (scenario, places) = file::read(source, diagnostics)?;
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    let stem = path
-        .file_stem()
-        .map_or(String::new(), |stem| stem.to_string_lossy().into_owned());
-    let mut loading = Loading {
-        source,
-        places,
-        folder,
-        files,
-        catalogue,
-        scenario: &scenario,
-        diagnostics,
-    };
+    let stem = path.file_stem().map_or(String::new(), |stem| stem.to_string_lossy().into_owned());
+    let mut loading =
+        Loading { source, places, folder, files, catalogue, scenario: &scenario, diagnostics };
     let loaded = loading.run(&stem, further);
     (!diagnostics.has_errors()).then_some(loaded)
 }
@@ -181,11 +168,8 @@ struct Loading<'a> {
 
 impl Loading<'_> {
     fn run(&mut self, stem: &str, further: &[(String, String)]) -> LoadedScenario {
-        let mut context = Context {
-            source: self.source,
-            places: &self.places,
-            diagnostics: self.diagnostics,
-        };
+        let mut context =
+            Context { source: self.source, places: &self.places, diagnostics: self.diagnostics };
         let settings = settings::resolve(self.scenario, stem, self.catalogue, &mut context);
         let mut symbols = label::vocabulary();
         let mut cluster = Cluster::default();
@@ -209,22 +193,12 @@ impl Loading<'_> {
         }
         let timeline = self.timeline(&settings, &mut symbols, &cluster);
         let input_digest = digest(self.diagnostics);
-        LoadedScenario {
-            settings,
-            symbols,
-            objects,
-            timeline,
-            input_digest,
-        }
+        LoadedScenario { settings, symbols, objects, timeline, input_digest }
     }
 
     fn span(&self, path: &str) -> Span {
         let range = self.places.at(path).span.clone();
-        Span {
-            source: self.source,
-            start: range.start,
-            end: range.end,
-        }
+        Span { source: self.source, start: range.start, end: range.end }
     }
 
     /// The documents of a file, or of all manifests in a folder and the folders in it.
@@ -232,8 +206,7 @@ impl Loading<'_> {
         let mut files = Vec::new();
         if let Err(reason) = self.manifest_files(Path::new(entry), &mut files, 0) {
             let span = self.span(path);
-            self.diagnostics
-                .push(diagnostic::unreadable(span, entry, &reason));
+            self.diagnostics.push(diagnostic::unreadable(span, entry, &reason));
             return Vec::new();
         }
         if files.is_empty() {
@@ -252,8 +225,7 @@ impl Loading<'_> {
                 Err(reason) => {
                     let span = self.span(path);
                     let name = file.to_string_lossy();
-                    self.diagnostics
-                        .push(diagnostic::unreadable(span, &name, &reason));
+                    self.diagnostics.push(diagnostic::unreadable(span, &name, &reason));
                 }
             }
         }
@@ -278,9 +250,8 @@ impl Loading<'_> {
         for name in names.iter().filter(|name| !name.starts_with('.')) {
             let inner = path.join(name);
             let is_folder = self.files.list(&self.folder.join(&inner))?.is_some();
-            let ending = inner
-                .extension()
-                .is_some_and(|e| e == "yaml" || e == "yml" || e == "json");
+            let ending =
+                inner.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json");
             // Kustomize's own file is no object.
             let is_object = ending && !name.starts_with("kustomization.");
             if is_folder || is_object {
@@ -313,11 +284,7 @@ impl Loading<'_> {
         for (i, Step::At(at, _)) in self.scenario.timeline.iter().enumerate() {
             let path = format!("timeline[{i}][0]");
             let (source, places) = (self.source, &self.places);
-            let mut context = Context {
-                source,
-                places,
-                diagnostics: self.diagnostics,
-            };
+            let mut context = Context { source, places, diagnostics: self.diagnostics };
             let after = context.duration(at, &path);
             if after > settings.horizon && settings.horizon > SimDuration::ZERO {
                 let horizon = settings.horizon.to_string();
@@ -365,11 +332,7 @@ impl Loading<'_> {
             return None;
         }
         let (namespace, name) = ((*namespace).to_owned(), (*name).to_owned());
-        Some(TimelineAction::Scale {
-            namespace,
-            name,
-            replicas,
-        })
+        Some(TimelineAction::Scale { namespace, name, replicas })
     }
 
     fn apply(
@@ -383,20 +346,13 @@ impl Loading<'_> {
         let documents = self.documents(entry, path);
         let incomplete = known.incomplete || self.diagnostics.error_count() > errors_before;
         // Objects may be replaced, but not defined twice in one file; classes of before stay valid.
-        let classes = known
-            .places
-            .iter()
-            .filter(|(id, _)| id.starts_with("EC2NodeClass/"));
+        let classes = known.places.iter().filter(|(id, _)| id.starts_with("EC2NodeClass/"));
         let applied_classes: Vec<String> = documents.iter().filter_map(class_id).collect();
         let places = classes
             .filter(|(id, _)| !applied_classes.contains(id))
             .map(|(id, span)| (id.clone(), *span))
             .collect();
-        let mut cluster = Cluster {
-            priorities: known.priorities.clone(),
-            places,
-            incomplete,
-        };
+        let mut cluster = Cluster { priorities: known.priorities.clone(), places, incomplete };
         let objects = self.objects(&documents, symbols, &mut cluster);
         known.incomplete = cluster.incomplete;
         known.priorities = cluster.priorities;
@@ -407,10 +363,7 @@ impl Loading<'_> {
 
 /// `EC2NodeClass/name` of a document that is one.
 fn class_id(document: &yaml::Node) -> Option<String> {
-    document
-        .get("kind")
-        .and_then(yaml::Node::text)
-        .filter(|kind| *kind == "EC2NodeClass")?;
+    document.get("kind").and_then(yaml::Node::text).filter(|kind| *kind == "EC2NodeClass")?;
     let name = document.get("metadata")?.get("name")?.text()?;
     Some(format!("EC2NodeClass/{name}"))
 }
@@ -427,9 +380,7 @@ pub fn load_objects_json(
 ) -> Objects {
     let mut documents = Vec::new();
     for (i, object) in objects.iter().enumerate() {
-        let source = diagnostics
-            .sources
-            .add(&format!("{name}[{i}]"), format!("{object:#}"));
+        let source = diagnostics.sources.add(&format!("{name}[{i}]"), format!("{object:#}"));
         documents.extend(yaml::parse(source, diagnostics));
     }
     let variables = BTreeMap::new();

@@ -135,35 +135,20 @@ pub fn read(
     note_ignored(reader, &ignored);
     known.retain(|object| is_first(reader, object, cluster));
     // PriorityClasses first: pods name them, in whatever order the files are.
-    let (classes, others): (Vec<Known<'_>>, Vec<Known<'_>>) = known
-        .into_iter()
-        .partition(|object| object.kind == "PriorityClass");
+    let (classes, others): (Vec<Known<'_>>, Vec<Known<'_>>) =
+        known.into_iter().partition(|object| object.kind == "PriorityClass");
     for mut class in classes {
-        cluster
-            .priorities
-            .read(reader, &mut class.object, &class.name);
+        cluster.priorities.read(reader, &mut class.object, &class.name);
         reader.finish(class.object, Unknown::Note);
     }
     let mut class_refs = Vec::new();
     for object in others {
-        read_one(
-            reader,
-            object,
-            cluster,
-            admission,
-            &mut objects,
-            &mut class_refs,
-        );
+        read_one(reader, object, cluster, admission, &mut objects, &mut class_refs);
     }
     for (pool, class, span) in class_refs {
-        let defined = cluster
-            .places
-            .contains_key(&format!("EC2NodeClass/{class}"));
+        let defined = cluster.places.contains_key(&format!("EC2NodeClass/{class}"));
         if !defined && !cluster.incomplete {
-            let names = cluster
-                .places
-                .keys()
-                .filter_map(|id| id.strip_prefix("EC2NodeClass/"));
+            let names = cluster.places.keys().filter_map(|id| id.strip_prefix("EC2NodeClass/"));
             let problem =
                 diagnostic::missing_node_class(span, &pool, &class).suggest(&class, names);
             reader.push(problem);
@@ -191,14 +176,11 @@ fn collect<'n>(
     if let Some(items) = document.get("items").filter(|_| kind.ends_with("List")) {
         match &items.value {
             Value::Sequence(items) if level < 4 => {
-                items
-                    .iter()
-                    .for_each(|item| collect(reader, item, known, ignored, level + 1));
+                items.iter().for_each(|item| collect(reader, item, known, ignored, level + 1));
             }
-            _ => reader.push(diagnostic::no_object(
-                items.span,
-                "`items` must be a list of objects",
-            )),
+            _ => {
+                reader.push(diagnostic::no_object(items.span, "`items` must be a list of objects"))
+            }
         }
         return;
     }
@@ -225,19 +207,11 @@ fn kind_of(reader: &mut Reader<'_>, document: &Node) -> Option<(String, String)>
         reader.push(diagnostic::no_object(document.span, &reason));
         return None;
     }
-    let text = |key| {
-        document
-            .get(key)
-            .and_then(Node::text)
-            .filter(|text| !text.is_empty())
-    };
+    let text = |key| document.get(key).and_then(Node::text).filter(|text| !text.is_empty());
     match (text("apiVersion"), text("kind")) {
         (Some(version), Some(kind)) => Some((version.to_owned(), kind.to_owned())),
         (None, _) => {
-            reader.push(diagnostic::no_object(
-                document.span,
-                "it has no `apiVersion`",
-            ));
+            reader.push(diagnostic::no_object(document.span, "it has no `apiVersion`"));
             None
         }
         (_, None) => {
@@ -258,9 +232,7 @@ const READ: [(&str, &str, &str); 6] = [
 ];
 
 fn readable(group: &str, version: &str, kind: &str) -> Option<&'static str> {
-    READ.iter()
-        .find(|read| **read == (group, version, kind))
-        .map(|(_, _, kind)| *kind)
+    READ.iter().find(|read| **read == (group, version, kind)).map(|(_, _, kind)| *kind)
 }
 
 /// What to change in an object of an API version that is no longer served.
@@ -289,11 +261,7 @@ fn old_version(group: &str, version: &str, kind: &str) -> Option<&'static str> {
 
 /// Opens an object and reads its metadata.
 fn open<'n>(reader: &mut Reader<'_>, document: &'n Node, kind: &'static str) -> Option<Known<'n>> {
-    let field = Field {
-        node: document,
-        path: String::new(),
-        kind,
-    };
+    let field = Field { node: document, path: String::new(), kind };
     let mut object = reader.object(&field)?;
     object.get("apiVersion");
     object.get("kind");
@@ -301,9 +269,7 @@ fn open<'n>(reader: &mut Reader<'_>, document: &'n Node, kind: &'static str) -> 
     let metadata = object.required("metadata", reader)?;
     let mut metadata = reader.object(&metadata)?;
     let name_field = metadata.required("name", reader);
-    let namespace = metadata
-        .get("namespace")
-        .and_then(|field| reader.text(&field));
+    let namespace = metadata.get("namespace").and_then(|field| reader.text(&field));
     if kind == "Pod" {
         // Read again with the pod itself.
         metadata.get("labels");
@@ -316,10 +282,7 @@ fn open<'n>(reader: &mut Reader<'_>, document: &'n Node, kind: &'static str) -> 
     let name_field = name_field?;
     let name = reader.text(&name_field)?;
     if !is_dns_subdomain(&name) {
-        reader.broken(
-            &name_field,
-            "must be lower-case letters, digits, '-' and '.'",
-        );
+        reader.broken(&name_field, "must be lower-case letters, digits, '-' and '.'");
         return None;
     }
     let cluster_scoped = matches!(kind, "NodePool" | "EC2NodeClass" | "PriorityClass");
@@ -328,23 +291,12 @@ fn open<'n>(reader: &mut Reader<'_>, document: &'n Node, kind: &'static str) -> 
         true => format!("{kind}/{name}"),
         false => format!("{kind}/{namespace}/{name}"),
     };
-    Some(Known {
-        object,
-        kind,
-        name,
-        namespace,
-        id,
-    })
+    Some(Known { object, kind, name, namespace, id })
 }
 
 /// Remembers where an object is defined; `false`, with a report, when it was defined before.
 fn is_first(reader: &mut Reader<'_>, known: &Known<'_>, cluster: &mut Cluster) -> bool {
-    let name = known
-        .object
-        .field
-        .node
-        .get("metadata")
-        .and_then(|metadata| metadata.get("name"));
+    let name = known.object.field.node.get("metadata").and_then(|metadata| metadata.get("name"));
     let span = name.map_or(known.object.field.span(), |name| name.span);
     if let Some(first) = cluster.places.get(&known.id) {
         let problem = diagnostic::duplicate_object(span, &known.id)
@@ -377,61 +329,35 @@ fn read_one(
     objects: &mut Objects,
     class_refs: &mut Vec<(String, String, Span)>,
 ) {
-    let Known {
-        mut object,
-        kind,
-        name,
-        namespace,
-        id,
-    } = known;
+    let Known { mut object, kind, name, namespace, id } = known;
     let document = object.field.node;
     let unknown = match kind {
         "NodePool" => {
             if let Some(pool) = node_pool::read(reader, &mut object, &name) {
-                let class = reader
-                    .symbols
-                    .text(pool.template.node_class.symbol)
-                    .to_owned();
+                let class = reader.symbols.text(pool.template.node_class.symbol).to_owned();
                 class_refs.push((name, class, class_ref_span(document)));
                 objects.node_pools.push(pool);
             }
             Unknown::Error
         }
         "EC2NodeClass" => {
-            objects
-                .node_classes
-                .extend(node_class::read(reader, &mut object, &name, admission));
+            objects.node_classes.extend(node_class::read(reader, &mut object, &name, admission));
             Unknown::Error
         }
         "Pod" => {
-            let owner = PodOwner {
-                namespace: &namespace,
-                workload: &id,
-                daemon: false,
-            };
+            let owner = PodOwner { namespace: &namespace, workload: &id, daemon: false };
             let metadata = object.get("metadata");
             let metadata = pod::metadata(reader, metadata.as_ref());
             let spec = object.required("spec", reader);
             let class = spec
                 .and_then(|spec| pod::class(reader, &spec, metadata, &owner, &cluster.priorities));
             let (namespace, name) = (Arc::from(namespace.as_str()), Arc::from(name.as_str()));
-            let pod = |class| BarePod {
-                namespace,
-                name,
-                template: Arc::new(class),
-            };
+            let pod = |class| BarePod { namespace, name, template: Arc::new(class) };
             objects.pods.extend(class.map(pod));
             Unknown::Note
         }
         _ => {
-            read_workload(
-                reader,
-                &mut object,
-                kind,
-                (&namespace, &name, &id),
-                cluster,
-                objects,
-            );
+            read_workload(reader, &mut object, kind, (&namespace, &name, &id), cluster, objects);
             Unknown::Note
         }
     };
@@ -467,19 +393,14 @@ fn read_workload(
     let replicas = if daemon { None } else { spec.get("replicas") };
     let selector = spec.required("selector", reader);
     let template = spec.required("template", reader);
-    spec.without_effect(
-        &["minReadySeconds", "revisionHistoryLimit", "updateStrategy"],
-        reader,
-    );
+    spec.without_effect(&["minReadySeconds", "revisionHistoryLimit", "updateStrategy"], reader);
     if !daemon {
         spec.without_effect(&["progressDeadlineSeconds", "strategy"], reader);
         spec.refuse("paused", "it keeps the controller from acting", reader);
     }
     reader.finish(spec, Unknown::Note);
     let replicas = replicas.map_or(Some(1), |field| {
-        reader
-            .integer(&field, 0, 1_000_000)
-            .and_then(|replicas| u32::try_from(replicas).ok())
+        reader.integer(&field, 0, 1_000_000).and_then(|replicas| u32::try_from(replicas).ok())
     });
     let Some(mut template) = template.and_then(|field| reader.object(&field)) else {
         return;
@@ -491,11 +412,7 @@ fn read_workload(
     if let Some(selector) = &selector {
         check_selector(reader, selector, metadata_field.as_ref());
     }
-    let owner = PodOwner {
-        namespace,
-        workload: id,
-        daemon,
-    };
+    let owner = PodOwner { namespace, workload: id, daemon };
     let class =
         pod_spec.and_then(|spec| pod::class(reader, &spec, metadata, &owner, &cluster.priorities));
     let Some(template) = class.map(Arc::new) else {
@@ -503,18 +420,9 @@ fn read_workload(
     };
     let (namespace, name) = (Arc::from(namespace), Arc::from(name));
     if daemon {
-        objects.daemon_sets.push(DaemonSet {
-            namespace,
-            name,
-            template,
-        });
+        objects.daemon_sets.push(DaemonSet { namespace, name, template });
     } else if let Some(replicas) = replicas {
-        objects.deployments.push(Deployment {
-            namespace,
-            name,
-            replicas,
-            template,
-        });
+        objects.deployments.push(Deployment { namespace, name, replicas, template });
     }
 }
 
@@ -526,9 +434,7 @@ fn check_selector(reader: &mut Reader<'_>, selector: &Field<'_>, metadata: Optio
     };
     if let Some(wanted) = object.get("matchLabels") {
         for (key, _, value) in reader.entries(&wanted) {
-            let has = labels
-                .and_then(|labels| labels.get(&key))
-                .and_then(Node::text);
+            let has = labels.and_then(|labels| labels.get(&key)).and_then(Node::text);
             if has != value.node.text() {
                 let rule = format!("the template's labels do not have {key}");
                 reader.broken(&value, &rule);

@@ -18,10 +18,7 @@ pub fn read(
     name: &str,
     admission: Admission,
 ) -> Option<NodeClass> {
-    let mut class = NodeClass {
-        name: name.to_owned(),
-        ..NodeClass::default()
-    };
+    let mut class = NodeClass { name: name.to_owned(), ..NodeClass::default() };
     let spec = match admission {
         Admission::Full => object.required("spec", reader)?,
         Admission::Recorded => match object.get("spec") {
@@ -31,12 +28,7 @@ pub fn read(
     };
     let mut spec = reader.object(&spec)?;
     selector_terms(reader, &mut spec, "subnetSelectorTerms", &["tags", "id"]);
-    selector_terms(
-        reader,
-        &mut spec,
-        "securityGroupSelectorTerms",
-        &["tags", "id", "name"],
-    );
+    selector_terms(reader, &mut spec, "securityGroupSelectorTerms", &["tags", "id", "name"]);
     let alias = ami_terms(reader, &mut spec);
     class.ami_family = ami_family(reader, &mut spec, alias);
     identity(reader, &mut spec);
@@ -55,22 +47,11 @@ pub fn read(
     if let Some(field) = spec.get("metadataOptions") {
         metadata_options(reader, &field);
     }
-    spec.refuse(
-        "capacityReservationSelectorTerms",
-        MODELLED_ELSEWHERE,
-        reader,
-    );
+    spec.refuse("capacityReservationSelectorTerms", MODELLED_ELSEWHERE, reader);
     spec.refuse("placementGroupSelector", MODELLED_ELSEWHERE, reader);
-    spec.refuse(
-        "networkInterfaces",
-        "it changes how many pods a node takes",
-        reader,
-    );
+    spec.refuse("networkInterfaces", "it changes how many pods a node takes", reader);
     spec.refuse("connectionTracking", MODELLED_ELSEWHERE, reader);
-    if let Some(mut options) = spec
-        .get("cpuOptions")
-        .and_then(|field| reader.object(&field))
-    {
+    if let Some(mut options) = spec.get("cpuOptions").and_then(|field| reader.object(&field)) {
         if let Some(field) = options.get("nestedVirtualization") {
             let choices = [("enabled", true), ("disabled", false)];
             if reader.choice(&field, &choices) == Some(true) {
@@ -79,13 +60,8 @@ pub fn read(
         }
         reader.finish(options, Unknown::Error);
     }
-    let harmless = [
-        "associatePublicIPAddress",
-        "context",
-        "detailedMonitoring",
-        "ipPrefixCount",
-        "userData",
-    ];
+    let harmless =
+        ["associatePublicIPAddress", "context", "detailedMonitoring", "ipPrefixCount", "userData"];
     spec.without_effect(&harmless, reader);
     class.drift_fields = drift_fields(&spec, class.ami_family);
     reader.finish(spec, Unknown::Error);
@@ -109,10 +85,7 @@ fn selector_terms(
         let found = selectors(reader, &mut term, keys);
         for alone in ["id", "name"] {
             if found.contains(&alone) && found.len() > 1 {
-                reader.broken(
-                    &item,
-                    &format!("`{alone}` cannot be combined with other selectors"),
-                );
+                reader.broken(&item, &format!("`{alone}` cannot be combined with other selectors"));
             }
         }
         reader.finish(term, Unknown::Error);
@@ -149,10 +122,7 @@ fn selectors(
         for (key, _, value) in &tags {
             let text = reader.text(value);
             if key.is_empty() || text.is_some_and(|text| text.is_empty()) {
-                reader.broken(
-                    value,
-                    "a tag needs a key and a value; `*` stands for any value",
-                );
+                reader.broken(value, "a tag needs a key and a value; `*` stands for any value");
             }
         }
         if !tags.is_empty() {
@@ -179,10 +149,7 @@ fn ami_terms(reader: &mut Reader<'_>, spec: &mut Object<'_>) -> Option<Option<Am
         let found = selectors(reader, &mut term, &keys);
         if let Some(alias) = term.get("alias") {
             if found.len() > 1 || items.len() > 1 {
-                reader.broken(
-                    &alias,
-                    "an alias must be the only selector of the only term",
-                );
+                reader.broken(&alias, "an alias must be the only selector of the only term");
             }
             family = Some(alias_family(reader, &alias));
         }
@@ -206,16 +173,10 @@ fn alias_family(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<AmiFamily>
         ("windows2025", AmiFamily::Windows2025),
     ];
     let (family, version) = text.split_once('@').unwrap_or((&text, ""));
-    let known = families
-        .iter()
-        .find(|(name, _)| *name == family)
-        .map(|(_, family)| *family);
+    let known = families.iter().find(|(name, _)| *name == family).map(|(_, family)| *family);
     let names: Vec<&str> = families.iter().map(|(name, _)| *name).collect();
     if known.is_none() || version.is_empty() || text.len() > 30 {
-        let rule = format!(
-            "an alias is FAMILY@VERSION with a family of {}",
-            names.join(", ")
-        );
+        let rule = format!("an alias is FAMILY@VERSION with a family of {}", names.join(", "));
         reader.broken(field, &rule);
     } else if family.starts_with("windows") && version != "latest" {
         reader.broken(field, "Windows families have the version `latest` only");
@@ -233,19 +194,12 @@ fn ami_family(
         if !has_alias {
             let rule = "is required when no term has an alias";
             let path = spec.path_of("amiFamily");
-            reader.push(crate::diagnostic::rule_broken(
-                spec.field.span(),
-                &path,
-                rule,
-            ));
+            reader.push(crate::diagnostic::rule_broken(spec.field.span(), &path, rule));
         }
         return alias.flatten();
     };
     let family = reader.choice(&field, &AmiFamily::NAMES)?;
-    if alias
-        .flatten()
-        .is_some_and(|alias| alias != family && family != AmiFamily::Custom)
-    {
+    if alias.flatten().is_some_and(|alias| alias != family && family != AmiFamily::Custom) {
         reader.broken(&field, "must be the alias' family or Custom");
     }
     Some(family)
@@ -305,9 +259,7 @@ const SIGNALS: [&str; 6] = [
 fn kubelet(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Kubelet> {
     let mut object = reader.object(field)?;
     let mut count = |name, object: &mut Object<'_>| {
-        object
-            .get(name)
-            .and_then(|field| reader.integer(&field, 0, i64::from(i32::MAX)))
+        object.get(name).and_then(|field| reader.integer(&field, 0, i64::from(i32::MAX)))
     };
     let max_pods = count("maxPods", &mut object);
     let pods_per_core = count("podsPerCore", &mut object);
@@ -317,13 +269,8 @@ fn kubelet(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Kubelet> {
     };
     let kube_reserved = reserved("kubeReserved", &mut object);
     let system_reserved = reserved("systemReserved", &mut object);
-    let mut kubelet = Kubelet {
-        max_pods,
-        pods_per_core,
-        kube_reserved,
-        system_reserved,
-        ..Kubelet::default()
-    };
+    let mut kubelet =
+        Kubelet { max_pods, pods_per_core, kube_reserved, system_reserved, ..Kubelet::default() };
     for (signal, threshold) in thresholds(reader, &mut object, "evictionHard") {
         match signal.as_str() {
             "memory.available" => kubelet.eviction_memory = Some(threshold),
@@ -333,10 +280,7 @@ fn kubelet(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Kubelet> {
     }
     soft_thresholds(reader, &mut object);
     garbage_collection(reader, &mut object);
-    object.without_effect(
-        &["evictionMaxPodGracePeriod", "clusterDNS", "cpuCFSQuota"],
-        reader,
-    );
+    object.without_effect(&["evictionMaxPodGracePeriod", "clusterDNS", "cpuCFSQuota"], reader);
     reader.finish(object, Unknown::Error);
     Some(kubelet)
 }
@@ -372,22 +316,14 @@ fn thresholds(
             continue;
         };
         let threshold = match text.strip_suffix('%') {
-            Some(percent) => percent
-                .parse()
-                .ok()
-                .filter(|p| (0.0..=100.0).contains(p))
-                .map(Threshold::Percent),
-            None => quantity::parse_units(&text)
-                .filter(|bytes| *bytes >= 0)
-                .map(Threshold::Bytes),
+            Some(percent) => {
+                percent.parse().ok().filter(|p| (0.0..=100.0).contains(p)).map(Threshold::Percent)
+            }
+            None => quantity::parse_units(&text).filter(|bytes| *bytes >= 0).map(Threshold::Bytes),
         };
         match threshold {
             Some(threshold) => list.push((key, threshold)),
-            None => reader.push(crate::diagnostic::bad_quantity(
-                value.span(),
-                &text,
-                &value.path,
-            )),
+            None => reader.push(crate::diagnostic::bad_quantity(value.span(), &text, &value.path)),
         }
     }
     list
@@ -398,9 +334,7 @@ fn soft_thresholds(reader: &mut Reader<'_>, object: &mut Object<'_>) {
     thresholds(reader, object, "evictionSoft");
     let mut keys = |name, reader: &mut Reader<'_>| -> Vec<String> {
         let field = object.get(name);
-        let entries = field
-            .map(|field| reader.entries(&field))
-            .unwrap_or_default();
+        let entries = field.map(|field| reader.entries(&field)).unwrap_or_default();
         entries.into_iter().map(|(key, _, _)| key).collect()
     };
     let soft = keys("evictionSoft", reader);
@@ -414,11 +348,7 @@ fn soft_thresholds(reader: &mut Reader<'_>, object: &mut Object<'_>) {
 }
 
 fn garbage_collection(reader: &mut Reader<'_>, object: &mut Object<'_>) {
-    let mut percent = |name| {
-        object
-            .get(name)
-            .and_then(|field| reader.integer(&field, 0, 100))
-    };
+    let mut percent = |name| object.get(name).and_then(|field| reader.integer(&field, 0, 100));
     let high = percent("imageGCHighThresholdPercent");
     let low = percent("imageGCLowThresholdPercent");
     if high.zip(low).is_some_and(|(high, low)| high <= low) {
@@ -434,10 +364,8 @@ fn block_devices(reader: &mut Reader<'_>, field: &Field<'_>) -> Vec<BlockDevice>
     if items.len() > 50 {
         reader.broken(field, "at most 50 devices are allowed");
     }
-    let devices: Vec<BlockDevice> = items
-        .iter()
-        .filter_map(|item| block_device(reader, item))
-        .collect();
+    let devices: Vec<BlockDevice> =
+        items.iter().filter_map(|item| block_device(reader, item)).collect();
     if devices.iter().filter(|device| device.root_volume).count() > 1 {
         reader.broken(field, "only one device may be the root volume");
     }
@@ -447,9 +375,7 @@ fn block_devices(reader: &mut Reader<'_>, field: &Field<'_>) -> Vec<BlockDevice>
 fn block_device(reader: &mut Reader<'_>, item: &Field<'_>) -> Option<BlockDevice> {
     let mut object = reader.object(item)?;
     let mut device = BlockDevice {
-        device_name: object
-            .get("deviceName")
-            .and_then(|field| reader.text(&field)),
+        device_name: object.get("deviceName").and_then(|field| reader.text(&field)),
         root_volume: object
             .get("rootVolume")
             .and_then(|field| reader.boolean(&field))
@@ -477,13 +403,7 @@ fn block_device(reader: &mut Reader<'_>, item: &Field<'_>) -> Option<BlockDevice
         let types = ["standard", "io1", "io2", "gp2", "sc1", "st1", "gp3"].map(|name| (name, ()));
         reader.choice(&field, &types);
     }
-    let drift_only = [
-        "deleteOnTermination",
-        "encrypted",
-        "iops",
-        "kmsKeyID",
-        "throughput",
-    ];
+    let drift_only = ["deleteOnTermination", "encrypted", "iops", "kmsKeyID", "throughput"];
     ebs.without_effect(&drift_only, reader);
     reader.finish(ebs, Unknown::Error);
     Some(device)
@@ -492,15 +412,9 @@ fn block_device(reader: &mut Reader<'_>, item: &Field<'_>) -> Option<BlockDevice
 /// The CRD's pattern of volume sizes, with its odd gaps at 18, 19, 28, 29 ... Ti.
 fn volume_size(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<i64> {
     let text = reader.text(field)?;
-    let letters = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let letters = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(letters);
-    let number: i64 = if number.starts_with('0') {
-        0
-    } else {
-        number.parse().unwrap_or(0)
-    };
+    let number: i64 = if number.starts_with('0') { 0 } else { number.parse().unwrap_or(0) };
     let valid = match unit {
         "Gi" => (1..=59_000).contains(&number),
         "G" => (1..=64_000).contains(&number),
@@ -552,16 +466,10 @@ fn drift_fields(spec: &Object<'_>, family: Option<AmiFamily>) -> String {
     ];
     let mut fields = vec![format!("amiFamily: {}", family.map_or("", AmiFamily::name))];
     if let super::yaml::Value::Mapping(entries) = &spec.field.node.value {
-        let inside = entries
-            .iter()
-            .filter(|entry| !OUTSIDE.contains(&entry.key.as_str()));
+        let inside = entries.iter().filter(|entry| !OUTSIDE.contains(&entry.key.as_str()));
         let text =
             |entry: &super::yaml::Entry| format!("{}: {}", entry.key, canonical(&entry.value));
-        fields.extend(
-            inside
-                .filter(|entry| !canonical(&entry.value).is_empty())
-                .map(text),
-        );
+        fields.extend(inside.filter(|entry| !canonical(&entry.value).is_empty()).map(text));
     }
     fields.sort_unstable();
     fields.join("; ")
@@ -587,9 +495,5 @@ fn canonical(node: &super::yaml::Node) -> String {
         return text.clone();
     }
     parts.sort_unstable();
-    if parts.is_empty() {
-        String::new()
-    } else {
-        format!("{{{}}}", parts.join(", "))
-    }
+    if parts.is_empty() { String::new() } else { format!("{{{}}}", parts.join(", ")) }
 }

@@ -26,11 +26,7 @@ pub fn read(reader: &mut Reader<'_>, object: &mut Object<'_>, name: &str) -> Opt
     let disruption = spec.get("disruption");
     let limits = spec.get("limits");
     let weight = spec.get("weight");
-    spec.refuse(
-        "replicas",
-        "a static NodePool keeps its nodes whatever the pods need",
-        reader,
-    );
+    spec.refuse("replicas", "a static NodePool keeps its nodes whatever the pods need", reader);
     reader.finish(spec, Unknown::Error);
 
     let disruption = match disruption {
@@ -38,9 +34,7 @@ pub fn read(reader: &mut Reader<'_>, object: &mut Object<'_>, name: &str) -> Opt
         None => Some(default_disruption()),
     };
     let limits = limits.map(|field| resource_list(reader, &field));
-    let weight = weight
-        .and_then(|field| reader.integer(&field, 1, 100))
-        .unwrap_or(0);
+    let weight = weight.and_then(|field| reader.integer(&field, 1, 100)).unwrap_or(0);
     let template = template.and_then(|field| read_template(reader, &field));
     Some(NodePool {
         name: reader.symbols.intern_value(name),
@@ -55,10 +49,7 @@ fn default_disruption() -> Disruption {
     Disruption {
         consolidate_after: Some(SimDuration::ZERO),
         policy: ConsolidationPolicy::WhenEmptyOrUnderutilized,
-        budgets: vec![Budget {
-            nodes: BudgetNodes::Percent(10),
-            reasons: None,
-        }],
+        budgets: vec![Budget { nodes: BudgetNodes::Percent(10), reasons: None }],
     }
 }
 
@@ -80,6 +71,9 @@ fn read_disruption(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Disrupt
                 .suggest("WhenEmptyOrUnderutilized", ["WhenEmptyOrUnderutilized"]);
             reader.push(problem);
         } else if let Some(policy) = reader.choice(&field, &choices) {
+            if policy == ConsolidationPolicy::Balanced {
+                reader.refuse(&field, "it weighs savings against the pods that move");
+            }
             disruption.policy = policy;
         }
     }
@@ -88,10 +82,7 @@ fn read_disruption(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Disrupt
         if items.len() > 50 {
             reader.broken(&field, "at most 50 budgets are allowed");
         }
-        disruption.budgets = items
-            .iter()
-            .filter_map(|item| read_budget(reader, item))
-            .collect();
+        disruption.budgets = items.iter().filter_map(|item| read_budget(reader, item)).collect();
     }
     Some(disruption)
 }
@@ -110,10 +101,7 @@ fn read_budget(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Budget> {
     let reasons = reasons.map(|field| {
         let choices = Reason::ALL.map(|reason| (reason.name(), reason));
         let items = reader.list(&field);
-        items
-            .iter()
-            .filter_map(|item| reader.choice(item, &choices))
-            .collect()
+        items.iter().filter_map(|item| reader.choice(item, &choices)).collect()
     });
     match (&schedule, &duration) {
         (Some(schedule), Some(duration)) => {
@@ -125,10 +113,7 @@ fn read_budget(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Budget> {
         (None, Some(alone)) => reader.broken(alone, "duration must be set together with schedule"),
         (None, None) => {}
     }
-    Some(Budget {
-        nodes: nodes?,
-        reasons,
-    })
+    Some(Budget { nodes: nodes?, reasons })
 }
 
 /// `^((100|[0-9]{1,2})%|[0-9]+)$`, a text or a number.
@@ -136,19 +121,14 @@ fn budget_nodes(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<BudgetNode
     let text = reader.text_or_number(field, "a number of nodes or a percentage")?;
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let nodes = match text.strip_suffix('%') {
-        Some(percent) if digits(percent) && percent.len() <= 3 => percent
-            .parse()
-            .ok()
-            .filter(|percent| *percent <= 100)
-            .map(BudgetNodes::Percent),
+        Some(percent) if digits(percent) && percent.len() <= 3 => {
+            percent.parse().ok().filter(|percent| *percent <= 100).map(BudgetNodes::Percent)
+        }
         None if digits(&text) => text.parse().ok().map(BudgetNodes::Count),
         _ => None,
     };
     if nodes.is_none() {
-        reader.broken(
-            field,
-            "must be a whole number, or a percentage from 0% to 100%",
-        );
+        reader.broken(field, "must be a whole number, or a percentage from 0% to 100%");
     }
     nodes
 }
@@ -180,9 +160,8 @@ fn read_template(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<NodeClaim
         Some(field) => reader.duration(&field, "smh", Never::Allowed),
         None => Some(Some(DEFAULT_EXPIRE_AFTER)),
     };
-    let termination_grace_period = grace
-        .and_then(|field| reader.duration(&field, "smh", Never::Refused))
-        .flatten();
+    let termination_grace_period =
+        grace.and_then(|field| reader.duration(&field, "smh", Never::Refused)).flatten();
     let class = class_ref.and_then(|field| node_class_ref(reader, &field));
     let mut template = NodeClaimTemplate {
         labels,
@@ -273,10 +252,7 @@ fn drift_fields(
         list.join(",")
     };
     let text = |value: LabelValue| symbols.text(value.symbol);
-    let labels = template
-        .labels
-        .iter()
-        .map(|(k, v)| format!("{}={}", symbols.text(k), text(v)));
+    let labels = template.labels.iter().map(|(k, v)| format!("{}={}", symbols.text(k), text(v)));
     let taints =
         |list: &[Taint]| sorted(list.iter().map(|taint| taint.describe(symbols)).collect());
     annotations.sort_unstable();

@@ -34,10 +34,7 @@ impl Default for PriorityClasses {
             ("system-cluster-critical".to_owned(), 2_000_000_000),
             ("system-node-critical".to_owned(), 2_000_001_000),
         ];
-        PriorityClasses {
-            values: BTreeMap::from(system),
-            default: 0,
-        }
+        PriorityClasses { values: BTreeMap::from(system), default: 0 }
     }
 }
 
@@ -46,20 +43,12 @@ impl PriorityClasses {
     pub fn read(&mut self, reader: &mut Reader<'_>, object: &mut Object<'_>, name: &str) {
         let value = object.required("value", reader);
         let value = value.and_then(|field| {
-            let most = if name.starts_with("system-") {
-                i32::MAX.into()
-            } else {
-                1_000_000_000
-            };
+            let most = if name.starts_with("system-") { i32::MAX.into() } else { 1_000_000_000 };
             reader.integer(&field, i32::MIN.into(), most)
         });
-        let global = object
-            .get("globalDefault")
-            .and_then(|field| reader.boolean(&field));
+        let global = object.get("globalDefault").and_then(|field| reader.boolean(&field));
         object.without_effect(&["description", "preemptionPolicy"], reader);
-        let value = value
-            .and_then(|value| i32::try_from(value).ok())
-            .unwrap_or(0);
+        let value = value.and_then(|value| i32::try_from(value).ok()).unwrap_or(0);
         self.values.insert(name.to_owned(), value);
         if global == Some(true) {
             self.default = value;
@@ -184,10 +173,8 @@ pub fn class(
     if let Some(selector) = object.get("nodeSelector") {
         node_affinity.selector = requirement::selector(reader, &selector);
     }
-    let host_network = object
-        .get("hostNetwork")
-        .and_then(|field| reader.boolean(&field))
-        .unwrap_or(false);
+    let host_network =
+        object.get("hostNetwork").and_then(|field| reader.boolean(&field)).unwrap_or(false);
     let mut tolerations = match object.get("tolerations") {
         Some(field) => requirement::tolerations(reader, &field),
         None => Vec::new(),
@@ -231,22 +218,10 @@ fn refuse_what_is_not_modelled(reader: &mut Reader<'_>, object: &mut Object<'_>)
     object.refuse("topologySpreadConstraints", places, reader);
     object.refuse("nodeName", "it binds the pod without the scheduler", reader);
     object.refuse("resourceClaims", "it needs devices of the node", reader);
-    object.refuse(
-        "schedulingGates",
-        "it keeps the pod from being scheduled",
-        reader,
-    );
-    object.refuse(
-        "ephemeralContainers",
-        "it changes what the pod requests",
-        reader,
-    );
+    object.refuse("schedulingGates", "it keeps the pod from being scheduled", reader);
+    object.refuse("ephemeralContainers", "it changes what the pod requests", reader);
     object.refuse("workloadRef", "it schedules pods in gangs", reader);
-    object.refuse(
-        "runtimeClassName",
-        "its overhead and node selector are unknown",
-        reader,
-    );
+    object.refuse("runtimeClassName", "its overhead and node selector are unknown", reader);
     let scheduler = object.get("schedulerName");
     if let Some(field) = scheduler.filter(|f| f.node.text() != Some("default-scheduler")) {
         reader.refuse(&field, "another scheduler decides where the pods run");
@@ -276,10 +251,7 @@ fn affinity(
     owner: &PodOwner<'_>,
 ) -> NodeAffinity {
     let mut result = NodeAffinity::default();
-    let Some(mut affinity) = object
-        .get("affinity")
-        .and_then(|field| reader.object(&field))
-    else {
+    let Some(mut affinity) = object.get("affinity").and_then(|field| reader.object(&field)) else {
         return result;
     };
     // A DaemonSet's pods have one place each, whatever they think of other pods.
@@ -311,10 +283,7 @@ fn affinity(
         }
         reader.finish(required, Unknown::Note);
     }
-    for item in preferred
-        .map(|field| reader.list(&field))
-        .unwrap_or_default()
-    {
+    for item in preferred.map(|field| reader.list(&field)).unwrap_or_default() {
         let Some(mut item) = reader.object(&item) else {
             continue;
         };
@@ -324,9 +293,7 @@ fn affinity(
         let weight = weight.and_then(|field| reader.integer(&field, 1, 100));
         let term = term.and_then(|field| node_selector_term(reader, &field));
         if let Some((weight, term)) = weight.zip(term) {
-            result
-                .preferred
-                .push((i32::try_from(weight).unwrap_or(100), term));
+            result.preferred.push((i32::try_from(weight).unwrap_or(100), term));
         }
     }
     result
@@ -353,9 +320,7 @@ fn add_default_tolerations(
     host_network: bool,
 ) {
     let mut add = |key: &str, effect: Effect| {
-        let key = reader
-            .symbols
-            .intern_value(&format!("node.kubernetes.io/{key}"));
+        let key = reader.symbols.intern_value(&format!("node.kubernetes.io/{key}"));
         let covered = tolerations.iter().any(|toleration| {
             toleration.key.is_none_or(|own| own == key)
                 && toleration.effect.is_none_or(|own| own == effect)
@@ -363,23 +328,13 @@ fn add_default_tolerations(
         if !covered {
             let value = reader.symbols.intern_value("");
             let operator = TolerationOperator::Exists;
-            tolerations.push(Toleration {
-                key: Some(key),
-                operator,
-                value,
-                effect: Some(effect),
-            });
+            tolerations.push(Toleration { key: Some(key), operator, value, effect: Some(effect) });
         }
     };
     add("not-ready", Effect::NoExecute);
     add("unreachable", Effect::NoExecute);
     if daemon {
-        for key in [
-            "disk-pressure",
-            "memory-pressure",
-            "pid-pressure",
-            "unschedulable",
-        ] {
+        for key in ["disk-pressure", "memory-pressure", "pid-pressure", "unschedulable"] {
             add(key, Effect::NoSchedule);
         }
         if host_network {
@@ -444,10 +399,7 @@ struct Container {
 fn sizes(reader: &mut Reader<'_>, object: &mut Object<'_>, host_ports: HostPorts) -> Option<Sizes> {
     let read = |field: Option<Field<'_>>, reader: &mut Reader<'_>| -> Vec<Container> {
         let items = field.map(|field| reader.list(&field)).unwrap_or_default();
-        items
-            .iter()
-            .filter_map(|item| container(reader, item, host_ports))
-            .collect()
+        items.iter().filter_map(|item| container(reader, item, host_ports)).collect()
     };
     let init = read(object.get("initContainers"), reader);
     let main = read(object.required("containers", reader), reader);
@@ -478,11 +430,7 @@ fn sizes(reader: &mut Reader<'_>, object: &mut Object<'_>, host_ports: HostPorts
     }
     requests.set("pods", 1);
     let mut images: Vec<Arc<str>> = Vec::new();
-    for image in init
-        .iter()
-        .chain(&main)
-        .filter_map(|container| container.image.as_deref())
-    {
+    for image in init.iter().chain(&main).filter_map(|container| container.image.as_deref()) {
         if images.iter().all(|known| **known != *image) {
             images.push(image.into());
         }
@@ -491,11 +439,7 @@ fn sizes(reader: &mut Reader<'_>, object: &mut Object<'_>, host_ports: HostPorts
         requests,
         nonzero_cpu_milli: nonzero.get("cpu"),
         nonzero_memory_bytes: nonzero.get("memory"),
-        ready_delay: main
-            .iter()
-            .map(|container| container.ready_delay)
-            .max()
-            .unwrap_or_default(),
+        ready_delay: main.iter().map(|container| container.ready_delay).max().unwrap_or_default(),
         images,
     })
 }
@@ -507,8 +451,7 @@ fn total(
     requests: impl Fn(&Container) -> ResourceVec,
 ) -> ResourceVec {
     let mut sum = ResourceVec::default();
-    main.iter()
-        .for_each(|container| sum.add(&requests(container)));
+    main.iter().for_each(|container| sum.add(&requests(container)));
     let (mut side, mut peak) = (ResourceVec::default(), ResourceVec::default());
     for container in init {
         let own = requests(container);
@@ -531,9 +474,7 @@ fn pod_level(
     containers: &ResourceVec,
 ) -> ResourceVec {
     let mut result = ResourceVec::default();
-    let Some(mut resources) = object
-        .get("resources")
-        .and_then(|field| reader.object(&field))
+    let Some(mut resources) = object.get("resources").and_then(|field| reader.object(&field))
     else {
         return result;
     };
@@ -590,19 +531,14 @@ fn container(
     object.get("name");
     // An image is only a name to tell pulls apart: a wrong one is no problem, and variables in it
     // need no value.
-    container.image = object
-        .get("image")
-        .and_then(|field| field.node.text().map(str::to_owned));
+    container.image = object.get("image").and_then(|field| field.node.text().map(str::to_owned));
     if let Some(field) = object.get("restartPolicy") {
         container.sidecar = field.node.text() == Some("Always");
     }
     if let Some(field) = object.get("resources") {
         container.requests = container_requests(reader, &field);
     }
-    if let Some(mut probe) = object
-        .get("readinessProbe")
-        .and_then(|field| reader.object(&field))
-    {
+    if let Some(mut probe) = object.get("readinessProbe").and_then(|field| reader.object(&field)) {
         let delay = probe.get("initialDelaySeconds");
         let delay = delay.and_then(|field| reader.integer(&field, 0, i64::from(i32::MAX)));
         container.ready_delay = delay.map_or(SimDuration::ZERO, SimDuration::from_seconds);

@@ -60,16 +60,8 @@ impl<'n> Field<'n> {
     }
 
     fn child(&self, step: &str, node: &'n Node) -> Field<'n> {
-        let dot = if self.path.is_empty() || step.starts_with('[') {
-            ""
-        } else {
-            "."
-        };
-        Field {
-            node,
-            path: format!("{}{dot}{step}", self.path),
-            kind: self.kind,
-        }
+        let dot = if self.path.is_empty() || step.starts_with('[') { "" } else { "." };
+        Field { node, path: format!("{}{dot}{step}", self.path), kind: self.kind }
     }
 }
 
@@ -135,14 +127,7 @@ impl<'a> Reader<'a> {
         catalogue: &'a Catalogue,
     ) -> Reader<'a> {
         let (without_effect, unknown_core) = (BTreeMap::new(), BTreeMap::new());
-        Reader {
-            diagnostics,
-            variables,
-            symbols,
-            catalogue,
-            without_effect,
-            unknown_core,
-        }
+        Reader { diagnostics, variables, symbols, catalogue, without_effect, unknown_core }
     }
 
     /// Reports a problem.
@@ -157,53 +142,38 @@ impl<'a> Reader<'a> {
 
     /// Reports a field that changes results but is not modelled.
     pub fn refuse(&mut self, field: &Field<'_>, effect: &str) {
-        self.push(diagnostic::field_not_modelled(
-            field.span(),
-            &field.path,
-            effect,
-        ));
+        self.push(diagnostic::field_not_modelled(field.span(), &field.path, effect));
     }
 
     /// Remembers a field without effect for the closing note.
     pub fn note_without_effect(&mut self, field: &Field<'_>) {
         let name = format!("{} {}", field.kind, without_indices(&field.path));
-        self.without_effect
-            .entry(name)
-            .or_insert((field.span(), 0))
-            .1 += 1;
+        self.without_effect.entry(name).or_insert((field.span(), 0)).1 += 1;
     }
 
     /// The closing notes: fields without effect and unknown fields of core kinds, one note each.
     pub fn close(self) {
         if let Some((span, paths)) = listed(&self.without_effect) {
-            self.diagnostics
-                .push(diagnostic::fields_without_effect(span, &paths));
+            self.diagnostics.push(diagnostic::fields_without_effect(span, &paths));
         }
         if let Some((span, paths)) = listed(&self.unknown_core) {
-            self.diagnostics
-                .push(diagnostic::unknown_core_fields(span, &paths));
+            self.diagnostics.push(diagnostic::unknown_core_fields(span, &paths));
         }
     }
 
     /// A mapping.
     pub fn object<'n>(&mut self, field: &Field<'n>) -> Option<Object<'n>> {
         match &field.node.value {
-            Value::Mapping(entries) => Some(Object {
-                field: field.clone(),
-                entries,
-                asked: Vec::new(),
-            }),
+            Value::Mapping(entries) => {
+                Some(Object { field: field.clone(), entries, asked: Vec::new() })
+            }
             _ => self.wrong_type(field, "a mapping"),
         }
     }
 
     /// Ends the reading of a mapping: what nobody asked for is unknown.
     pub fn finish(&mut self, object: Object<'_>, unknown: Unknown) {
-        for entry in object
-            .entries
-            .iter()
-            .filter(|e| !object.asked.contains(&e.key.as_str()))
-        {
+        for entry in object.entries.iter().filter(|e| !object.asked.contains(&e.key.as_str())) {
             let path = object.path_of(&entry.key);
             let kind = object.field.kind;
             match unknown {
@@ -286,10 +256,7 @@ impl<'a> Reader<'a> {
         };
         self.warn_of_leading_zero(field, &text);
         if number < least || number > most {
-            self.broken(
-                field,
-                &format!("must be at least {least} and at most {most}"),
-            );
+            self.broken(field, &format!("must be at least {least} and at most {most}"));
             return None;
         }
         Some(number)
@@ -344,9 +311,7 @@ impl<'a> Reader<'a> {
         if text == "Never" && never == Never::Allowed {
             return Some(None);
         }
-        let in_pattern = text
-            .chars()
-            .all(|c| c.is_ascii_digit() || units.contains(c))
+        let in_pattern = text.chars().all(|c| c.is_ascii_digit() || units.contains(c))
             && text.starts_with(|c: char| c.is_ascii_digit())
             && text
                 .chars()
@@ -393,12 +358,7 @@ impl<'a> Reader<'a> {
     /// Reports a value of the wrong type.
     pub fn wrong_type<T>(&mut self, field: &Field<'_>, expected: &str) -> Option<T> {
         let found = field.node.describe();
-        self.push(diagnostic::wrong_type(
-            field.span(),
-            &field.path,
-            expected,
-            found,
-        ));
+        self.push(diagnostic::wrong_type(field.span(), &field.path, expected, found));
         None
     }
 
@@ -465,9 +425,7 @@ pub fn is_qualified_name(text: &str) -> bool {
 fn is_name_part(text: &str) -> bool {
     let ends = |c: char| c.is_ascii_alphanumeric();
     (1..=63).contains(&text.len())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
         && text.starts_with(ends)
         && text.ends_with(ends)
 }
@@ -476,9 +434,7 @@ fn is_name_part(text: &str) -> bool {
 pub fn is_dns_subdomain(text: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()
-            && label
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+            && label.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
@@ -501,9 +457,6 @@ mod tests {
 
     #[test]
     fn indices_are_left_out_of_notes() {
-        assert_eq!(
-            without_indices("spec.containers[12].env[0]"),
-            "spec.containers[].env[]"
-        );
+        assert_eq!(without_indices("spec.containers[12].env[0]"), "spec.containers[].env[]");
     }
 }

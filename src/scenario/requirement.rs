@@ -13,14 +13,8 @@ use crate::units::{LabelValue, Symbol};
 
 /// Values that Karpenter knows of a key; at least one of the wanted ones must be among them.
 const KNOWN_VALUES: [(&str, &[&str]); 2] = [
-    (
-        "karpenter.sh/capacity-type",
-        &["on-demand", "spot", "reserved"],
-    ),
-    (
-        "karpenter.k8s.aws/instance-tenancy",
-        &["default", "dedicated"],
-    ),
+    ("karpenter.sh/capacity-type", &["on-demand", "spot", "reserved"]),
+    ("karpenter.k8s.aws/instance-tenancy", &["default", "dedicated"]),
 ];
 
 /// Who wants the requirement.
@@ -52,21 +46,12 @@ pub fn checked_labels(reader: &mut Reader<'_>, field: &Field<'_>) -> Vec<(String
             continue;
         }
         // An explicit null is the empty text.
-        let text = if value.node.is_null() {
-            Some(String::new())
-        } else {
-            reader.text(&value)
-        };
+        let text = if value.node.is_null() { Some(String::new()) } else { reader.text(&value) };
         let Some(text) = text else { continue };
         if is_label_value(&text) {
             list.push((key, text));
         } else {
-            reader.push(diagnostic::bad_label(
-                value.span(),
-                &value.path,
-                &text,
-                "value",
-            ));
+            reader.push(diagnostic::bad_label(value.span(), &value.path, &text, "value"));
         }
     }
     list
@@ -91,14 +76,7 @@ pub fn selector(reader: &mut Reader<'_>, field: &Field<'_>) -> Requirements {
         if label::is_restricted(&key) {
             reader.broken(field, &restricted(&key));
         }
-        check_known_values(
-            reader,
-            field,
-            &key,
-            Operator::In,
-            std::slice::from_ref(&value),
-            0,
-        );
+        check_known_values(reader, field, &key, Operator::In, std::slice::from_ref(&value), 0);
         let key = reader.symbols.intern(&key);
         let value = reader.symbols.intern_value(&value);
         result.add(key, Requirement::is(value));
@@ -122,21 +100,11 @@ fn requirement(
     let key_field = object.required("key", reader);
     let operator_field = object.required("operator", reader);
     let values_field = object.get("values");
-    let min_values_field = if owner == Owner::NodePool {
-        object.get("minValues")
-    } else {
-        None
-    };
-    let unknown = if owner == Owner::NodePool {
-        Unknown::Error
-    } else {
-        Unknown::Note
-    };
+    let min_values_field = if owner == Owner::NodePool { object.get("minValues") } else { None };
+    let unknown = if owner == Owner::NodePool { Unknown::Error } else { Unknown::Note };
     reader.finish(object, unknown);
 
-    let key = key_field
-        .as_ref()
-        .and_then(|field| requirement_key(reader, field, owner));
+    let key = key_field.as_ref().and_then(|field| requirement_key(reader, field, owner));
     let operators: Vec<(&str, Operator)> = Operator::ALL
         .into_iter()
         .filter(|operator| {
@@ -144,9 +112,7 @@ fn requirement(
         })
         .map(|operator| (operator.name(), operator))
         .collect();
-    let operator = operator_field
-        .as_ref()
-        .and_then(|field| reader.choice(field, &operators));
+    let operator = operator_field.as_ref().and_then(|field| reader.choice(field, &operators));
     let values = match &values_field {
         Some(field) => requirement_values(reader, field),
         None => Some(Vec::new()),
@@ -156,24 +122,11 @@ fn requirement(
         None => Some(None),
     };
     let (key, operator, values, min_values) = (key?, operator?, values?, min_values?);
-    check_values(
-        reader,
-        item,
-        &key,
-        operator,
-        &values,
-        min_values.unwrap_or(0),
-    );
+    check_values(reader, item, &key, operator, &values, min_values.unwrap_or(0));
     let symbol = reader.symbols.intern(&key);
-    let values: Vec<LabelValue> = values
-        .iter()
-        .map(|v| reader.symbols.intern_value(v))
-        .collect();
+    let values: Vec<LabelValue> = values.iter().map(|v| reader.symbols.intern_value(v)).collect();
     let min_values = min_values.and_then(|min| u32::try_from(min).ok());
-    Some((
-        symbol,
-        Requirement::new(operator, values).with_min_values(min_values),
-    ))
+    Some((symbol, Requirement::new(operator, values).with_min_values(min_values)))
 }
 
 /// The key, normalised.
@@ -181,12 +134,7 @@ fn requirement_key(reader: &mut Reader<'_>, field: &Field<'_>, owner: Owner) -> 
     let written = reader.text(field)?;
     let key = label::normalize(&written).to_owned();
     if !is_qualified_name(&key) {
-        reader.push(diagnostic::bad_label(
-            field.span(),
-            &field.path,
-            &key,
-            "key",
-        ));
+        reader.push(diagnostic::bad_label(field.span(), &field.path, &key, "key"));
         return None;
     }
     if label::is_restricted(&key) {
@@ -202,12 +150,7 @@ fn requirement_values(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<
     for item in reader.list(field) {
         let text = reader.text(&item);
         if let Some(text) = text.as_ref().filter(|text| !is_label_value(text)) {
-            reader.push(diagnostic::bad_label(
-                item.span(),
-                &item.path,
-                text,
-                "value",
-            ));
+            reader.push(diagnostic::bad_label(item.span(), &item.path, text, "value"));
         }
         values = values.zip(text).map(|(mut values, text)| {
             values.push(text);
@@ -232,10 +175,7 @@ fn check_values(
             reader.broken(item, "operator In needs at least one value");
         }
         Operator::In if count < min_values => {
-            reader.broken(
-                item,
-                &format!("minValues {min_values} needs at least as many values"),
-            );
+            reader.broken(item, &format!("minValues {min_values} needs at least as many values"));
         }
         Operator::Gt | Operator::Lt | Operator::Gte | Operator::Lte => {
             let number = values.first().and_then(|value| value.parse::<i64>().ok());
@@ -248,10 +188,7 @@ fn check_values(
             }
         }
         Operator::Exists | Operator::DoesNotExist if !values.is_empty() => {
-            reader.broken(
-                item,
-                &format!("operator {} takes no values", operator.name()),
-            );
+            reader.broken(item, &format!("operator {} takes no values", operator.name()));
         }
         _ => {}
     }
@@ -273,10 +210,7 @@ fn check_known_values(
     if operator != Operator::In || values.is_empty() {
         return;
     }
-    let valid = values
-        .iter()
-        .filter(|value| known.contains(&value.as_str()))
-        .count();
+    let valid = values.iter().filter(|value| known.contains(&value.as_str())).count();
     if valid == 0 || i64::try_from(valid).is_ok_and(|valid| valid < min_values) {
         let wanted = values.join(", ");
         let rule = format!("`{key}` has the values {}, not {wanted}", known.join(", "));
@@ -290,10 +224,8 @@ fn check_instance_types(reader: &mut Reader<'_>, item: &Field<'_>, key: &str, va
     if key != "node.kubernetes.io/instance-type" || catalogue.instance_types.is_empty() {
         return;
     }
-    for (i, value) in values
-        .iter()
-        .enumerate()
-        .filter(|(_, v)| !catalogue.instance_types.contains(*v))
+    for (i, value) in
+        values.iter().enumerate().filter(|(_, v)| !catalogue.instance_types.contains(*v))
     {
         let list = item.node.get("values");
         let span = match list.map(|list| &list.value) {
@@ -341,30 +273,18 @@ fn taint(reader: &mut Reader<'_>, item: &Field<'_>) -> Option<Taint> {
     let key = key_field.as_ref().and_then(|field| {
         let key = reader.text(field)?;
         if !is_qualified_name(&key) {
-            reader.push(diagnostic::bad_label(
-                field.span(),
-                &field.path,
-                &key,
-                "key",
-            ));
+            reader.push(diagnostic::bad_label(field.span(), &field.path, &key, "key"));
         }
         Some(key)
     });
     let value = value_field.as_ref().and_then(|field| {
         let value = reader.text(field)?;
         if !is_label_value(&value) {
-            reader.push(diagnostic::bad_label(
-                field.span(),
-                &field.path,
-                &value,
-                "value",
-            ));
+            reader.push(diagnostic::bad_label(field.span(), &field.path, &value, "value"));
         }
         Some(value)
     });
-    let effect = effect_field
-        .as_ref()
-        .and_then(|field| reader.choice(field, &EFFECTS));
+    let effect = effect_field.as_ref().and_then(|field| reader.choice(field, &EFFECTS));
     Some(Taint {
         key: reader.symbols.intern_value(&key?),
         value: reader.symbols.intern_value(&value.unwrap_or_default()),
@@ -374,11 +294,7 @@ fn taint(reader: &mut Reader<'_>, item: &Field<'_>) -> Option<Taint> {
 
 /// The tolerations of a pod.
 pub fn tolerations(reader: &mut Reader<'_>, field: &Field<'_>) -> Vec<Toleration> {
-    reader
-        .list(field)
-        .iter()
-        .filter_map(|item| toleration(reader, item))
-        .collect()
+    reader.list(field).iter().filter_map(|item| toleration(reader, item)).collect()
 }
 
 fn toleration(reader: &mut Reader<'_>, item: &Field<'_>) -> Option<Toleration> {
@@ -399,17 +315,11 @@ fn toleration(reader: &mut Reader<'_>, item: &Field<'_>) -> Option<Toleration> {
         Some(field) => reader.choice(field, &operators)?,
         None => TolerationOperator::Equal,
     };
-    let key = key_field
-        .as_ref()
-        .and_then(|field| reader.text(field))
-        .filter(|key| !key.is_empty());
+    let key = key_field.as_ref().and_then(|field| reader.text(field)).filter(|key| !key.is_empty());
     if key.is_none() && operator != TolerationOperator::Exists {
         reader.broken(item, "without a key the operator must be Exists");
     }
-    let value = value_field
-        .as_ref()
-        .and_then(|field| reader.text(field))
-        .unwrap_or_default();
+    let value = value_field.as_ref().and_then(|field| reader.text(field)).unwrap_or_default();
     if operator == TolerationOperator::Exists && !value.is_empty() {
         reader.broken(item, "operator Exists takes no value");
     }

@@ -91,10 +91,7 @@ pub fn places(text: &str) -> Place {
     let mut walker = Walker { text, at: 0 };
     walker.skip_blank();
     while walker.rest().starts_with("#!") {
-        let end = walker
-            .rest()
-            .find(']')
-            .map_or(text.len(), |i| walker.at + i + 1);
+        let end = walker.rest().find(']').map_or(text.len(), |i| walker.at + i + 1);
         walker.at = end;
         walker.skip_blank();
     }
@@ -137,10 +134,7 @@ impl Walker<'_> {
 
     fn value(&mut self, level: usize) -> Place {
         let start = self.at;
-        let mut place = Place {
-            bracket: ' ',
-            ..Place::default()
-        };
+        let mut place = Place { bracket: ' ', ..Place::default() };
         if let Some(length) = string_length(self.rest()) {
             self.at += length;
         } else {
@@ -193,12 +187,7 @@ impl Walker<'_> {
             if self.at == start {
                 return;
             }
-            place.parts.push(Part {
-                key,
-                key_span,
-                whole: start..self.at,
-                value,
-            });
+            place.parts.push(Part { key, key_span, whole: start..self.at, value });
         }
     }
 }
@@ -230,17 +219,11 @@ fn block_comment(text: &str) -> usize {
 
 /// Length of the string or character that a text starts with.
 fn string_length(text: &str) -> Option<usize> {
-    let raw = text
-        .strip_prefix('r')
-        .map(|rest| rest.len() - rest.trim_start_matches('#').len());
+    let raw = text.strip_prefix('r').map(|rest| rest.len() - rest.trim_start_matches('#').len());
     if let Some(hashes) = raw.filter(|hashes| text[1 + hashes..].starts_with('"')) {
         let close = format!("\"{}", "#".repeat(hashes));
         let body = 2 + hashes;
-        return Some(
-            text[body..]
-                .find(&close)
-                .map_or(text.len(), |end| body + end + close.len()),
-        );
+        return Some(text[body..].find(&close).map_or(text.len(), |end| body + end + close.len()));
     }
     let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''))?;
     let mut escaped = false;
@@ -276,39 +259,22 @@ Scenario(
             ("cluster.env.K", "\"V\""),
             ("timeline[0]", "At(\"1m\", Scale(\"Deployment/a/b\", 5))"),
             ("timeline[0][1][1]", "5"),
-            (
-                "cluster.nothing",
-                "(zones: [\"x\", \"y\"], env: { \"K\": \"V\" })",
-            ),
+            ("cluster.nothing", "(zones: [\"x\", \"y\"], env: { \"K\": \"V\" })"),
         ] {
             assert_eq!(&text[root.at(path).span.clone()], expected, "{path}");
         }
         let five = text.find("5)").expect("five");
-        let around: Vec<&str> = root
-            .removable_around(five)
-            .iter()
-            .map(|part| &text[part.whole.clone()])
-            .collect();
+        let around: Vec<&str> =
+            root.removable_around(five).iter().map(|part| &text[part.whole.clone()]).collect();
         assert_eq!(around.len(), 2);
         assert_eq!(around[1], "At(\"1m\", Scale(\"Deployment/a/b\", 5)),");
     }
 
     #[test]
     fn broken_texts_do_not_panic() {
-        for text in [
-            "",
-            "(",
-            ")",
-            "(a:",
-            "(a: \"",
-            "[[[",
-            "/*",
-            "r#\"",
-            "(a b c)",
-            "'",
-            "(,)",
-            "é(é:é)",
-        ] {
+        for text in
+            ["", "(", ")", "(a:", "(a: \"", "[[[", "/*", "r#\"", "(a b c)", "'", "(,)", "é(é:é)"]
+        {
             places(text);
         }
         places(&"(".repeat(10_000));

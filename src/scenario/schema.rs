@@ -135,10 +135,7 @@ pub enum Latency {
 }
 
 fn log_normal(p50: &str, p95: &str) -> Latency {
-    Latency::LogNormal {
-        p50: p50.to_owned(),
-        p95: p95.to_owned(),
-    }
+    Latency::LogNormal { p50: p50.to_owned(), p95: p95.to_owned() }
 }
 
 /// `cloud`.
@@ -214,10 +211,7 @@ pub struct Scheduler {
 
 impl Default for Scheduler {
     fn default() -> Scheduler {
-        Scheduler {
-            scores: vec![Score::LeastAllocated],
-            ties: NodeTies::default(),
-        }
+        Scheduler { scores: vec![Score::LeastAllocated], ties: NodeTies::default() }
     }
 }
 
@@ -261,10 +255,7 @@ pub struct Controllers {
 
 impl Default for Controllers {
     fn default() -> Controllers {
-        Controllers {
-            victims: Victims::default(),
-            latency: "50ms".to_owned(),
-        }
+        Controllers { victims: Victims::default(), latency: "50ms".to_owned() }
     }
 }
 
@@ -293,9 +284,7 @@ pub enum Autoscaler {
 
 impl Default for Autoscaler {
     fn default() -> Autoscaler {
-        Autoscaler::Karpenter {
-            options: KarpenterOptions::default(),
-        }
+        Autoscaler::Karpenter { options: KarpenterOptions::default() }
     }
 }
 

@@ -106,12 +106,6 @@ pub struct KarpenterSettings {
     pub batch_max: SimDuration,
     /// `PREFERENCE_POLICY`.
     pub preference_policy: PreferencePolicy,
-    /// `MIN_VALUES_POLICY`.
-    pub min_values_policy: MinValuesPolicy,
-    /// Gate `ReservedCapacity`.
-    pub reserved_capacity: bool,
-    /// Gate `SpotToSpotConsolidation`.
-    pub spot_to_spot_consolidation: bool,
 }
 
 /// Gates that Karpenter v1.14 has, with their defaults, and whether switching them on is modelled.
@@ -120,7 +114,7 @@ const GATES: [(&str, bool, bool); 6] = [
     ("NodeOverlay", false, false),
     ("NodeRepair", false, false),
     ("ReservedCapacity", true, true),
-    ("SpotToSpotConsolidation", false, true),
+    ("SpotToSpotConsolidation", false, false),
     ("StaticCapacity", false, false),
 ];
 
@@ -138,21 +132,12 @@ pub fn resolve(
     if horizon == SimDuration::ZERO && SimDuration::parse(&scenario.horizon).is_some() {
         let rule = "a run must last longer than nothing";
         let span = context.span("horizon");
-        context.push(diagnostic::out_of_range(
-            span,
-            "horizon",
-            &scenario.horizon,
-            rule,
-        ));
+        context.push(diagnostic::out_of_range(span, "horizon", &scenario.horizon, rule));
     }
     Settings {
         name: context.name(scenario.name.as_deref().unwrap_or(fallback_name)),
         about: scenario.about.clone(),
-        policy: scenario
-            .policies
-            .first()
-            .map_or("default", |policy| &policy.name)
-            .to_owned(),
+        policy: scenario.policies.first().map_or("default", |policy| &policy.name).to_owned(),
         start_epoch_s: context.date(&scenario.start),
         horizon,
         seed: scenario.seed,
@@ -192,11 +177,7 @@ impl Context<'_> {
     /// The place of a path.
     pub fn span(&self, path: &str) -> Span {
         let range = self.places.at(path).span.clone();
-        Span {
-            source: self.source,
-            start: range.start,
-            end: range.end,
-        }
+        Span { source: self.source, start: range.start, end: range.end }
     }
 
     /// Reports a problem.
@@ -221,12 +202,7 @@ impl Context<'_> {
             let rule =
                 "it names a folder: letters, digits, '-', '_' and '.', at most 100, no leading '.'";
             let span = self.span("name");
-            self.push(diagnostic::out_of_range(
-                span,
-                "name",
-                &format!("`{name}`"),
-                rule,
-            ));
+            self.push(diagnostic::out_of_range(span, "name", &format!("`{name}`"), rule));
         }
         name.to_owned()
     }
@@ -252,22 +228,15 @@ impl Context<'_> {
             self.push(problem.suggest(&cluster.region, regions));
             return cluster.zones.clone();
         };
-        for (i, zone) in cluster
-            .zones
-            .iter()
-            .enumerate()
-            .filter(|(_, zone)| !known.contains(zone))
+        for (i, zone) in cluster.zones.iter().enumerate().filter(|(_, zone)| !known.contains(zone))
         {
             let span = self.span(&format!("cluster.zones[{i}]"));
             let problem = diagnostic::unknown_zone(span, zone, &cluster.region)
                 .help(format!("the zones are {}", known.join(", ")));
             self.push(problem.suggest(zone, known.iter().map(String::as_str)));
         }
-        let mut zones = if cluster.zones.is_empty() {
-            known.clone()
-        } else {
-            cluster.zones.clone()
-        };
+        let mut zones =
+            if cluster.zones.is_empty() { known.clone() } else { cluster.zones.clone() };
         zones.sort_unstable();
         zones.dedup();
         zones
@@ -288,10 +257,7 @@ impl Context<'_> {
                     let rule = format!("p95 must be at least p50 ({p50})");
                     self.push(diagnostic::out_of_range(span, &high, p95, &rule));
                 }
-                LatencyModel::LogNormal {
-                    p50: model.0,
-                    p95: model.1,
-                }
+                LatencyModel::LogNormal { p50: model.0, p95: model.1 }
             }
             Latency::Uniform(from, to) => {
                 let (low, high) = (format!("{path}[0]"), format!("{path}[1]"));
@@ -330,23 +296,20 @@ impl Context<'_> {
                 }
                 Some((_, false, false)) if *on => {
                     let what = format!("feature gate `{name}`");
-                    self.push(diagnostic::not_modelled_yet(
-                        span,
-                        &what,
-                        "is not modelled yet",
-                    ));
+                    self.push(diagnostic::not_modelled_yet(span, &what, "is not modelled yet"));
                 }
                 Some(_) => {}
             }
         }
-        let gate = |name: &str, default| *options.feature_gates.get(name).unwrap_or(&default);
+        if options.min_values_policy == MinValuesPolicy::BestEffort {
+            let span = self.span("autoscaler.options.min_values_policy");
+            let why = "is not modelled yet";
+            self.push(diagnostic::not_modelled_yet(span, "`BestEffort`", why));
+        }
         KarpenterSettings {
             batch_idle: self.duration(&options.batch_idle, "autoscaler.options.batch_idle"),
             batch_max: self.duration(&options.batch_max, "autoscaler.options.batch_max"),
             preference_policy: options.preference_policy,
-            min_values_policy: options.min_values_policy,
-            reserved_capacity: gate("ReservedCapacity", true),
-            spot_to_spot_consolidation: gate("SpotToSpotConsolidation", false),
         }
     }
 }

@@ -44,9 +44,7 @@ fn reference(text: &str) -> Option<(&str, usize)> {
         Some(inner) => (2, inner),
         None => (0, after),
     };
-    let length = name
-        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .unwrap_or(name.len());
+    let length = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
     let (name, tail) = name.split_at(length);
     let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     (starts_well && (braces == 0 || tail.starts_with('}'))).then_some((name, 1 + braces + length))

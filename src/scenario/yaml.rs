@@ -82,24 +82,14 @@ pub fn kind_of(text: &str) -> Kind {
         !digits.is_empty() && digits.chars().all(|c| valid(&c))
     };
     if all(unsigned, char::is_ascii_digit)
-        || text
-            .strip_prefix("0x")
-            .is_some_and(|hex| all(hex, char::is_ascii_hexdigit))
-        || text
-            .strip_prefix("0o")
-            .is_some_and(|octal| all(octal, char::is_ascii_digit))
+        || text.strip_prefix("0x").is_some_and(|hex| all(hex, char::is_ascii_hexdigit))
+        || text.strip_prefix("0o").is_some_and(|octal| all(octal, char::is_ascii_digit))
     {
         return Kind::Integer;
     }
     let numeric = unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-        && unsigned
-            .chars()
-            .all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '-' | '+'));
-    if numeric && unsigned.parse::<f64>().is_ok() {
-        Kind::Float
-    } else {
-        Kind::Text
-    }
+        && unsigned.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '-' | '+'));
+    if numeric && unsigned.parse::<f64>().is_ok() { Kind::Float } else { Kind::Text }
 }
 
 /// True for words that YAML 1.1 reads as booleans and YAML 1.2 as text.
@@ -117,10 +107,9 @@ impl Node {
     /// The value of a key of a mapping.
     pub fn get(&self, key: &str) -> Option<&Node> {
         match &self.value {
-            Value::Mapping(entries) => entries
-                .iter()
-                .find(|entry| entry.key == key)
-                .map(|entry| &entry.value),
+            Value::Mapping(entries) => {
+                entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+            }
             _ => None,
         }
     }
@@ -195,11 +184,7 @@ struct Open {
 
 enum Content {
     Sequence(Vec<Node>),
-    Mapping {
-        entries: Vec<Entry>,
-        key: Option<(String, Span)>,
-        places: BTreeMap<String, Span>,
-    },
+    Mapping { entries: Vec<Entry>, key: Option<(String, Span)>, places: BTreeMap<String, Span> },
 }
 
 struct Tree<'a> {
@@ -219,10 +204,7 @@ impl Tree<'_> {
             Event::Scalar(text, style, anchor, tag) => {
                 let tagged = tag.is_some_and(|tag| tag.core_suffix() == Some("str"));
                 let quoted = tagged || style != ScalarStyle::Plain;
-                let value = Value::Scalar {
-                    text: text.into_owned(),
-                    quoted,
-                };
+                let value = Value::Scalar { text: text.into_owned(), quoted };
                 self.on_scalar(Node { value, span }, anchor)
             }
             Event::SequenceStart(_, anchor, _) => {
@@ -230,15 +212,7 @@ impl Tree<'_> {
             }
             Event::MappingStart(_, anchor, _) => {
                 let (entries, places) = (Vec::new(), BTreeMap::new());
-                self.on_start(
-                    span,
-                    anchor,
-                    Content::Mapping {
-                        entries,
-                        key: None,
-                        places,
-                    },
-                )
+                self.on_start(span, anchor, Content::Mapping { entries, key: None, places })
             }
             Event::SequenceEnd | Event::MappingEnd => self.on_end(span),
             Event::Alias(anchor) => self.on_alias(span, anchor),
@@ -249,20 +223,12 @@ impl Tree<'_> {
     fn span(&self, range: Range) -> Span {
         let start = range.start.byte_offset().unwrap_or(0);
         let end = range.end.byte_offset().unwrap_or(start).max(start);
-        Span {
-            source: self.source,
-            start,
-            end,
-        }
+        Span { source: self.source, start, end }
     }
 
     fn on_syntax_error(&mut self, error: &ScanError) {
         let start = error.marker().byte_offset().unwrap_or(0);
-        let span = Span {
-            source: self.source,
-            start,
-            end: start + 1,
-        };
+        let span = Span { source: self.source, start, end: start + 1 };
         let mut problem = diagnostic::yaml_syntax(span, &error.info());
         let text = &self.diagnostics.sources.get(self.source).text;
         let before = text.get(..start).unwrap_or_default();
@@ -275,11 +241,7 @@ impl Tree<'_> {
 
     fn on_scalar(&mut self, node: Node, anchor: usize) -> bool {
         let bytes = node.text().map_or(0, str::len);
-        let size = Size {
-            nodes: 1,
-            bytes,
-            levels: 0,
-        };
+        let size = Size { nodes: 1, bytes, levels: 0 };
         if !self.charge(size, node.span) {
             return false;
         }
@@ -291,23 +253,10 @@ impl Tree<'_> {
 
     fn on_start(&mut self, span: Span, anchor: usize, content: Content) -> bool {
         let size_before = self.size;
-        if !self.charge(
-            Size {
-                nodes: 1,
-                bytes: 0,
-                levels: 1,
-            },
-            span,
-        ) {
+        if !self.charge(Size { nodes: 1, bytes: 0, levels: 1 }, span) {
             return false;
         }
-        self.open.push(Open {
-            start: span.start,
-            anchor,
-            size_before,
-            levels: 1,
-            content,
-        });
+        self.open.push(Open { start: span.start, anchor, size_before, levels: 1, content });
         true
     }
 
@@ -319,15 +268,8 @@ impl Tree<'_> {
             Content::Sequence(items) => Value::Sequence(items),
             Content::Mapping { entries, .. } => Value::Mapping(entries),
         };
-        let span = Span {
-            source: self.source,
-            start: open.start,
-            end: span.end.max(open.start),
-        };
-        let node = Node {
-            value: merged(value),
-            span,
-        };
+        let span = Span { source: self.source, start: open.start, end: span.end.max(open.start) };
+        let node = Node { value: merged(value), span };
         let size = Size {
             nodes: self.size.nodes - open.size_before.nodes,
             bytes: self.size.bytes - open.size_before.bytes,
@@ -361,10 +303,7 @@ impl Tree<'_> {
         }
         match self.anchors.get(&anchor) {
             Some((node, _)) => {
-                let node = Node {
-                    value: node.value.clone(),
-                    span,
-                };
+                let node = Node { value: node.value.clone(), span };
                 self.place(node)
             }
             None => true,
@@ -384,8 +323,7 @@ impl Tree<'_> {
         } else {
             return true;
         };
-        self.diagnostics
-            .push(diagnostic::document_too_large(span, &what));
+        self.diagnostics.push(diagnostic::document_too_large(span, &what));
         self.documents.clear();
         false
     }
@@ -395,11 +333,7 @@ impl Tree<'_> {
         match self.open.last_mut().map(|open| &mut open.content) {
             None => self.documents.push(node),
             Some(Content::Sequence(items)) => items.push(node),
-            Some(Content::Mapping {
-                entries,
-                key,
-                places,
-            }) => match key.take() {
+            Some(Content::Mapping { entries, key, places }) => match key.take() {
                 Some((key, key_span)) => {
                     if let Some(first) = places.get(&key) {
                         let problem = diagnostic::duplicate_key(key_span, &key)
@@ -409,19 +343,14 @@ impl Tree<'_> {
                         if key != "<<" {
                             places.insert(key.clone(), key_span);
                         }
-                        entries.push(Entry {
-                            key,
-                            key_span,
-                            value: node,
-                        });
+                        entries.push(Entry { key, key_span, value: node });
                     }
                 }
                 None => match node.value {
                     Value::Scalar { text, .. } => *key = Some((text, node.span)),
                     _ => {
                         let reason = "a mapping or list stands where a key belongs";
-                        self.diagnostics
-                            .push(diagnostic::yaml_syntax(node.span, reason));
+                        self.diagnostics.push(diagnostic::yaml_syntax(node.span, reason));
                         return false;
                     }
                 },
@@ -439,21 +368,15 @@ fn merged(value: Value) -> Value {
             let (merges, mut own): (Vec<Entry>, Vec<Entry>) =
                 entries.into_iter().partition(|entry| entry.key == "<<");
             let mut known: BTreeSet<String> = own.iter().map(|entry| entry.key.clone()).collect();
-            let bases = merges
-                .into_iter()
-                .flat_map(|entry| match entry.value.value {
-                    Value::Sequence(items) => items,
-                    _ => vec![entry.value],
-                });
+            let bases = merges.into_iter().flat_map(|entry| match entry.value.value {
+                Value::Sequence(items) => items,
+                _ => vec![entry.value],
+            });
             for base in bases {
                 let Value::Mapping(inherited) = base.value else {
                     continue;
                 };
-                own.extend(
-                    inherited
-                        .into_iter()
-                        .filter(|entry| known.insert(entry.key.clone())),
-                );
+                own.extend(inherited.into_iter().filter(|entry| known.insert(entry.key.clone())));
             }
             Value::Mapping(own)
         }
@@ -474,10 +397,7 @@ mod tests {
 
     fn codes(diagnostics: &Diagnostics) -> Vec<String> {
         let place = |d: &diagnostic::Diagnostic| d.span().map(|s| diagnostics.sources.place(s));
-        diagnostics
-            .iter()
-            .map(|d| format!("{} {}", d.code, place(d).unwrap_or_default()))
-            .collect()
+        diagnostics.iter().map(|d| format!("{} {}", d.code, place(d).unwrap_or_default())).collect()
     }
 
     #[test]
@@ -490,23 +410,15 @@ mod tests {
         let b = documents[0].get("b").expect("b");
         assert_eq!(diagnostics.sources.place(b.span), "a.yaml:4:4");
         assert_eq!(b.describe(), "a list");
-        let Value::Sequence(items) = &b.value else {
-            panic!("a list")
-        };
-        assert_eq!(
-            (items[0].describe(), items[1].describe()),
-            ("a number", "text")
-        );
+        let Value::Sequence(items) = &b.value else { panic!("a list") };
+        assert_eq!((items[0].describe(), items[1].describe()), ("a number", "text"));
         assert_eq!(documents[2].get("c").map(Node::describe), Some("a boolean"));
     }
 
     #[test]
     fn duplicate_keys_name_both_places() {
         let (_, diagnostics) = read("a: 1\nb: 2\na: 3\nc: {d: 1, d: 2}\n");
-        assert_eq!(
-            codes(&diagnostics),
-            ["KS0104 a.yaml:3:1", "KS0104 a.yaml:4:11"]
-        );
+        assert_eq!(codes(&diagnostics), ["KS0104 a.yaml:3:1", "KS0104 a.yaml:4:11"]);
     }
 
     #[test]
@@ -516,10 +428,7 @@ mod tests {
         assert_eq!(codes(&diagnostics).len(), 1);
         let problem = diagnostics.iter().next().expect("one");
         assert_eq!(problem.code, "KS0103");
-        assert!(
-            problem.message.len() > "not valid YAML: ".len(),
-            "{problem:?}"
-        );
+        assert!(problem.message.len() > "not valid YAML: ".len(), "{problem:?}");
         let (_, diagnostics) = read("a:\n\tb: 1\n");
         assert_eq!(codes(&diagnostics), ["KS0103 a.yaml:2:2"]);
     }
@@ -533,25 +442,15 @@ mod tests {
         }
         let (documents, diagnostics) = read(&text);
         assert!(documents.is_empty());
-        assert_eq!(
-            diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(),
-            ["KS0105"]
-        );
+        assert_eq!(diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), ["KS0105"]);
         let (_, diagnostics) = read(&format!("{}1{}", "[".repeat(150), "]".repeat(150)));
         assert_eq!(codes(&diagnostics), ["KS0105 a.yaml:1:101"]);
         let (_, diagnostics) = read("a: &a [*a]\n");
         assert_eq!(codes(&diagnostics), ["KS0103 a.yaml:1:8"]);
-        let nested: String = (1..80)
-            .map(|i| format!("- &b{i} [*b{}]\n", i - 1))
-            .collect();
-        let deeper: String = (80..160)
-            .map(|i| format!("- &b{i} [*b{}]\n", i - 1))
-            .collect();
+        let nested: String = (1..80).map(|i| format!("- &b{i} [*b{}]\n", i - 1)).collect();
+        let deeper: String = (80..160).map(|i| format!("- &b{i} [*b{}]\n", i - 1)).collect();
         assert!(codes(&read(&format!("- &b0 x\n{nested}")).1).is_empty());
-        assert_eq!(
-            codes(&read(&format!("- &b0 x\n{nested}{deeper}")).1).len(),
-            1
-        );
+        assert_eq!(codes(&read(&format!("- &b0 x\n{nested}{deeper}")).1).len(), 1);
     }
 
     #[test]

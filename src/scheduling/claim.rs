@@ -67,8 +67,7 @@ impl InFlightClaim {
                 Ok(())
             }
             Err(rejection) => {
-                self.refused
-                    .resize(self.refused.len().max(number + 1), false);
+                self.refused.resize(self.refused.len().max(number + 1), false);
                 self.refused[number] = true;
                 Err(rejection)
             }
@@ -81,16 +80,9 @@ impl InFlightClaim {
             return Err(Rejection::Taint(taint.clone()));
         }
         let wanted = &variant.requirements;
-        if let Some(conflict) = self
-            .requirements
-            .conflict(wanted, AllowUndefined::WellKnown)
-        {
+        if let Some(conflict) = self.requirements.conflict(wanted, AllowUndefined::WellKnown) {
             let have = self.requirements.clone();
-            return Err(Rejection::Requirements {
-                have,
-                want: wanted.clone(),
-                conflict,
-            });
+            return Err(Rejection::Requirements { have, want: wanted.clone(), conflict });
         }
         let mut tightened = self.requirements.clone();
         tightened.add_all(wanted);
@@ -103,17 +95,9 @@ impl InFlightClaim {
             return Err(Rejection::MinValues(keys));
         }
         if options.is_empty() {
-            return Err(Rejection::types(
-                &self.options,
-                requirements,
-                &requests,
-                template,
-            ));
+            return Err(Rejection::types(&self.options, requirements, &requests, template));
         }
-        Ok(Accepted {
-            requirements: changed,
-            options,
-        })
+        Ok(Accepted { requirements: changed, options })
     }
 
     fn remaining_options(
@@ -167,20 +151,12 @@ impl InFlightClaim {
             .reduce(|a, b| a.intersected_minimum(&b))
             .unwrap_or_default();
         let requests = with_pod_count(self.requests, self.pods.len()).plus(&overhead);
-        let mut types: Vec<u32> = alive
-            .iter()
-            .flat_map(|(_, members)| members.iter().map(|i| i as u32))
-            .collect();
+        let mut types: Vec<u32> =
+            alive.iter().flat_map(|(_, members)| members.iter().map(|i| i as u32)).collect();
         let mut requirements = self.requirements;
         requirements.remove(label::REGISTERED);
         requirements.remove(label::INITIALIZED);
         price::order_by_price(&mut types, &template.types, &requirements);
-        ClaimPlan {
-            pool: template.pool,
-            requirements,
-            types,
-            requests,
-            pods: self.pods,
-        }
+        ClaimPlan { pool: template.pool, requirements, types, requests, pods: self.pods }
     }
 }

@@ -60,9 +60,7 @@ impl ExistingNode {
     pub(super) fn try_add(&mut self, pod: PodId, variant: &Variant) -> bool {
         let accepted = taint::first_untolerated(&self.taints, &variant.tolerations).is_none()
             && variant.class.requests.fits(&self.remaining)
-            && self
-                .requirements
-                .compatible(&variant.requirements, AllowUndefined::Nothing);
+            && self.requirements.compatible(&variant.requirements, AllowUndefined::Nothing);
         if accepted {
             self.pods.push(pod);
             self.remaining.subtract(&variant.class.requests);
@@ -98,10 +96,7 @@ fn remaining_resources(
 
 /// Initialized and within consolidateAfter of its last pod event (karpenter v1.14.1 `pkg/utils/disruption/disruption.go`).
 fn is_under_consolidate_after(view: &ClusterView<'_>, claim: &Claim) -> bool {
-    let after = view.cluster.pools[claim.pool]
-        .spec
-        .disruption
-        .consolidate_after;
+    let after = view.cluster.pools[claim.pool].spec.disruption.consolidate_after;
     let since = claim.last_pod_event_at.or(claim.initialized_at);
     match (after, since, claim.initialized_at) {
         (Some(after), Some(since), Some(_)) => view.now.since(since) < after,

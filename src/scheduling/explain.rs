@@ -15,21 +15,11 @@ pub(super) enum Rejection {
     /// A taint of the NodePool is not tolerated.
     Taint(Taint),
     /// The pod's requirements do not go with the claim's.
-    Requirements {
-        have: Requirements,
-        want: Requirements,
-        conflict: Conflict,
-    },
+    Requirements { have: Requirements, want: Requirements, conflict: Conflict },
     /// Too few values are left for keys with minValues.
     MinValues(Vec<Symbol>),
     /// No instance type is left.
-    Types {
-        requirement: bool,
-        fit: bool,
-        offering: bool,
-        pair: Pair,
-        resources: ResourceVec,
-    },
+    Types { requirement: bool, fit: bool, offering: bool, pair: Pair, resources: ResourceVec },
     /// The NodePool's limit on nodes is used up.
     NodeLimit,
     /// Every instance type would exceed the NodePool's limits.
@@ -53,21 +43,15 @@ impl Rejection {
     ) -> Rejection {
         let (mut requirement, mut fit, mut offering) = (false, false, false);
         let mut pair = Pair::default();
-        let overhead = template
-            .groups
-            .first()
-            .map(|g| g.overhead.clone())
-            .unwrap_or_default();
+        let overhead = template.groups.first().map(|g| g.overhead.clone()).unwrap_or_default();
         let resources = requests.plus(&overhead);
         for group in &template.groups {
             let need = requests.plus(&group.overhead);
             for i in options.iter().filter(|i| group.types.contains(*i)) {
                 let it = &template.types[i];
                 let compatible = it.requirements.intersects(requirements);
-                let offered = it
-                    .offerings
-                    .iter()
-                    .any(|o| o.available && o.compatible_with(requirements));
+                let offered =
+                    it.offerings.iter().any(|o| o.available && o.compatible_with(requirements));
                 // Upstream establishes a fit only for a group of offerings with a compatible one.
                 let fits = offered && need.fits(&it.allocatable);
                 requirement |= compatible;
@@ -77,13 +61,7 @@ impl Rejection {
                 pair.requirement_and_offering |= compatible && offered && !fits;
             }
         }
-        Rejection::Types {
-            requirement,
-            fit,
-            offering,
-            pair,
-            resources,
-        }
+        Rejection::Types { requirement, fit, offering, pair, resources }
     }
 
     /// Karpenter's text.
@@ -93,11 +71,7 @@ impl Rejection {
             Rejection::Taint(taint) => {
                 format!("did not tolerate taint (taint={})", taint.describe(symbols))
             }
-            Rejection::Requirements {
-                have,
-                want,
-                conflict,
-            } => {
+            Rejection::Requirements { have, want, conflict } => {
                 let conflict = have.describe_conflict(want, conflict, symbols);
                 format!("incompatible requirements, {conflict}")
             }
@@ -106,13 +80,7 @@ impl Rejection {
                 let keys = keys.join(" ");
                 format!("minValues requirement is not met for label(s) (label(s)=[{keys}])")
             }
-            Rejection::Types {
-                requirement,
-                fit,
-                offering,
-                pair,
-                resources,
-            } => {
+            Rejection::Types { requirement, fit, offering, pair, resources } => {
                 let text = types_text(*requirement, *fit, *offering, *pair);
                 format!("{text}, resources={resources}")
             }

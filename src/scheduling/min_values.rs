@@ -31,11 +31,7 @@ pub fn unmet(
                 values.extend(requirement.values().iter().map(|value| value.symbol));
             }
         }
-        if wanted
-            .iter()
-            .zip(&seen)
-            .all(|((_, minimum), values)| values.len() >= *minimum)
-        {
+        if wanted.iter().zip(&seen).all(|((_, minimum), values)| values.len() >= *minimum) {
             return None;
         }
     }
@@ -43,11 +39,6 @@ pub fn unmet(
         let few = |((_, minimum), values): &(&(Symbol, usize), &BTreeSet<Symbol>)| {
             values.len() < *minimum
         };
-        wanted
-            .iter()
-            .zip(&seen)
-            .filter(few)
-            .map(|((key, _), _)| *key)
-            .collect()
+        wanted.iter().zip(&seen).filter(few).map(|((key, _), _)| *key).collect()
     })
 }

@@ -86,8 +86,7 @@ impl ClaimPlan {
         let values = found.iter().filter_map(|ct| view.symbols.find(ct.name()));
         let values: Vec<_> = values.map(|symbol| view.symbols.value(symbol)).collect();
         if !values.is_empty() {
-            self.requirements
-                .add(label::CAPACITY_TYPE, Requirement::new(Operator::In, values));
+            self.requirements.add(label::CAPACITY_TYPE, Requirement::new(Operator::In, values));
         }
     }
 }
@@ -122,10 +121,7 @@ struct Solve<'a> {
 
 impl<'a> Solve<'a> {
     fn new(view: &'a ClusterView<'a>, templates: &'a Templates, purpose: Purpose) -> Solve<'a> {
-        let empty = view
-            .symbols
-            .find("")
-            .map(|symbol| view.symbols.value(symbol));
+        let empty = view.symbols.find("").map(|symbol| view.symbols.value(symbol));
         let prefer = empty.filter(|_| templates.tolerate_prefer_no_schedule);
         Solve {
             view,
@@ -137,7 +133,7 @@ impl<'a> Solve<'a> {
             remaining: (templates.list.iter())
                 .map(|t| template::remaining_limits(view, t.pool))
                 .collect(),
-            variants: Variants::new(prefer),
+            variants: Variants::new(prefer, view.settings.karpenter.ignore_preferences),
             errors: Vec::new(),
         }
     }
@@ -192,8 +188,7 @@ impl<'a> Solve<'a> {
 
     fn add_to_existing(&mut self, pod: PodId, variant: usize) -> bool {
         let exempt = usize::from(self.is_exempt(pod));
-        self.first_open
-            .resize(self.first_open.len().max(self.variants.len()), [0; 2]);
+        self.first_open.resize(self.first_open.len().max(self.variants.len()), [0; 2]);
         let start = self.first_open[variant][exempt];
         let found = (start..self.existing.len()).find(|i| {
             let node = &mut self.existing[*i];
@@ -219,9 +214,7 @@ impl<'a> Solve<'a> {
         self.claim_order.iter().any(|i| {
             let claim = &mut claims[*i];
             let template = &self.templates.list[claim.template];
-            claim
-                .try_add(pod, variant, self.variants.get(variant), template)
-                .is_ok()
+            claim.try_add(pod, variant, self.variants.get(variant), template).is_ok()
         })
     }
 
@@ -280,36 +273,18 @@ impl<'a> Solve<'a> {
             return;
         };
         let mut largest = ResourceVec::default();
-        claim
-            .options()
-            .iter()
-            .for_each(|i| largest.maximize(&template.types[i].capacity));
+        claim.options().iter().for_each(|i| largest.maximize(&template.types[i].capacity));
         *remaining = remaining.minus(&largest);
     }
 
     fn into_solution(self, queue: Vec<PodId>) -> Solution {
-        let Solve {
-            templates,
-            existing,
-            claims,
-            errors,
-            ..
-        } = self;
+        let Solve { templates, existing, claims, errors, .. } = self;
         let existing = existing
             .into_iter()
             .filter(|node| !node.pods.is_empty())
-            .map(|n| ExistingPlacement {
-                claim: n.claim,
-                initialized: n.initialized,
-                pods: n.pods,
-            })
+            .map(|n| ExistingPlacement { claim: n.claim, initialized: n.initialized, pods: n.pods })
             .collect();
-        let mut solution = Solution {
-            existing,
-            unplaced: errors,
-            queue,
-            ..Solution::default()
-        };
+        let mut solution = Solution { existing, unplaced: errors, queue, ..Solution::default() };
         for claim in claims {
             let template = &templates.list[claim.template];
             solution.truncate(claim.finalize(template), template);
@@ -330,15 +305,12 @@ impl Solution {
             return;
         }
         let error = "pod didn’t schedule because NodePool couldn’t meet minValues requirements";
-        self.unplaced
-            .extend(plan.pods.into_iter().map(|pod| (pod, error.to_owned())));
+        self.unplaced.extend(plan.pods.into_iter().map(|pod| (pod, error.to_owned())));
     }
 
     /// Pods that are placed nowhere although they ran before.
     pub fn unplaced_running(&self, view: &ClusterView<'_>) -> bool {
-        self.unplaced
-            .iter()
-            .any(|(pod, _)| view.cluster.pods[*pod].node.is_some())
+        self.unplaced.iter().any(|(pod, _)| view.cluster.pods[*pod].node.is_some())
     }
 }
 

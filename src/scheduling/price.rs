@@ -14,17 +14,12 @@ fn launchable<'a>(
     instance_type: &'a InstanceType,
     requirements: &'a Requirements,
 ) -> impl Iterator<Item = &'a Offering> {
-    instance_type
-        .offerings
-        .iter()
-        .filter(|o| o.available && o.compatible_with(requirements))
+    instance_type.offerings.iter().filter(|o| o.available && o.compatible_with(requirements))
 }
 
 /// The cheapest launchable offering's price, `f64::MAX` without one.
 pub fn cheapest(instance_type: &InstanceType, requirements: &Requirements) -> f64 {
-    launchable(instance_type, requirements)
-        .map(|o| o.price)
-        .fold(f64::MAX, f64::min)
+    launchable(instance_type, requirements).map(|o| o.price).fold(f64::MAX, f64::min)
 }
 
 /// Sorts options by their cheapest launchable price, with `sort.Slice`'s order among equals.
@@ -34,10 +29,7 @@ pub fn order_by_price(options: &mut [u32], types: &[InstanceType], requirements:
         .map(|option| (cheapest(&types[*option as usize], requirements), *option))
         .collect();
     sort_slice(&mut priced, |a, b| a.0 < b.0);
-    options
-        .iter_mut()
-        .zip(priced)
-        .for_each(|(slot, (_, option))| *slot = option);
+    options.iter_mut().zip(priced).for_each(|(slot, (_, option))| *slot = option);
 }
 
 /// The dearest price among the launchable offerings of the capacity type that a launch would take: reserved before spot
@@ -47,9 +39,7 @@ pub fn worst_launch_price(instance_type: &InstanceType, requirements: &Requireme
         let worst = launchable(instance_type, requirements)
             .filter(|o| o.capacity_type == capacity_type)
             .map(|o| o.price)
-            .fold(None, |worst: Option<f64>, price| {
-                Some(worst.map_or(price, |w| w.max(price)))
-            });
+            .fold(None, |worst: Option<f64>, price| Some(worst.map_or(price, |w| w.max(price))));
         if let Some(worst) = worst {
             return worst;
         }

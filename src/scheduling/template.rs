@@ -48,21 +48,16 @@ impl Templates {
     pub fn build(view: &ClusterView<'_>) -> Templates {
         let mut pools: Vec<PoolIndex> = (0..view.cluster.pools.len()).collect();
         pools.sort_by(|a, b| {
-            let key = |i: &PoolIndex| {
-                (
-                    view.cluster.pools[*i].spec.weight,
-                    &view.cluster.pools[*i].name,
-                )
-            };
+            let key =
+                |i: &PoolIndex| (view.cluster.pools[*i].spec.weight, &view.cluster.pools[*i].name);
             key(b).cmp(&key(a))
         });
         let mut templates = Templates::default();
         for pool in pools {
             let template = Template::build(view, pool);
             let taints = &template.spec.template.taints;
-            templates.tolerate_prefer_no_schedule |= taints
-                .iter()
-                .any(|taint| taint.effect == Effect::PreferNoSchedule);
+            templates.tolerate_prefer_no_schedule |=
+                taints.iter().any(|taint| taint.effect == Effect::PreferNoSchedule);
             if template.options.is_empty() {
                 templates.without_types.push(pool);
             } else {
@@ -79,10 +74,7 @@ impl Templates {
 
     /// Instance types, by position, that a NodePool may launch.
     pub fn options(&self, pool: PoolIndex) -> Option<&BitSet> {
-        self.list
-            .iter()
-            .find(|template| template.pool == pool)
-            .map(|template| &template.options)
+        self.list.iter().find(|template| template.pool == pool).map(|template| &template.options)
     }
 }
 
@@ -94,11 +86,8 @@ impl Template {
         let mut options = BitSet::empty(types.len());
         for (i, it) in types.iter().enumerate() {
             let compatible = it.requirements.intersects(&requirements);
-            let offered = || {
-                it.offerings
-                    .iter()
-                    .any(|o| o.available && o.compatible_with(&requirements))
-            };
+            let offered =
+                || it.offerings.iter().any(|o| o.available && o.compatible_with(&requirements));
             if compatible && !it.allocatable.has_negative() && offered() {
                 options.insert(i);
             }
@@ -107,14 +96,7 @@ impl Template {
             options = BitSet::empty(types.len());
         }
         let groups = daemon_groups(view, &pool.spec, &requirements, &types, &options);
-        Template {
-            pool: index,
-            spec: pool.spec.clone(),
-            requirements,
-            types,
-            options,
-            groups,
-        }
+        Template { pool: index, spec: pool.spec.clone(), requirements, types, options, groups }
     }
 }
 
@@ -123,15 +105,8 @@ fn template_requirements(view: &ClusterView<'_>, spec: &NodePool) -> Requirement
     let mut requirements = spec.template.requirements.clone();
     requirements.add_all(&Requirements::from_labels(&spec.template.labels));
     requirements.add(label::NODEPOOL, Requirement::is(spec.name));
-    requirements.add(
-        label::EC2_NODE_CLASS,
-        Requirement::is(spec.template.node_class),
-    );
-    if let Some(value) = view
-        .symbols
-        .find("true")
-        .map(|symbol| view.symbols.value(symbol))
-    {
+    requirements.add(label::EC2_NODE_CLASS, Requirement::is(spec.template.node_class));
+    if let Some(value) = view.symbols.find("true").map(|symbol| view.symbols.value(symbol)) {
         requirements.add(label::REGISTERED, Requirement::is(value));
         requirements.add(label::INITIALIZED, Requirement::is(value));
     }
@@ -149,12 +124,7 @@ fn daemon_groups(
     let mut groups: Vec<(Vec<usize>, DaemonGroup)> = Vec::new();
     for i in options.iter() {
         let on_type = |daemon: &&(usize, &PodClass)| {
-            runs_on_template(
-                daemon.1,
-                &spec.template.taints,
-                requirements,
-                Some(&types[i]),
-            )
+            runs_on_template(daemon.1, &spec.template.taints, requirements, Some(&types[i]))
         };
         let daemons: Vec<(usize, &PodClass)> = view
             .cluster
@@ -171,13 +141,7 @@ fn daemon_groups(
                 let mut set = BitSet::empty(types.len());
                 set.insert(i);
                 let overhead = sum_requests(daemons.iter().map(|(_, class)| *class));
-                groups.push((
-                    key,
-                    DaemonGroup {
-                        types: set,
-                        overhead,
-                    },
-                ));
+                groups.push((key, DaemonGroup { types: set, overhead }));
             }
         }
     }
@@ -239,10 +203,7 @@ pub(super) fn prefer_no_schedule_toleration(empty: LabelValue) -> Toleration {
 /// Limits of a NodePool less the capacity of its active nodes.
 pub(super) fn remaining_limits(view: &ClusterView<'_>, pool: PoolIndex) -> Option<ResourceVec> {
     let mut remaining = view.cluster.pools[pool].spec.limits.clone()?;
-    for (_, claim) in view
-        .active_state_nodes()
-        .filter(|(_, claim)| claim.pool == pool)
-    {
+    for (_, claim) in view.active_state_nodes().filter(|(_, claim)| claim.pool == pool) {
         remaining = remaining.minus(&view.capacity(claim));
     }
     Some(remaining)
@@ -250,9 +211,7 @@ pub(super) fn remaining_limits(view: &ClusterView<'_>, pool: PoolIndex) -> Optio
 
 /// Capacity that counts against limits for an instance type: every resource that the limits name.
 pub(super) fn within_limits(instance_type: &InstanceType, remaining: &ResourceVec) -> bool {
-    remaining
-        .iter()
-        .all(|(name, left)| instance_type.capacity.get(name) <= left)
+    remaining.iter().all(|(name, left)| instance_type.capacity.get(name) <= left)
 }
 
 /// True when the limit on the number of nodes is used up exactly (upstream tests for zero, nothing else).

@@ -29,31 +29,25 @@ pub(super) struct Variants {
     affinities: Vec<NodeAffinity>,
     by_class: Vec<(Arc<PodClass>, usize)>,
     tolerate_prefer_no_schedule: Option<LabelValue>,
+    ignore_preferences: bool,
 }
 
 impl Variants {
     /// `empty` is the interned empty text when some template has a PreferNoSchedule taint.
-    pub(super) fn new(empty: Option<LabelValue>) -> Variants {
-        Variants {
-            tolerate_prefer_no_schedule: empty,
-            ..Variants::default()
-        }
+    /// With `ignore_preferences` preferred terms never count.
+    pub(super) fn new(empty: Option<LabelValue>, ignore_preferences: bool) -> Variants {
+        Variants { tolerate_prefer_no_schedule: empty, ignore_preferences, ..Variants::default() }
     }
 
     /// The unrelaxed level of a class.
     pub(super) fn first(&mut self, class: &Arc<PodClass>) -> usize {
-        if let Some((_, variant)) = self
-            .by_class
-            .iter()
-            .find(|(known, _)| Arc::ptr_eq(known, class))
+        if let Some((_, variant)) =
+            self.by_class.iter().find(|(known, _)| Arc::ptr_eq(known, class))
         {
             return *variant;
         }
-        let variant = self.push(
-            class.clone(),
-            class.node_affinity.clone(),
-            class.tolerations.clone(),
-        );
+        let variant =
+            self.push(class.clone(), class.node_affinity.clone(), class.tolerations.clone());
         self.by_class.push((class.clone(), variant));
         variant
     }
@@ -79,9 +73,7 @@ impl Variants {
             affinity.required.remove(0);
         } else if !affinity.preferred.is_empty() {
             // A stable sort by weight, descending: the heaviest goes, the first of equals.
-            affinity
-                .preferred
-                .sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
+            affinity.preferred.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
             affinity.preferred.remove(0);
         } else {
             let toleration = prefer_no_schedule_toleration(self.tolerate_prefer_no_schedule?);
@@ -102,24 +94,19 @@ impl Variants {
         affinity: NodeAffinity,
         tolerations: Vec<Toleration>,
     ) -> usize {
-        let requirements = requirements_of(&affinity);
-        self.list.push(Variant {
-            class,
-            requirements,
-            tolerations,
-            relaxed: None,
-        });
+        let requirements = requirements_of(&affinity, self.ignore_preferences);
+        self.list.push(Variant { class, requirements, tolerations, relaxed: None });
         self.affinities.push(affinity);
         self.list.len() - 1
     }
 }
 
 /// Node selector, then the heaviest preferred term as if it were required, then the first required term.
-fn requirements_of(affinity: &NodeAffinity) -> Requirements {
+fn requirements_of(affinity: &NodeAffinity, ignore_preferences: bool) -> Requirements {
     let mut requirements = affinity.selector.clone();
     let mut preferred: Vec<&(i32, Requirements)> = affinity.preferred.iter().collect();
     preferred.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
-    if let Some((_, heaviest)) = preferred.first() {
+    if let Some((_, heaviest)) = preferred.first().filter(|_| !ignore_preferences) {
         requirements.add_all(heaviest);
     }
     if let Some(first) = affinity.required.first() {
@@ -132,10 +119,5 @@ fn requirements_of(affinity: &NodeAffinity) -> Requirements {
 pub(super) fn queue_key(class: &PodClass, created_at: SimTime, uid: u64) -> (i64, i64, i64, u64) {
     use crate::units::Lane::{Cpu, Memory};
     let requests = &class.requests;
-    (
-        -requests.lane(Cpu),
-        -requests.lane(Memory),
-        created_at.floor_to_second().ms(),
-        uid,
-    )
+    (-requests.lane(Cpu), -requests.lane(Memory), created_at.floor_to_second().ms(), uid)
 }

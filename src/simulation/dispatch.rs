@@ -8,20 +8,13 @@ pub(super) fn dispatch(simulation: &mut Simulation, event: Event) {
     if let Event::TimelineStep(step) = event {
         return simulation.on_timeline_step(step);
     }
-    let Simulation {
-        world, karpenter, ..
-    } = simulation;
+    let Simulation { world, karpenter, .. } = simulation;
     match event {
         Event::TimelineStep(_) => {}
         Event::InstanceRunning(claim) => world.mark_instance_running(claim),
         Event::NodeAppears(claim) => {
             // An instance that was told to terminate before never joins.
-            if world
-                .cluster
-                .claims
-                .get(claim)
-                .is_some_and(|c| !c.is_instance_terminating())
-            {
+            if world.cluster.claims.get(claim).is_some_and(|c| !c.is_instance_terminating()) {
                 world.create_node(claim);
             }
         }

@@ -12,13 +12,8 @@ pub type Violation = String;
 
 /// Checks the whole world.
 pub fn check(world: &World, at: SimTime, event: &Event) -> Result<(), Violation> {
-    let checks: [fn(&World) -> Result<(), Violation>; 5] = [
-        pods_fit,
-        usage_is_conserved,
-        no_pod_is_lost,
-        claims_are_consistent,
-        nothing_in_the_past,
-    ];
+    let checks: [fn(&World) -> Result<(), Violation>; 5] =
+        [pods_fit, usage_is_conserved, no_pod_is_lost, claims_are_consistent, nothing_in_the_past];
     checks
         .into_iter()
         .try_for_each(|check| check(world))
@@ -30,14 +25,10 @@ fn pods_fit(world: &World) -> Result<(), Violation> {
     for (name, id) in &world.cluster.nodes_by_name {
         let node = &world.cluster.nodes[*id];
         let sum = sum_of_requests(world, &node.pods);
-        let beyond = sum
-            .iter()
-            .find(|(name, used)| *used > node.allocatable.get(name));
+        let beyond = sum.iter().find(|(name, used)| *used > node.allocatable.get(name));
         if let Some((resource, used)) = beyond {
             let allocatable = node.allocatable.get(resource);
-            return Err(format!(
-                "node {name}: {used} {resource} of {allocatable} requested"
-            ));
+            return Err(format!("node {name}: {used} {resource} of {allocatable} requested"));
         }
     }
     Ok(())
@@ -45,8 +36,7 @@ fn pods_fit(world: &World) -> Result<(), Violation> {
 
 fn sum_of_requests(world: &World, pods: &[crate::world::PodId]) -> ResourceVec {
     let mut sum = ResourceVec::default();
-    pods.iter()
-        .for_each(|pod| sum.add(&world.cluster.pods[*pod].class.requests));
+    pods.iter().for_each(|pod| sum.add(&world.cluster.pods[*pod].class.requests));
     sum
 }
 
@@ -72,17 +62,10 @@ fn no_pod_is_lost(world: &World) -> Result<(), Violation> {
             };
             let kept = match pod.node {
                 None => world.cluster.pending.values().any(|pending| pending == id),
-                Some(node) => world
-                    .cluster
-                    .nodes
-                    .get(node)
-                    .is_some_and(|n| n.pods.contains(id)),
+                Some(node) => world.cluster.nodes.get(node).is_some_and(|n| n.pods.contains(id)),
             };
             if !kept {
-                return Err(format!(
-                    "pod {} is neither pending nor on its node",
-                    pod.full_name()
-                ));
+                return Err(format!("pod {} is neither pending nor on its node", pod.full_name()));
             }
         }
     }
@@ -92,14 +75,8 @@ fn no_pod_is_lost(world: &World) -> Result<(), Violation> {
 /// Counts and links between NodeClaims and Nodes.
 fn claims_are_consistent(world: &World) -> Result<(), Violation> {
     let cluster = &world.cluster;
-    let claims = cluster
-        .claims_by_name
-        .values()
-        .map(|id| &cluster.claims[*id]);
-    let unlaunched = claims
-        .clone()
-        .filter(|claim| claim.instance.is_none())
-        .count();
+    let claims = cluster.claims_by_name.values().map(|id| &cluster.claims[*id]);
+    let unlaunched = claims.clone().filter(|claim| claim.instance.is_none()).count();
     if unlaunched != cluster.unlaunched_count {
         return Err(format!(
             "{unlaunched} unlaunched NodeClaims, {} counted",
@@ -142,9 +119,7 @@ pub fn check_budgets(world: &World, reason: &str) -> Result<(), Violation> {
         let budgets = &pool.spec.disruption.budgets;
         let allowed = node_pool::allowed_disruptions(budgets, reason, total);
         if disrupting > allowed {
-            return Err(format!(
-                "{disrupting} of {total} nodes disrupted, {allowed} allowed"
-            ));
+            return Err(format!("{disrupting} of {total} nodes disrupted, {allowed} allowed"));
         }
     }
     Ok(())

@@ -8,6 +8,7 @@ use crate::kube::NodePool;
 use crate::kube::workload::{BarePod, DaemonSet, Deployment};
 use crate::units::{SimTime, Symbols};
 use crate::world::cluster::{Cluster, DeploymentState, Pool};
+use crate::world::settings::Boot;
 use crate::world::{Event, Settings, World};
 
 mod dispatch;
@@ -46,6 +47,8 @@ pub struct PoolConfig {
     pub types: Arc<Vec<InstanceType>>,
     /// Tags of its instances, ascending by key.
     pub tags: Arc<[(Arc<str>, Arc<str>)]>,
+    /// How long its nodes take to boot.
+    pub boot: Arc<Boot>,
 }
 
 /// A run.
@@ -63,12 +66,8 @@ impl Simulation {
         let mut symbols = config.symbols.clone();
         crate::scheduling::intern_fixed_values(&mut symbols);
         let world = World::new(config.settings.clone(), symbols, Cluster::default());
-        let mut simulation = Simulation {
-            world,
-            karpenter: Karpenter::default(),
-            config,
-            event_count: 0,
-        };
+        let mut simulation =
+            Simulation { world, karpenter: Karpenter::default(), config, event_count: 0 };
         simulation.schedule_timeline();
         simulation.create_objects();
         simulation.karpenter.start(&mut simulation.world);
@@ -131,6 +130,7 @@ fn pool_state(config: &PoolConfig, symbols: &Symbols, created_count: u64) -> Poo
         spec: config.spec.clone(),
         types: config.types.clone(),
         tags: config.tags.clone(),
+        boot: config.boot.clone(),
         name: symbols.text(config.spec.name.symbol).into(),
         created_count,
     }

@@ -41,21 +41,10 @@ impl Simulation {
     pub(super) fn on_timeline_step(&mut self, step: u32) {
         let config = self.config.clone();
         match &config.timeline[step as usize].1 {
-            Action::Scale {
-                namespace,
-                name,
-                replicas,
-            } => self.scale(namespace, name, *replicas),
-            Action::Apply {
-                pools,
-                deployments,
-                daemon_sets,
-                pods,
-            } => {
+            Action::Scale { namespace, name, replicas } => self.scale(namespace, name, *replicas),
+            Action::Apply { pools, deployments, daemon_sets, pods } => {
                 pools.iter().for_each(|pool| self.put_pool(pool));
-                deployments
-                    .iter()
-                    .for_each(|deployment| self.put_deployment(deployment));
+                deployments.iter().for_each(|deployment| self.put_deployment(deployment));
                 daemon_sets.iter().for_each(|set| self.put_daemon_set(set));
                 pods.iter().for_each(|pod| self.put_pod(pod));
             }
@@ -76,9 +65,7 @@ impl Simulation {
 
     fn record_applied(&mut self, object: String) {
         if self.event_count > 0 {
-            self.world.record(Fact::Applied {
-                object: object.into(),
-            });
+            self.world.record(Fact::Applied { object: object.into() });
         }
     }
 
@@ -87,19 +74,14 @@ impl Simulation {
         let name = self.world.symbols.text(config.spec.name.symbol).to_owned();
         self.record_applied(format!("NodePool/{name}"));
         let cluster = &mut self.world.cluster;
-        match cluster
-            .pools
-            .binary_search_by(|pool| pool.name.as_ref().cmp(&name))
-        {
+        match cluster.pools.binary_search_by(|pool| pool.name.as_ref().cmp(&name)) {
             Ok(index) => {
                 let count = cluster.pools[index].created_count;
                 cluster.pools[index] = pool_state(config, &self.world.symbols, count);
             }
             Err(index) => {
                 // Pools are numbered by name: the numbers of those after the new one move up.
-                cluster
-                    .pools
-                    .insert(index, pool_state(config, &self.world.symbols, 0));
+                cluster.pools.insert(index, pool_state(config, &self.world.symbols, 0));
                 let ids: Vec<_> = cluster.claims_by_name.values().copied().collect();
                 for id in ids {
                     let claim = &mut cluster.claims[id];
@@ -109,27 +91,18 @@ impl Simulation {
         }
         self.world.cluster.generation += 1;
         self.world.mark_unconsolidated();
-        let ids: Vec<_> = self
-            .world
-            .cluster
-            .claims_by_name
-            .values()
-            .copied()
-            .collect();
-        ids.into_iter()
-            .for_each(|id| self.world.wake(Wake::Conditions(id)));
+        let ids: Vec<_> = self.world.cluster.claims_by_name.values().copied().collect();
+        ids.into_iter().for_each(|id| self.world.wake(Wake::Conditions(id)));
     }
 
     /// Creates a Deployment, or sets an existing one's replicas and the template of pods to come.
     pub(super) fn put_deployment(&mut self, spec: &Deployment) {
         self.record_applied(format!("Deployment/{}/{}", spec.namespace, spec.name));
         let cluster = &mut self.world.cluster;
-        let index = cluster
-            .find_deployment(&spec.namespace, &spec.name)
-            .unwrap_or_else(|| {
-                cluster.deployments.push(deployment_state(spec));
-                cluster.deployments.len() - 1
-            });
+        let index = cluster.find_deployment(&spec.namespace, &spec.name).unwrap_or_else(|| {
+            cluster.deployments.push(deployment_state(spec));
+            cluster.deployments.len() - 1
+        });
         cluster.deployments[index].spec = spec.clone();
         cluster.deployments[index].replicas = spec.replicas;
         cluster.dirty_deployments.insert(index);
@@ -155,12 +128,6 @@ impl Simulation {
         self.record_applied(format!("Pod/{}/{}", pod.namespace, pod.name));
         let counter = self.world.cluster.pod_count;
         let class = pod.template.clone();
-        self.world.create_pod(
-            pod.name.clone(),
-            class,
-            Owner::Bare,
-            (1 << 41, counter),
-            None,
-        );
+        self.world.create_pod(pod.name.clone(), class, Owner::Bare, (1 << 41, counter), None);
     }
 }

@@ -10,18 +10,12 @@ pub struct BitSet {
 impl BitSet {
     /// The empty set over `0..len`.
     pub fn empty(len: usize) -> BitSet {
-        BitSet {
-            words: vec![0; len.div_ceil(64)],
-            len,
-        }
+        BitSet { words: vec![0; len.div_ceil(64)], len }
     }
 
     /// The full set over `0..len`.
     pub fn full(len: usize) -> BitSet {
-        let mut set = BitSet {
-            words: vec![u64::MAX; len.div_ceil(64)],
-            len,
-        };
+        let mut set = BitSet { words: vec![u64::MAX; len.div_ceil(64)], len };
         if !len.is_multiple_of(64)
             && let Some(last) = set.words.last_mut()
         {
@@ -55,19 +49,13 @@ impl BitSet {
     /// Keeps what is also in `other`.
     pub fn intersect_with(&mut self, other: &BitSet) {
         assert_eq!(self.len, other.len, "sets over different universes");
-        self.words
-            .iter_mut()
-            .zip(&other.words)
-            .for_each(|(a, b)| *a &= b);
+        self.words.iter_mut().zip(&other.words).for_each(|(a, b)| *a &= b);
     }
 
     /// Adds what is in `other`.
     pub fn union_with(&mut self, other: &BitSet) {
         assert_eq!(self.len, other.len, "sets over different universes");
-        self.words
-            .iter_mut()
-            .zip(&other.words)
-            .for_each(|(a, b)| *a |= b);
+        self.words.iter_mut().zip(&other.words).for_each(|(a, b)| *a |= b);
     }
 
     /// Number of members.

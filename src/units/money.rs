@@ -56,13 +56,7 @@ impl UsdPerHour {
     /// Prices have at most ten decimals and are far below the range of `i64`, so that the product is exact enough to round.
     pub fn from_price(price: f64) -> UsdPerHour {
         let scaled = price * NANO as f64;
-        UsdPerHour(
-            (if scaled < 0.0 {
-                scaled - 0.5
-            } else {
-                scaled + 0.5
-            }) as i64,
-        )
+        UsdPerHour((if scaled < 0.0 { scaled - 0.5 } else { scaled + 0.5 }) as i64)
     }
 
     /// Nano-USD per hour.
@@ -78,11 +72,7 @@ impl UsdPerHour {
     /// Cost of `span` at this rate: exact in `i128`, rounded once, half away from zero.
     pub fn cost(self, span: SimDuration) -> Usd {
         let product = i128::from(self.0) * i128::from(span.ms());
-        let half = if product < 0 {
-            -MS_PER_HOUR / 2
-        } else {
-            MS_PER_HOUR / 2
-        };
+        let half = if product < 0 { -MS_PER_HOUR / 2 } else { MS_PER_HOUR / 2 };
         let nano = (product + half) / MS_PER_HOUR;
         Usd(i64::try_from(nano).unwrap_or(if nano < 0 { i64::MIN } else { i64::MAX }))
     }
@@ -103,12 +93,7 @@ fn decimal(nano: i64, places: u32) -> String {
     if places == 0 {
         format!("{sign}{rounded}")
     } else {
-        format!(
-            "{sign}{}.{:0width$}",
-            rounded / scale,
-            rounded % scale,
-            width = places as usize
-        )
+        format!("{sign}{}.{:0width$}", rounded / scale, rounded % scale, width = places as usize)
     }
 }
 
@@ -156,9 +141,7 @@ impl fmt::Display for Usd {
     /// `$1,234.56`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.to_decimal(2);
-        let (sign, text) = text
-            .strip_prefix('-')
-            .map_or(("", text.as_str()), |t| ("-", t));
+        let (sign, text) = text.strip_prefix('-').map_or(("", text.as_str()), |t| ("-", t));
         let (whole, cents) = text.split_once('.').unwrap_or((text, "00"));
         let mut grouped = String::new();
         for (i, digit) in whole.chars().enumerate() {
@@ -179,19 +162,13 @@ mod tests {
     fn interval_cost_is_rounded_once_half_away_from_zero() {
         let rate = UsdPerHour::from_price(0.096);
         assert_eq!(rate.nano(), 96_000_000);
-        assert_eq!(
-            rate.cost(SimDuration::from_minutes(60)),
-            Usd::from_nano(96_000_000)
-        );
+        assert_eq!(rate.cost(SimDuration::from_minutes(60)), Usd::from_nano(96_000_000));
         // 1 ms at 1.8 nano-USD/ms-hour: 1_800_000 / 3_600_000 = 0.5, away from zero.
         assert_eq!(
             UsdPerHour::from_nano(1_800_000).cost(SimDuration::from_ms(1)),
             Usd::from_nano(1)
         );
-        assert_eq!(
-            UsdPerHour::from_nano(1_799_999).cost(SimDuration::from_ms(1)),
-            Usd::ZERO
-        );
+        assert_eq!(UsdPerHour::from_nano(1_799_999).cost(SimDuration::from_ms(1)), Usd::ZERO);
     }
 
     #[test]

@@ -16,9 +16,7 @@ pub fn parse_nano(text: &str) -> Option<i128> {
         b'+' => (false, &text[1..]),
         _ => (false, text),
     };
-    let end = unsigned
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(unsigned.len());
+    let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
     let (number, suffix) = unsigned.split_at(end);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
@@ -30,11 +28,7 @@ pub fn parse_nano(text: &str) -> Option<i128> {
     if digits.len() > 30 || fraction.len() > 30 {
         return None;
     }
-    let mantissa: i128 = if digits.is_empty() {
-        0
-    } else {
-        digits.parse().ok()?
-    };
+    let mantissa: i128 = if digits.is_empty() { 0 } else { digits.parse().ok()? };
     let scale = 10_i128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
     let top = mantissa.checked_mul(numerator)?;
     let bottom = scale.checked_mul(denominator)?;
@@ -70,11 +64,7 @@ fn multiplier(suffix: &str) -> Option<(i128, i128)> {
             if exponent.abs() > 18 {
                 return None;
             }
-            if exponent < 0 {
-                (NANO, power)
-            } else {
-                (NANO.checked_mul(power)?, 1)
-            }
+            if exponent < 0 { (NANO, power) } else { (NANO.checked_mul(power)?, 1) }
         }
     })
 }
@@ -95,24 +85,15 @@ fn ceil_div(nano: i128, unit: i128) -> Option<i64> {
 
 /// Canonical text of a CPU amount: `150m`, `2`, `1930m`.
 pub fn format_milli(milli: i64) -> String {
-    if milli % 1_000 == 0 {
-        (milli / 1_000).to_string()
-    } else {
-        format!("{milli}m")
-    }
+    if milli % 1_000 == 0 { (milli / 1_000).to_string() } else { format!("{milli}m") }
 }
 
 /// Canonical text of a byte amount: the largest binary suffix that divides it (`5Gi`, `6903Mi`), else plain digits.
 pub fn format_bytes(bytes: i64) -> String {
     if bytes != 0 {
-        for (shift, suffix) in [
-            (60, "Ei"),
-            (50, "Pi"),
-            (40, "Ti"),
-            (30, "Gi"),
-            (20, "Mi"),
-            (10, "Ki"),
-        ] {
+        for (shift, suffix) in
+            [(60, "Ei"), (50, "Pi"), (40, "Ti"), (30, "Gi"), (20, "Mi"), (10, "Ki")]
+        {
             if bytes % (1_i64 << shift) == 0 {
                 return format!("{}{suffix}", bytes >> shift);
             }

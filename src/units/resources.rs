@@ -49,11 +49,8 @@ impl ResourceVec {
     /// Parses `text` for the resource `name` in the unit of its lane (milli for `cpu`, else whole units) and adds the entry.
     /// Returns `false`, changing nothing, when the text is no quantity.
     pub fn set_parsed(&mut self, name: &str, text: &str) -> bool {
-        let amount = if name == "cpu" {
-            quantity::parse_milli(text)
-        } else {
-            quantity::parse_units(text)
-        };
+        let amount =
+            if name == "cpu" { quantity::parse_milli(text) } else { quantity::parse_units(text) };
         match amount {
             Some(amount) => {
                 self.set(name, amount);
@@ -96,17 +93,12 @@ impl ResourceVec {
         if let Some(lane) = Lane::ALL.into_iter().find(|lane| lane.name() == name) {
             return (self.present & (1 << lane as u8) != 0).then(|| self.lane(lane));
         }
-        self.tail
-            .iter()
-            .find(|(n, _)| n.as_ref() == name)
-            .map(|(_, amount)| *amount)
+        self.tail.iter().find(|(n, _)| n.as_ref() == name).map(|(_, amount)| *amount)
     }
 
     /// All named resources with their amounts, lanes first, then the tail by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, i64)> {
-        let lanes = Lane::ALL
-            .into_iter()
-            .filter(|lane| self.present & (1 << *lane as u8) != 0);
+        let lanes = Lane::ALL.into_iter().filter(|lane| self.present & (1 << *lane as u8) != 0);
         lanes
             .map(|lane| (lane.name(), self.lane(lane)))
             .chain(self.tail.iter().map(|(n, a)| (n.as_ref(), *a)))
@@ -195,10 +187,7 @@ impl ResourceVec {
     pub fn fits(&self, have: &ResourceVec) -> bool {
         (0..4).all(|i| have.lanes[i] >= 0 && self.lanes[i] <= have.lanes[i])
             && have.tail.iter().all(|(_, a)| *a >= 0)
-            && self
-                .tail
-                .iter()
-                .all(|(name, amount)| *amount <= have.get(name))
+            && self.tail.iter().all(|(name, amount)| *amount <= have.get(name))
     }
 
     /// Canonical quantity text of one entry.
@@ -220,11 +209,7 @@ impl fmt::Display for ResourceVec {
         f.write_str("{")?;
         for (i, (name, amount)) in entries.into_iter().enumerate() {
             let comma = if i == 0 { "" } else { "," };
-            write!(
-                f,
-                "{comma}\"{name}\":\"{}\"",
-                ResourceVec::format_amount(name, amount)
-            )?;
+            write!(f, "{comma}\"{name}\":\"{}\"", ResourceVec::format_amount(name, amount))?;
         }
         f.write_str("}")
     }
@@ -233,8 +218,7 @@ impl fmt::Display for ResourceVec {
 impl<'a> FromIterator<(&'a str, i64)> for ResourceVec {
     fn from_iter<I: IntoIterator<Item = (&'a str, i64)>>(iter: I) -> ResourceVec {
         let mut list = ResourceVec::default();
-        iter.into_iter()
-            .for_each(|(name, amount)| list.set(name, amount));
+        iter.into_iter().for_each(|(name, amount)| list.set(name, amount));
         list
     }
 }
@@ -266,27 +250,18 @@ mod tests {
     fn minus_keeps_the_names_of_the_left_side() {
         let left = list(&[("cpu", 5), ("nvidia.com/gpu", 1)]);
         let right = list(&[("cpu", 7), ("memory", 1), ("nvidia.com/gpu", 1)]);
-        assert_eq!(
-            left.minus(&right),
-            list(&[("cpu", -2), ("nvidia.com/gpu", 0)])
-        );
+        assert_eq!(left.minus(&right), list(&[("cpu", -2), ("nvidia.com/gpu", 0)]));
     }
 
     #[test]
     fn minimum_drops_names_missing_on_one_side() {
         let a = list(&[("cpu", 5), ("memory", 3)]);
-        assert_eq!(
-            a.intersected_minimum(&list(&[("cpu", 2)])),
-            list(&[("cpu", 2)])
-        );
+        assert_eq!(a.intersected_minimum(&list(&[("cpu", 2)])), list(&[("cpu", 2)]));
     }
 
     #[test]
     fn lists_print_as_karpenter_logs_them() {
         let requests = list(&[("pods", 7), ("memory", 5 << 30), ("cpu", 150)]);
-        assert_eq!(
-            requests.to_string(),
-            r#"{"cpu":"150m","memory":"5Gi","pods":"7"}"#
-        );
+        assert_eq!(requests.to_string(), r#"{"cpu":"150m","memory":"5Gi","pods":"7"}"#);
     }
 }

@@ -68,10 +68,7 @@ impl Symbols {
 
     /// The label value of `text`, interned.
     pub fn intern_value(&mut self, text: &str) -> LabelValue {
-        LabelValue {
-            symbol: self.intern(text),
-            integer: text.parse().ok(),
-        }
+        LabelValue { symbol: self.intern(text), integer: text.parse().ok() }
     }
 
     /// The symbol of `text` if it was ever interned.
@@ -81,10 +78,7 @@ impl Symbols {
 
     /// The label value of a known symbol.
     pub fn value(&self, symbol: Symbol) -> LabelValue {
-        LabelValue {
-            symbol,
-            integer: self.text(symbol).parse().ok(),
-        }
+        LabelValue { symbol, integer: self.text(symbol).parse().ok() }
     }
 
     /// The text of a symbol.

@@ -78,13 +78,9 @@ impl SimDuration {
         let mut rest = text;
         let mut total_ms: i128 = 0;
         while !rest.is_empty() {
-            let digits = rest
-                .find(|c: char| !c.is_ascii_digit() && c != '.')
-                .unwrap_or(rest.len());
+            let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
             let (number, tail) = rest.split_at(digits);
-            let letters = tail
-                .find(|c: char| c.is_ascii_digit() || c == '.')
-                .unwrap_or(tail.len());
+            let letters = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
             let (unit, next) = tail.split_at(letters);
             let unit_ms: i128 = match unit {
                 "ms" => 1,
@@ -99,11 +95,7 @@ impl SimDuration {
             }
             rest = next;
         }
-        if text.is_empty() {
-            None
-        } else {
-            i64::try_from(total_ms).ok().map(SimDuration)
-        }
+        if text.is_empty() { None } else { i64::try_from(total_ms).ok().map(SimDuration) }
     }
 }
 
@@ -113,11 +105,7 @@ fn scaled(number: &str, unit: i128) -> Option<i128> {
     if whole.is_empty() && fraction.is_empty() || fraction.contains('.') || whole.len() > 15 {
         return None;
     }
-    let whole: i128 = if whole.is_empty() {
-        0
-    } else {
-        whole.parse().ok()?
-    };
+    let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     let mut value = whole.checked_mul(unit)?;
     let mut scale = 1_i128;
     let mut numerator = 0_i128;
@@ -227,33 +215,20 @@ mod tests {
             ("1 h", None),
             ("99999999999999999h", None),
         ] {
-            assert_eq!(
-                SimDuration::parse(text).map(SimDuration::ms),
-                ms,
-                "{text:?}"
-            );
+            assert_eq!(SimDuration::parse(text).map(SimDuration::ms), ms, "{text:?}");
         }
     }
 
     #[test]
     fn durations_print_as_users_write_them() {
         for text in ["72h", "1h30m", "45s", "1.5s", "0s", "10m"] {
-            assert_eq!(
-                SimDuration::parse(text).map(|d| d.to_string()).as_deref(),
-                Some(text)
-            );
+            assert_eq!(SimDuration::parse(text).map(|d| d.to_string()).as_deref(), Some(text));
         }
     }
 
     #[test]
     fn instants_floor_to_the_second_below() {
-        assert_eq!(
-            SimTime::from_ms(1_999).floor_to_second(),
-            SimTime::from_seconds(1)
-        );
-        assert_eq!(
-            SimTime::from_ms(2_000).floor_to_second(),
-            SimTime::from_seconds(2)
-        );
+        assert_eq!(SimTime::from_ms(1_999).floor_to_second(), SimTime::from_seconds(1));
+        assert_eq!(SimTime::from_ms(2_000).floor_to_second(), SimTime::from_seconds(2));
     }
 }

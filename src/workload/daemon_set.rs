@@ -17,10 +17,7 @@ pub(super) fn reconcile(world: &mut World) {
         let node = &world.cluster.nodes[id];
         let registered = world.cluster.claims[node.claim].registered_at.is_some();
         if node.ready && node.initializable && registered {
-            world
-                .cluster
-                .nodes_without_daemons
-                .retain(|waiting| *waiting != id);
+            world.cluster.nodes_without_daemons.retain(|waiting| *waiting != id);
         }
     }
 }
@@ -30,22 +27,13 @@ fn create_on(world: &mut World, index: usize, id: NodeId) {
     let set = &world.cluster.daemon_sets[index];
     let class = set.template.clone();
     let owner = Owner::DaemonSet(index);
-    let runs = node
-        .pods
-        .iter()
-        .any(|pod| world.cluster.pods[*pod].owner == owner);
+    let runs = node.pods.iter().any(|pod| world.cluster.pods[*pod].owner == owner);
     if runs || !belongs_on(world, node, &class) {
         return;
     }
     let name: Arc<str> = format!("{}-{}", set.name, node.name).into();
     let ordinal = world.cluster.claims[node.claim].ordinal;
-    world.create_pod(
-        name,
-        class,
-        owner,
-        (1 << 40 | index as u64, ordinal),
-        Some(id),
-    );
+    world.create_pod(name, class, owner, (1 << 40 | index as u64, ordinal), Some(id));
 }
 
 /// Tolerates all hard taints (not-ready:NoExecute always) and selects the node.

@@ -31,13 +31,7 @@ fn create(world: &mut World, index: usize) {
     let counter = deployment.created_count;
     let name: Arc<str> = format!("{}-{counter}", deployment.spec.name).into();
     let class = deployment.spec.template.clone();
-    world.create_pod(
-        name,
-        class,
-        Owner::Deployment(index),
-        (index as u64, counter),
-        None,
-    );
+    world.create_pod(name, class, Owner::Deployment(index), (index as u64, counter), None);
 }
 
 /// The pods to delete, first victim first.
@@ -48,9 +42,7 @@ fn victims(world: &World, index: usize, count: usize) -> Vec<PodId> {
         .iter()
         .map(|id| {
             let pod = &world.cluster.pods[*id];
-            let on_node = pod
-                .node
-                .map_or(0, |node| live_on(world, &deployment.live, node));
+            let on_node = pod.node.map_or(0, |node| live_on(world, &deployment.live, node));
             (victim_key(world, pod, on_node), *id)
         })
         .collect();
@@ -63,9 +55,7 @@ fn victims(world: &World, index: usize, count: usize) -> Vec<PodId> {
 
 /// Live pods of the Deployment on a node, counted once before the first deletion.
 fn live_on(world: &World, live: &[PodId], node: NodeId) -> usize {
-    live.iter()
-        .filter(|id| world.cluster.pods[**id].node == Some(node))
-        .count()
+    live.iter().filter(|id| world.cluster.pods[**id].node == Some(node)).count()
 }
 
 /// Smaller goes first: unbound, not ready, cheaper to delete, more siblings on the node, then by age.
@@ -75,12 +65,7 @@ type VictimKey = (bool, bool, i32, Reverse<usize>, Age);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Age {
     /// Logarithmic buckets of the ready time, then UID, then buckets of the age, then UID.
-    Buckets {
-        ready: i32,
-        ready_uid: u64,
-        created: i32,
-        uid: u64,
-    },
+    Buckets { ready: i32, ready_uid: u64, created: i32, uid: u64 },
     /// The newest first.
     Newest(Reverse<u64>),
 }
@@ -95,27 +80,12 @@ fn victim_key(world: &World, pod: &Pod, on_node: usize) -> VictimKey {
             // the creation time, whose bucket is then decided by the UID too. Both lead to the UID.
             let created = bucket(pod.created_at, world.now());
             let ready_uid = if pod.running_at.is_some() { pod.uid } else { 0 };
-            Age::Buckets {
-                ready,
-                ready_uid,
-                created,
-                uid: pod.uid,
-            }
+            Age::Buckets { ready, ready_uid, created, uid: pod.uid }
         }
         VictimRule::Newest | VictimRule::Colocated => Age::Newest(Reverse(pod.ordinal)),
     };
-    let rank = if world.settings.victims == VictimRule::Newest {
-        0
-    } else {
-        on_node
-    };
-    (
-        !unbound,
-        !unready,
-        pod.class.deletion_cost,
-        Reverse(rank),
-        age,
-    )
+    let rank = if world.settings.victims == VictimRule::Newest { 0 } else { on_node };
+    (!unbound, !unready, pod.class.deletion_cost, Reverse(rank), age)
 }
 
 /// Logarithmic bucket of an age: trunc(log2(nanoseconds)), -1 for no age. API times are whole seconds.

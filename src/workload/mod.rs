@@ -13,15 +13,12 @@ mod deployment;
 
 /// One pass over the workloads that changed: Deployments by name, then DaemonSets.
 pub fn on_workload_pass(world: &mut World) {
-    let mut dirty: Vec<usize> = std::mem::take(&mut world.cluster.dirty_deployments)
-        .into_iter()
-        .collect();
+    let mut dirty: Vec<usize> =
+        std::mem::take(&mut world.cluster.dirty_deployments).into_iter().collect();
     dirty.sort_by_key(|index| {
         let spec = &world.cluster.deployments[*index].spec;
         (spec.name.clone(), spec.namespace.clone())
     });
-    dirty
-        .into_iter()
-        .for_each(|index| deployment::reconcile(world, index));
+    dirty.into_iter().for_each(|index| deployment::reconcile(world, index));
     daemon_set::reconcile(world);
 }

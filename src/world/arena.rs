@@ -53,10 +53,7 @@ pub struct Arena<T> {
 
 impl<T> Default for Arena<T> {
     fn default() -> Arena<T> {
-        Arena {
-            slots: Vec::new(),
-            free: Vec::new(),
-        }
+        Arena { slots: Vec::new(), free: Vec::new() }
     }
 }
 
@@ -69,11 +66,7 @@ impl<T> Arena<T> {
         });
         let (generation, entry) = &mut self.slots[slot as usize];
         *entry = Some(value);
-        Id {
-            slot,
-            generation: *generation,
-            of: PhantomData,
-        }
+        Id { slot, generation: *generation, of: PhantomData }
     }
 
     /// Takes the entity out; its id is stale from now on.
@@ -91,21 +84,13 @@ impl<T> Arena<T> {
     /// The entity, unless the id is stale.
     pub fn get(&self, id: Id<T>) -> Option<&T> {
         let (generation, entry) = self.slots.get(id.slot as usize)?;
-        if *generation == id.generation {
-            entry.as_ref()
-        } else {
-            None
-        }
+        if *generation == id.generation { entry.as_ref() } else { None }
     }
 
     /// The entity, unless the id is stale.
     pub fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
         let (generation, entry) = self.slots.get_mut(id.slot as usize)?;
-        if *generation == id.generation {
-            entry.as_mut()
-        } else {
-            None
-        }
+        if *generation == id.generation { entry.as_mut() } else { None }
     }
 }
 
@@ -119,8 +104,7 @@ impl<T> std::ops::Index<Id<T>> for Arena<T> {
 
 impl<T> std::ops::IndexMut<Id<T>> for Arena<T> {
     fn index_mut(&mut self, id: Id<T>) -> &mut T {
-        self.get_mut(id)
-            .unwrap_or_else(|| panic!("stale id {id:?}"))
+        self.get_mut(id).unwrap_or_else(|| panic!("stale id {id:?}"))
     }
 }
 
@@ -135,9 +119,6 @@ mod tests {
         assert_eq!(arena.remove(a), Some("a"));
         let b = arena.insert("b");
         assert_ne!(a, b);
-        assert_eq!(
-            (arena.get(a), arena.get(b), arena.remove(a)),
-            (None, Some(&"b"), None)
-        );
+        assert_eq!((arena.get(a), arena.get(b), arena.remove(a)), (None, Some(&"b"), None));
     }
 }

@@ -8,7 +8,7 @@ use super::cluster::{
 use super::event::Event;
 use super::journal::{Fact, Launch};
 use super::{Wake, World};
-use crate::ec2::CapacityType;
+use crate::ec2::{CapacityType, InstanceType};
 use crate::engine::{Distribution, Purpose};
 use crate::kube::Requirements;
 use crate::kube::label;
@@ -61,11 +61,7 @@ impl World {
         let mut labels = template.template.labels.clone();
         labels.set(label::NODEPOOL, template.name);
         labels.set(label::EC2_NODE_CLASS, template.template.node_class);
-        let names = new
-            .options
-            .iter()
-            .map(|i| self.text(types[*i as usize].name))
-            .collect();
+        let names = new.options.iter().map(|i| self.text(types[*i as usize].name)).collect();
         let requirements = self.describe_requirements(&new.requirements);
         let requests = new.requests.clone();
         let id = self.cluster.claims.insert(Claim {
@@ -100,13 +96,7 @@ impl World {
         self.cluster.unlaunched_count += 1;
         let claim = self.cluster.claim_ref(id);
         let (reason, instance_types) = (new.reason, names);
-        self.record(Fact::ClaimCreated {
-            claim,
-            reason,
-            instance_types,
-            requirements,
-            requests,
-        });
+        self.record(Fact::ClaimCreated { claim, reason, instance_types, requirements, requests });
         self.wake(Wake::Lifecycle(id));
         self.wake(Wake::Expiration(id));
         id
@@ -123,17 +113,12 @@ impl World {
             .iter()
             .filter(|(key, _)| *key != label::INSTANCE_TYPE)
             .map(|(key, requirement)| {
-                let mut values: Vec<&str> = requirement
-                    .values()
-                    .iter()
-                    .map(|v| self.symbols.text(v.symbol))
-                    .collect();
+                let mut values: Vec<&str> =
+                    requirement.values().iter().map(|v| self.symbols.text(v.symbol)).collect();
                 values.sort_unstable();
                 let operator = requirement.operator().name();
                 let values = values.join(",");
-                format!("{} {operator} {values}", self.symbols.text(key))
-                    .trim_end()
-                    .to_owned()
+                format!("{} {operator} {values}", self.symbols.text(key)).trim_end().to_owned()
             })
             .collect();
         texts.sort_unstable();
@@ -145,14 +130,8 @@ impl World {
         self.cluster.claims[id].launching = true;
         let ordinal = self.cluster.claims[id].ordinal;
         let create = &self.settings.latency.create;
-        let delay = self
-            .streams
-            .sample(create, Purpose::LaunchLatency, ordinal, 0)
-            .max(0);
-        self.schedule(
-            self.now() + SimDuration::from_ms(delay),
-            Event::LaunchReturns(id),
-        );
+        let delay = self.streams.sample(create, Purpose::LaunchLatency, ordinal, 0).max(0);
+        self.schedule(self.now() + SimDuration::from_ms(delay), Event::LaunchReturns(id));
     }
 
     /// The Create call returned an instance: the claim is launched and the machine boots.
@@ -160,10 +139,7 @@ impl World {
         let pool_index = self.cluster.claims[id].pool;
         let pool = &self.cluster.pools[pool_index];
         let (types, tags) = (pool.types.clone(), pool.tags.clone());
-        let list = InstanceTypeRef {
-            list: types,
-            index: chosen.instance_type as usize,
-        };
+        let list = InstanceTypeRef { list: types, index: chosen.instance_type as usize };
         let zone_name = self.text(chosen.zone);
         let claim = &mut self.cluster.claims[id];
         claim.launching = false;
@@ -216,14 +192,9 @@ impl World {
             return;
         };
         let latency = &self.settings.latency;
-        let boot = self.boot_distribution(instance.instance_type.get());
-        let boot = self
-            .streams
-            .sample(boot, Purpose::RegistrationLatency, claim.ordinal, 0)
-            .max(0);
-        let run = self
-            .streams
-            .sample(&latency.running, Purpose::RunningLatency, claim.ordinal, 0);
+        let boot = self.boot_distribution(claim, instance.instance_type.get());
+        let boot = self.streams.sample(boot, Purpose::RegistrationLatency, claim.ordinal, 0).max(0);
+        let run = self.streams.sample(&latency.running, Purpose::RunningLatency, claim.ordinal, 0);
         // The two are drawn apart; an instance runs well before its kubelet reports.
         let run = run.clamp(0, boot * 6 / 10);
         let now = self.now();
@@ -231,30 +202,22 @@ impl World {
         self.schedule(now + SimDuration::from_ms(boot), Event::NodeAppears(id));
     }
 
-    fn boot_distribution(&self, instance_type: &crate::ec2::InstanceType) -> &Distribution {
-        let latency = &self.settings.latency;
-        let capacity = &instance_type.capacity;
-        let accelerators = [
-            "nvidia.com/gpu",
-            "amd.com/gpu",
-            "habana.ai/gaudi",
-            "aws.amazon.com/neuron",
-        ];
+    fn boot_distribution(&self, claim: &Claim, instance_type: &InstanceType) -> &Distribution {
+        let boot = &self.cluster.pools[claim.pool].boot;
+        let accelerators =
+            ["nvidia.com/gpu", "amd.com/gpu", "habana.ai/gaudi", "aws.amazon.com/neuron"];
         let store = self.symbols.find("karpenter.k8s.aws/instance-local-nvme");
         let has_store = store
             .and_then(|key| instance_type.requirements.get(key))
             .is_some_and(|requirement| requirement.single().is_some());
         if instance_type.bare_metal {
-            &latency.registered_metal
-        } else if accelerators
-            .iter()
-            .any(|resource| capacity.get(resource) > 0)
-        {
-            &latency.registered_gpu
+            &boot.metal
+        } else if accelerators.iter().any(|resource| instance_type.capacity.get(resource) > 0) {
+            &boot.accelerated
         } else if has_store {
-            &latency.registered_instance_store
+            &boot.instance_store
         } else {
-            &latency.registered
+            &boot.ordinary
         }
     }
 
@@ -319,10 +282,7 @@ impl World {
         let fact = Fact::NodeCreated(self.cluster.claim_ref(id));
         self.record(fact);
         let ready = &self.settings.latency.ready;
-        let delay = self
-            .streams
-            .sample(ready, Purpose::ReadyLatency, ordinal, 0)
-            .max(0);
+        let delay = self.streams.sample(ready, Purpose::ReadyLatency, ordinal, 0).max(0);
         self.schedule(now + SimDuration::from_ms(delay), Event::NodeReady(node));
         self.wake(Wake::Workloads);
         self.wake(Wake::Lifecycle(id));
@@ -330,11 +290,7 @@ impl World {
 
     fn taint(&mut self, key: &str, effect: Effect) -> Taint {
         let key = self.symbols.intern_value(key);
-        Taint {
-            key,
-            value: self.symbols.intern_value(""),
-            effect,
-        }
+        Taint { key, value: self.symbols.intern_value(""), effect }
     }
 
     /// Karpenter matched Node and claim: the unregistered taint goes.
@@ -374,17 +330,11 @@ impl World {
             }
         }
         let initialized = &self.settings.latency.initialized;
-        let delay = self
-            .streams
-            .sample(initialized, Purpose::InitLatency, ordinal, 0)
-            .max(0);
+        let delay = self.streams.sample(initialized, Purpose::InitLatency, ordinal, 0).max(0);
         if delay == 0 {
             self.set_node_initializable(id);
         } else {
-            self.schedule(
-                now + SimDuration::from_ms(delay),
-                Event::NodeInitializable(id),
-            );
+            self.schedule(now + SimDuration::from_ms(delay), Event::NodeInitializable(id));
         }
         self.wake(Wake::Scheduler);
         self.wake(Wake::Lifecycle(claim));
@@ -400,8 +350,7 @@ impl World {
         let template = self.cluster.claims[claim].template.clone();
         let node = &mut self.cluster.nodes[id];
         let startup = &template.template.startup_taints;
-        node.taints
-            .retain(|taint| !startup.iter().any(|s| s.matches(taint)));
+        node.taints.retain(|taint| !startup.iter().any(|s| s.matches(taint)));
         self.wake(Wake::Scheduler);
         self.wake(Wake::Lifecycle(claim));
     }
@@ -459,10 +408,7 @@ impl World {
         }
         node.taints.push(taint);
         let claim = self.cluster.claim_ref(self.cluster.nodes[id].claim);
-        self.record(Fact::Tainted {
-            claim,
-            status: true,
-        });
+        self.record(Fact::Tainted { claim, status: true });
         self.wake(Wake::NodeTrigger(id));
     }
 
@@ -476,10 +422,7 @@ impl World {
         node.taints.retain(|t| !t.matches(&taint));
         if node.taints.len() != before {
             let claim = self.cluster.claim_ref(self.cluster.nodes[id].claim);
-            self.record(Fact::Tainted {
-                claim,
-                status: false,
-            });
+            self.record(Fact::Tainted { claim, status: false });
             self.wake(Wake::Scheduler);
         }
     }
@@ -487,14 +430,8 @@ impl World {
     /// True while the node carries the disruption taint.
     pub fn is_tainted_disrupted(&self, id: NodeId) -> bool {
         let key = self.symbols.find(DISRUPTED_TAINT);
-        let taints = self
-            .cluster
-            .nodes
-            .get(id)
-            .map_or(&[][..], |node| &node.taints);
-        taints
-            .iter()
-            .any(|t| Some(t.key.symbol) == key && t.effect == Effect::NoSchedule)
+        let taints = self.cluster.nodes.get(id).map_or(&[][..], |node| &node.taints);
+        taints.iter().any(|t| Some(t.key.symbol) == key && t.effect == Effect::NoSchedule)
     }
 
     /// The disruption queue takes or releases a candidate.
@@ -576,13 +513,8 @@ impl World {
             let claim = self.cluster.claim_ref(id);
             self.record(Fact::InstanceTerminating { claim });
             let terminate = &self.settings.latency.terminate;
-            let delay = self
-                .streams
-                .sample(terminate, Purpose::TerminationLatency, ordinal, 0);
-            self.schedule(
-                now + SimDuration::from_ms(delay.max(0)),
-                Event::InstanceGone(id),
-            );
+            let delay = self.streams.sample(terminate, Purpose::TerminationLatency, ordinal, 0);
+            self.schedule(now + SimDuration::from_ms(delay.max(0)), Event::InstanceGone(id));
         }
         false
     }
@@ -608,10 +540,7 @@ impl World {
         let Some(node) = self.cluster.nodes.remove(id) else {
             return;
         };
-        for timer in [node.termination_timer, node.trigger_timer]
-            .into_iter()
-            .flatten()
-        {
+        for timer in [node.termination_timer, node.trigger_timer].into_iter().flatten() {
             self.queue.cancel(timer);
         }
         self.cluster.nodes_by_name.remove(&node.name);
@@ -630,11 +559,7 @@ impl World {
         let Some(claim) = self.cluster.claims.remove(id) else {
             return;
         };
-        let timers = [
-            claim.lifecycle_timer,
-            claim.conditions_timer,
-            claim.expiration_timer,
-        ];
+        let timers = [claim.lifecycle_timer, claim.conditions_timer, claim.expiration_timer];
         for timer in timers.into_iter().flatten() {
             self.queue.cancel(timer);
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::arena::{Arena, Id};
 use super::journal::{Cause, ClaimRef, PodRef};
+use super::settings::Boot;
 use crate::ec2::{CapacityType, InstanceType};
 use crate::engine::Timer;
 use crate::kube::node_pool::{NodePool, Reason};
@@ -68,6 +69,8 @@ pub struct Pool {
     pub types: Arc<Vec<InstanceType>>,
     /// Tags of its instances, from the EC2NodeClass.
     pub tags: Arc<[(Arc<str>, Arc<str>)]>,
+    /// How long its nodes take to boot.
+    pub boot: Arc<Boot>,
     /// Name as text.
     pub name: Arc<str>,
     /// NodeClaims created so far, for names.
@@ -345,9 +348,7 @@ impl Claim {
 
     /// The instance was told to terminate: it no longer counts in budgets.
     pub fn is_instance_terminating(&self) -> bool {
-        self.instance
-            .as_ref()
-            .is_some_and(|instance| instance.terminating_at.is_some())
+        self.instance.as_ref().is_some_and(|instance| instance.terminating_at.is_some())
     }
 }
 
@@ -364,9 +365,7 @@ impl Cluster {
 
     /// The pool of a name.
     pub fn find_pool(&self, name: &str) -> Option<PoolIndex> {
-        self.pools
-            .binary_search_by(|pool| pool.name.as_ref().cmp(name))
-            .ok()
+        self.pools.binary_search_by(|pool| pool.name.as_ref().cmp(name)).ok()
     }
 
     /// The Deployment of a namespace and name.

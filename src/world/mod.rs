@@ -105,7 +105,11 @@ impl World {
 
     /// Makes an object's entry in a work queue due at once. Nothing happens for an object that is gone.
     pub fn wake(&mut self, wake: Wake) {
-        self.wake_at(wake, self.now());
+        let delay = match wake {
+            Wake::Workloads => self.settings.controller_latency,
+            _ => SimDuration::ZERO,
+        };
+        self.wake_after(wake, delay);
     }
 
     /// Adds a delayed entry to a work queue; an entry that is due earlier stays.
@@ -140,35 +144,19 @@ impl World {
         Some(match wake {
             Wake::Lifecycle(id) => {
                 let claim = cluster.claims.get_mut(id)?;
-                (
-                    &mut claim.lifecycle_timer,
-                    Event::Lifecycle(id),
-                    claim.lifecycle_not_before,
-                )
+                (&mut claim.lifecycle_timer, Event::Lifecycle(id), claim.lifecycle_not_before)
             }
             Wake::Conditions(id) => {
                 let claim = cluster.claims.get_mut(id)?;
-                (
-                    &mut claim.conditions_timer,
-                    Event::Conditions(id),
-                    SimTime::ZERO,
-                )
+                (&mut claim.conditions_timer, Event::Conditions(id), SimTime::ZERO)
             }
             Wake::Expiration(id) => {
                 let claim = cluster.claims.get_mut(id)?;
-                (
-                    &mut claim.expiration_timer,
-                    Event::Expiration(id),
-                    SimTime::ZERO,
-                )
+                (&mut claim.expiration_timer, Event::Expiration(id), SimTime::ZERO)
             }
             Wake::Termination(id) => {
                 let node = cluster.nodes.get_mut(id)?;
-                (
-                    &mut node.termination_timer,
-                    Event::Termination(id),
-                    SimTime::ZERO,
-                )
+                (&mut node.termination_timer, Event::Termination(id), SimTime::ZERO)
             }
             Wake::PodTrigger(id) => {
                 let pod = cluster.pods.get_mut(id)?;
@@ -176,18 +164,10 @@ impl World {
             }
             Wake::NodeTrigger(id) => {
                 let node = cluster.nodes.get_mut(id)?;
-                (
-                    &mut node.trigger_timer,
-                    Event::NodeTrigger(id),
-                    SimTime::ZERO,
-                )
+                (&mut node.trigger_timer, Event::NodeTrigger(id), SimTime::ZERO)
             }
             Wake::Workloads => (&mut self.workload_pass, Event::WorkloadPass, SimTime::ZERO),
-            Wake::Scheduler => (
-                &mut self.scheduler_pass,
-                Event::SchedulerPass,
-                SimTime::ZERO,
-            ),
+            Wake::Scheduler => (&mut self.scheduler_pass, Event::SchedulerPass, SimTime::ZERO),
         })
     }
 

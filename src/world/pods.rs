@@ -29,9 +29,7 @@ impl World {
         self.cluster.pod_count += 1;
         let uid = match self.settings.pod_uids {
             PodUids::CreationOrder => ordinal,
-            PodUids::Hash => self
-                .streams
-                .mix(Purpose::PodUid, uid_parts.0, uid_parts.1 as u32),
+            PodUids::Hash => self.streams.mix(Purpose::PodUid, uid_parts.0, uid_parts.1 as u32),
         };
         let id = self.cluster.pods.insert(Pod {
             ordinal,
@@ -83,9 +81,7 @@ impl World {
     pub fn bind_pod(&mut self, id: PodId, node_id: NodeId) {
         let now = self.now();
         let pod = &mut self.cluster.pods[id];
-        self.cluster
-            .pending
-            .remove(&(-i64::from(pod.class.priority), pod.ordinal));
+        self.cluster.pending.remove(&(-i64::from(pod.class.priority), pod.ordinal));
         pod.node = Some(node_id);
         pod.bound_at = Some(now);
         let node = &mut self.cluster.nodes[node_id];
@@ -98,10 +94,7 @@ impl World {
         }
         let (claim, ready, reference) = (node.claim, node.ready, pod.reference());
         let node = self.cluster.claim_ref(claim);
-        self.record(Fact::PodBound {
-            pod: reference,
-            node,
-        });
+        self.record(Fact::PodBound { pod: reference, node });
         self.mark_unconsolidated();
         self.schedule_pod_event(id);
         if ready {
@@ -122,9 +115,7 @@ impl World {
         let images_at = self.pull_images(id, node_id);
         let pod = &self.cluster.pods[id];
         let start = &self.settings.latency.pod_start;
-        let delay = self
-            .streams
-            .sample(start, Purpose::PodStart, pod.ordinal, 0);
+        let delay = self.streams.sample(start, Purpose::PodStart, pod.ordinal, 0);
         let at = images_at + SimDuration::from_ms(delay) + pod.class.ready_delay;
         let timer = self.schedule(at, Event::PodStarts(id));
         self.cluster.pods[id].kubelet_timer = Some(timer);
@@ -133,36 +124,25 @@ impl World {
     /// When the pod's images are present; absent ones join the node's queue of pulls.
     fn pull_images(&mut self, id: PodId, node_id: NodeId) -> SimTime {
         let now = self.now();
-        let settings = self.settings.clone();
-        let Some(pull) = &settings.latency.image_pull else {
-            return now;
-        };
         let class = self.cluster.pods[id].class.clone();
-        let node = &mut self.cluster.nodes[node_id];
         // DaemonSet images are part of the boot latency.
-        if self.cluster.pods[id].is_daemon() {
+        if self.cluster.pods[id].is_daemon() || class.images.is_empty() {
             return now;
         }
+        let node = &mut self.cluster.nodes[node_id];
         let ordinal = self.cluster.claims[node.claim].ordinal;
-        let rate = self
-            .streams
-            .sample(&pull.rate_kb_per_s, Purpose::ImagePull, ordinal, 0)
-            .max(1);
         for image in &class.images {
             if node.images.contains(image) {
                 continue;
             }
-            let size = pull.size_kb(image);
-            let takes = pull.base + SimDuration::from_ms(size * 1_000 / rate);
-            node.pulls_end_at = node.pulls_end_at.max(now) + takes;
+            let pull = &self.settings.latency.image_pull;
+            let nth = node.images.len() as u32;
+            let takes = self.streams.sample(pull, Purpose::ImagePull, ordinal, nth).max(0);
+            node.pulls_end_at = node.pulls_end_at.max(now) + SimDuration::from_ms(takes);
             node.images.push(image.clone());
         }
         // An image that is still on its way keeps later pods waiting too.
-        if class.images.is_empty() {
-            now
-        } else {
-            node.pulls_end_at.max(now)
-        }
+        node.pulls_end_at.max(now)
     }
 
     /// A pod is Running and Ready.
@@ -203,10 +183,8 @@ impl World {
         }
         let latency = &self.settings.latency;
         let ordinal = self.cluster.pods[id].ordinal;
-        let stop = self
-            .streams
-            .sample(&latency.pod_stop, Purpose::PodStop, ordinal, 0);
-        let stop = SimDuration::from_ms(stop.max(0)).min(grace) + latency.pod_cleanup;
+        let stop = self.streams.sample(&latency.pod_stop, Purpose::PodStop, ordinal, 0);
+        let stop = SimDuration::from_ms(stop.max(0)).min(grace);
         let timer = self.schedule(now + stop.max(SHORTEST_STOP), Event::PodStops(id));
         self.cluster.pods[id].kubelet_timer = Some(timer);
         self.schedule_pod_event(id);
@@ -214,9 +192,7 @@ impl World {
 
     fn forget_live(&mut self, id: PodId, owner: Owner) {
         if let Owner::Deployment(index) = owner {
-            self.cluster.deployments[index]
-                .live
-                .retain(|live| *live != id);
+            self.cluster.deployments[index].live.retain(|live| *live != id);
             self.cluster.dirty_deployments.insert(index);
             self.wake(Wake::Workloads);
         }
@@ -230,9 +206,7 @@ impl World {
         for timer in [pod.kubelet_timer, pod.trigger_timer].into_iter().flatten() {
             self.queue.cancel(timer);
         }
-        self.cluster
-            .pending
-            .remove(&(-i64::from(pod.class.priority), pod.ordinal));
+        self.cluster.pending.remove(&(-i64::from(pod.class.priority), pod.ordinal));
         if pod.deletion_at.is_none() {
             self.forget_live(id, pod.owner);
         }
@@ -248,10 +222,7 @@ impl World {
             from = Some(node.claim);
         }
         let node = from.map(|claim| self.cluster.claim_ref(claim));
-        self.record(Fact::PodRemoved {
-            pod: pod.reference(),
-            node,
-        });
+        self.record(Fact::PodRemoved { pod: pod.reference(), node });
         self.mark_unconsolidated();
         self.wake(Wake::Scheduler);
     }

@@ -1,7 +1,5 @@
 //! What the scenario decides about the world around Karpenter, and Karpenter's own options. Constant during a run.
 
-use std::sync::Arc;
-
 use crate::engine::Distribution;
 use crate::units::SimDuration;
 
@@ -22,6 +20,8 @@ pub struct Settings {
     pub victims: VictimRule,
     /// What a pod's UID is, Karpenter's and the ReplicaSet controller's last tie-break.
     pub pod_uids: PodUids,
+    /// From a change to the workload controllers' answer.
+    pub controller_latency: SimDuration,
     /// Karpenter's options.
     pub karpenter: KarpenterOptions,
 }
@@ -71,14 +71,6 @@ pub struct Latency {
     pub create: Distribution,
     /// Launched to EC2 state `running`, when billing starts; capped at 60 % of the boot.
     pub running: Distribution,
-    /// Launched to the Node object.
-    pub registered: Distribution,
-    /// As `registered`, for types with GPUs or accelerators.
-    pub registered_gpu: Distribution,
-    /// As `registered`, for types with an instance store.
-    pub registered_instance_store: Distribution,
-    /// As `registered`, for bare metal.
-    pub registered_metal: Distribution,
     /// Node object to Node Ready.
     pub ready: Distribution,
     /// Node Ready to startup taints gone and extended resources registered.
@@ -87,37 +79,34 @@ pub struct Latency {
     pub terminate: Distribution,
     /// Pod bound, node Ready and images present to Running and Ready.
     pub pod_start: Distribution,
-    /// Image pulls; `None` takes no time.
-    pub image_pull: Option<ImagePull>,
-    /// SIGTERM to the end of the pod's processes; its grace period is the limit.
+    /// Pull of an image that the node does not have; one at a time on a node.
+    pub image_pull: Distribution,
+    /// deletionTimestamp to the removal of the pod's object; its grace period is the limit.
     pub pod_stop: Distribution,
-    /// End of the pod's processes to the removal of its object.
-    pub pod_cleanup: SimDuration,
 }
 
-/// How long absent images take; one pull at a time on a node.
+/// How long a node takes from Launched to its Node object, in milliseconds. It belongs to the AMI family.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ImagePull {
-    /// Before the first byte.
-    pub base: SimDuration,
-    /// Compressed size in kB of an image without a size of its own.
-    pub default_size_kb: i64,
-    /// Sizes in kB by the image's name without registry and tag.
-    pub sizes_kb: Vec<(Arc<str>, i64)>,
-    /// kB per second, drawn once a node.
-    pub rate_kb_per_s: Distribution,
+pub struct Boot {
+    /// Ordinary instance types.
+    pub ordinary: Distribution,
+    /// Types with GPUs or accelerators.
+    pub accelerated: Distribution,
+    /// Types with an instance store.
+    pub instance_store: Distribution,
+    /// Bare metal.
+    pub metal: Distribution,
 }
 
-impl ImagePull {
-    /// Compressed size of an image in kB.
-    pub fn size_kb(&self, image: &str) -> i64 {
-        let name = image.rsplit('/').next().unwrap_or(image);
-        let name = name.split([':', '@']).next().unwrap_or(name);
-        let known = self
-            .sizes_kb
-            .iter()
-            .find(|(known, _)| known.as_ref() == name);
-        known.map_or(self.default_size_kb, |(_, size)| *size)
+impl Boot {
+    /// The same for every type.
+    pub fn same(distribution: Distribution) -> Boot {
+        Boot {
+            accelerated: distribution.clone(),
+            instance_store: distribution.clone(),
+            metal: distribution.clone(),
+            ordinary: distribution,
+        }
     }
 }
 
@@ -128,6 +117,8 @@ pub struct KarpenterOptions {
     pub batch_idle: SimDuration,
     /// `BATCH_MAX_DURATION`.
     pub batch_max: SimDuration,
+    /// `PREFERENCE_POLICY` is `Ignore`: preferences are left to kube-scheduler.
+    pub ignore_preferences: bool,
 }
 
 impl KarpenterOptions {

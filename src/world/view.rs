@@ -40,10 +40,7 @@ impl<'a> ClusterView<'a> {
 
     /// The same world without the nodes of `claims`.
     pub fn without(&self, claims: &[ClaimId]) -> ClusterView<'a> {
-        ClusterView {
-            removed: claims.iter().copied().collect(),
-            ..self.clone()
-        }
+        ClusterView { removed: claims.iter().copied().collect(), ..self.clone() }
     }
 
     /// Claims with a provider id, in the order of their names: Karpenter's state nodes.
@@ -58,8 +55,7 @@ impl<'a> ClusterView<'a> {
 
     /// State nodes that offer capacity: neither deleting nor taken away.
     pub fn active_state_nodes(&self) -> impl Iterator<Item = (ClaimId, &'a Claim)> + '_ {
-        self.state_nodes()
-            .filter(|(id, claim)| !claim.is_deleting() && !self.removed.contains(id))
+        self.state_nodes().filter(|(id, claim)| !claim.is_deleting() && !self.removed.contains(id))
     }
 
     /// State nodes on their way out.
@@ -77,11 +73,8 @@ impl<'a> ClusterView<'a> {
         let Some(node) = self.node(claim) else {
             return Vec::new();
         };
-        let mut pods: Vec<(PodId, &Pod)> = node
-            .pods
-            .iter()
-            .map(|id| (*id, &self.cluster.pods[*id]))
-            .collect();
+        let mut pods: Vec<(PodId, &Pod)> =
+            node.pods.iter().map(|id| (*id, &self.cluster.pods[*id])).collect();
         pods.sort_by(|(_, a), (_, b)| {
             (&a.class.namespace, &a.name).cmp(&(&b.class.namespace, &b.name))
         });
@@ -105,10 +98,7 @@ impl<'a> ClusterView<'a> {
         if !claim.is_initialized() {
             taints.retain(|taint| {
                 !self.is_known_ephemeral(taint)
-                    && !template
-                        .startup_taints
-                        .iter()
-                        .any(|startup| startup.matches(taint))
+                    && !template.startup_taints.iter().any(|startup| startup.matches(taint))
             });
         }
         taints
@@ -142,9 +132,7 @@ impl<'a> ClusterView<'a> {
         let mut capacity = claim
             .instance
             .as_ref()
-            .map_or_else(ResourceVec::default, |i| {
-                i.instance_type.get().capacity.clone()
-            });
+            .map_or_else(ResourceVec::default, |i| i.instance_type.get().capacity.clone());
         capacity.set("nodes", 1);
         capacity
     }
@@ -156,11 +144,7 @@ impl<'a> ClusterView<'a> {
 
     /// Pending pods that Karpenter may provision for, by priority, then order of creation.
     pub fn provisionable_pods(&self) -> impl Iterator<Item = PodId> + '_ {
-        self.cluster
-            .pending
-            .values()
-            .copied()
-            .filter(|id| self.cluster.pods[*id].unschedulable)
+        self.cluster.pending.values().copied().filter(|id| self.cluster.pods[*id].unschedulable)
     }
 
     /// Pods of a state node that would have to move: active, not owned by a DaemonSet (karpenter v1.14.1
@@ -192,11 +176,7 @@ impl<'a> ClusterView<'a> {
         let Some(value) = value.map(|value| self.symbols.value(value)) else {
             return false;
         };
-        class.tolerates(&Taint {
-            key,
-            value,
-            effect: Effect::NoSchedule,
-        })
+        class.tolerates(&Taint { key, value, effect: Effect::NoSchedule })
     }
 
     /// Zone and capacity type labels of a state node.

@@ -85,17 +85,12 @@ const SCENARIO: &str = r#"Scenario(
 fn catalogue() -> Catalogue {
     let zones = ["us-west-2a", "us-west-2b"].map(str::to_owned).to_vec();
     let types = ["c5.large", "m5.large", "m5.xlarge"].map(str::to_owned);
-    Catalogue {
-        regions: [("us-west-2".to_owned(), zones)].into(),
-        instance_types: types.into(),
-    }
+    Catalogue { regions: [("us-west-2".to_owned(), zones)].into(), instance_types: types.into() }
 }
 
 /// Loads files given as name and text.
 fn load_files(files: &[(&str, &str)]) -> (Option<LoadedScenario>, Diagnostics) {
-    let files = files
-        .iter()
-        .map(|(name, text)| (PathBuf::from(name), (*text).to_owned()));
+    let files = files.iter().map(|(name, text)| (PathBuf::from(name), (*text).to_owned()));
     let mut diagnostics = Diagnostics::default();
     let files = MemoryFiles(files.collect());
     let loaded = load(Path::new("s.ron"), &files, &catalogue(), &mut diagnostics);
@@ -116,25 +111,18 @@ fn load_edited(file: &str, edits: &[(&str, &str)]) -> (Option<LoadedScenario>, D
             *text = text.replacen(from, to, 1);
         }
     }
-    let files: Vec<(&str, &str)> = files
-        .iter()
-        .map(|(name, text)| (*name, text.as_str()))
-        .collect();
+    let files: Vec<(&str, &str)> =
+        files.iter().map(|(name, text)| (*name, text.as_str())).collect();
     load_files(&files)
 }
 
 /// `KS0NNN file:line:column message` of all errors and warnings.
 fn problems(diagnostics: &Diagnostics) -> Vec<String> {
     let (shown, _) = diagnostics.shown();
-    let severe = shown
-        .iter()
-        .filter(|d| d.severity != karpsim::diagnostic::Severity::Note);
+    let severe = shown.iter().filter(|d| d.severity != karpsim::diagnostic::Severity::Note);
     severe
         .map(|d| {
-            let place = d
-                .span()
-                .map(|span| diagnostics.sources.place(span))
-                .unwrap_or_default();
+            let place = d.span().map(|span| diagnostics.sources.place(span)).unwrap_or_default();
             format!("{} {place} {}", d.code, d.message)
         })
         .collect()
@@ -143,12 +131,7 @@ fn problems(diagnostics: &Diagnostics) -> Vec<String> {
 #[track_caller]
 fn check(file: &str, edits: &[(&str, &str)], expected: &[&str]) {
     let (loaded, diagnostics) = load_edited(file, edits);
-    assert_eq!(
-        problems(&diagnostics),
-        expected,
-        "\n{}",
-        render(&diagnostics, Colour::Off)
-    );
+    assert_eq!(problems(&diagnostics), expected, "\n{}", render(&diagnostics, Colour::Off));
     assert_eq!(loaded.is_none(), diagnostics.has_errors());
 }
 
@@ -167,36 +150,18 @@ fn a_sound_scenario_loads_without_problems() {
     assert_eq!(loaded.settings.zones, ["us-west-2a", "us-west-2b"]);
     assert_eq!(loaded.timeline.len(), 1);
     let pool = &loaded.objects.node_pools[0];
-    assert_eq!(
-        pool.template.expire_after,
-        Some(SimDuration::from_minutes(72 * 60))
-    );
+    assert_eq!(pool.template.expire_after, Some(SimDuration::from_minutes(72 * 60)));
     assert_eq!(pool.disruption.budgets.len(), 1, "the default budget");
     let web = &loaded.objects.deployments[0];
-    assert_eq!(
-        (web.replicas, &*web.template.workload),
-        (3, "Deployment/shop/web")
-    );
+    assert_eq!((web.replicas, &*web.template.workload), (3, "Deployment/shop/web"));
     assert_eq!(web.template.requests.lane(Lane::Cpu), 500);
-    assert_eq!(
-        web.template.requests.lane(Lane::Memory),
-        1 << 30,
-        "a limit is a request"
-    );
+    assert_eq!(web.template.requests.lane(Lane::Memory), 1 << 30, "a limit is a request");
     assert_eq!(web.template.requests.lane(Lane::Pods), 1);
-    assert_eq!(
-        web.template.tolerations.len(),
-        2,
-        "not-ready and unreachable"
-    );
+    assert_eq!(web.template.tolerations.len(), 2, "not-ready and unreachable");
 }
 
 /// A case: the file that is edited, the edits, the problems.
-type Case = (
-    &'static str,
-    &'static [(&'static str, &'static str)],
-    &'static [&'static str],
-);
+type Case = (&'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
 
 /// Runs cases like [`check`].
 #[track_caller]
@@ -305,10 +270,8 @@ fn texts_of_manifests() {
         (
             "m/web.yaml",
             &[("{app: web}}\n  template", "{app: web}\n  template")],
-            &[
-                "KS0103 m/web.yaml:9:3 not valid YAML: while parsing a flow mapping, did not find \
-               expected ',' or '}'",
-            ],
+            &["KS0103 m/web.yaml:9:3 not valid YAML: while parsing a flow mapping, did not find \
+               expected ',' or '}'"],
         ),
         (
             "m/web.yaml",
@@ -332,20 +295,13 @@ fn texts_of_manifests() {
         ),
     ]);
     let bomb = "a: &a [x, x]\nb: &b [*a, *a]\n";
-    let deep: String = (0..30)
-        .map(|i| format!("c{i}: &c{i} [*c{0}, *c{0}]\n", i - 1))
-        .collect();
+    let deep: String = (0..30).map(|i| format!("c{i}: &c{i} [*c{0}, *c{0}]\n", i - 1)).collect();
     let bomb = bomb.to_owned() + &deep.replace("*c-1", "*b");
-    let files = [(
-        "s.ron",
-        "(cluster: (manifests: [\"b.yaml\"], region: \"us-west-2\"))",
-    )];
+    let files = [("s.ron", "(cluster: (manifests: [\"b.yaml\"], region: \"us-west-2\"))")];
     let (_, diagnostics) = load_files(&[files[0], ("b.yaml", &bomb)]);
     let found = problems(&diagnostics);
     assert!(
-        found
-            .iter()
-            .any(|p| p.starts_with("KS0105 b.yaml:") && p.contains("2000000")),
+        found.iter().any(|p| p.starts_with("KS0105 b.yaml:") && p.contains("2000000")),
         "{found:?}"
     );
 }
@@ -353,21 +309,9 @@ fn texts_of_manifests() {
 #[test]
 fn values_of_the_scenario() {
     check_all(&[
-        (
-            "s.ron",
-            &[("horizon", "horizn")],
-            &["KS0202 s.ron:3:5 `Scenario` has no field `horizn`"],
-        ),
-        (
-            "s.ron",
-            &[("2h", "2d")],
-            &["KS0205 s.ron:3:14 `2d` is no duration (horizon)"],
-        ),
-        (
-            "s.ron",
-            &[("2h", "-2h")],
-            &["KS0205 s.ron:3:14 `-2h` is no duration (horizon)"],
-        ),
+        ("s.ron", &[("horizon", "horizn")], &["KS0202 s.ron:3:5 `Scenario` has no field `horizn`"]),
+        ("s.ron", &[("2h", "2d")], &["KS0205 s.ron:3:14 `2d` is no duration (horizon)"]),
+        ("s.ron", &[("2h", "-2h")], &["KS0205 s.ron:3:14 `-2h` is no duration (horizon)"]),
         (
             "s.ron",
             &[("2h", "0s")],
@@ -393,10 +337,7 @@ fn values_of_the_scenario() {
         ),
         (
             "s.ron",
-            &[(
-                "region:",
-                "zones: [\"us-west-2a\", \"us-west-2x\"], region:",
-            )],
+            &[("region:", "zones: [\"us-west-2a\", \"us-west-2x\"], region:")],
             &["KS0209 s.ron:5:31 `us-west-2x` is no zone of us-west-2"],
         ),
         (
@@ -454,10 +395,7 @@ fn steps_of_the_timeline() {
     check_all(&[
         (
             "s.ron",
-            &[(
-                "Scale(\"Deployment/shop/web\", 5)",
-                "Drift(\"NodePool/default\")",
-            )],
+            &[("Scale(\"Deployment/shop/web\", 5)", "Drift(\"NodePool/default\")")],
             &["KS0210 s.ron:9:16 the action `Drift` is not modelled yet"],
         ),
         (
@@ -493,10 +431,7 @@ fn objects_of_other_kinds() {
         ),
         (
             "m/class.yaml",
-            &[(
-                "apiVersion",
-                "apiVersion: policy/v1\nkind: PodDisruptionBudget\n---\napiVersion",
-            )],
+            &[("apiVersion", "apiVersion: policy/v1\nkind: PodDisruptionBudget\n---\napiVersion")],
             &[
                 "KS0313 m/class.yaml:2:7 PodDisruptionBudget is not modelled, and it blocks evictions",
             ],
@@ -510,10 +445,7 @@ fn objects_of_other_kinds() {
         ),
         (
             "m/class.yaml",
-            &[(
-                "apiVersion",
-                "apiVersion: x.io/v1\nkind: Thing\n---\napiVersion",
-            )],
+            &[("apiVersion", "apiVersion: x.io/v1\nkind: Thing\n---\napiVersion")],
             &["KS0315 m/class.yaml:2:7 Thing of x.io/v1 is not known and has no effect here"],
         ),
         (
@@ -609,11 +541,9 @@ fn fields_of_node_pools() {
         (
             "m/pool.yaml",
             &[("karpenter.sh/capacity-type", "karpenter.sh/capacity-typ")],
-            &[
-                "KS0309 m/pool.yaml:12:16 `spec.template.spec.requirements[0].key`: the label \
+            &["KS0309 m/pool.yaml:12:16 `spec.template.spec.requirements[0].key`: the label \
              `karpenter.sh/capacity-typ` is restricted: Karpenter ignores a pod and refuses a NodePool \
-             that names it",
-            ],
+             that names it"],
         ),
         (
             "m/pool.yaml",
@@ -713,10 +643,7 @@ fn fields_of_pods() {
         ),
         (
             "m/web.yaml",
-            &[(
-                "      containers:",
-                "      priorityClassName: hgih\n      containers:",
-            )],
+            &[("      containers:", "      priorityClassName: hgih\n      containers:")],
             &["KS0319 m/web.yaml:12:26 no manifest defines PriorityClass/hgih"],
         ),
         (
@@ -746,18 +673,12 @@ fn fields_of_pods() {
     ]);
     check_text(
         "m/web.yaml",
-        &[(
-            "          image",
-            "          imag: x\n          livenessProbe: {}\n          image",
-        )],
+        &[("          image", "          imag: x\n          livenessProbe: {}\n          image")],
         "note[KS0303]: unknown fields are ignored: Deployment spec.template.spec.containers[].imag\n",
     );
     check_text(
         "m/web.yaml",
-        &[(
-            "          image",
-            "          livenessProbe: {}\n          image",
-        )],
+        &[("          image", "          livenessProbe: {}\n          image")],
         "note[KS0310]: these fields have no effect here: Deployment \
          spec.template.spec.containers[].livenessProbe\n",
     );
@@ -815,11 +736,8 @@ fn every_code_has_a_test() {
         include_str!("../../src/scenario/file.rs"),
     ]
     .concat();
-    let missing: Vec<&str> = CODES
-        .iter()
-        .map(|(code, _, _)| *code)
-        .filter(|code| !tests.contains(code))
-        .collect();
+    let missing: Vec<&str> =
+        CODES.iter().map(|(code, _, _)| *code).filter(|code| !tests.contains(code)).collect();
     assert_eq!(missing, [""; 0]);
 }
 

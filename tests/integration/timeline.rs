@@ -8,29 +8,18 @@ use karpsim::conformance::{self, Comparison, NotComparable};
 fn read(path: &Path) -> String {
     let file = std::fs::File::open(path).expect("the recording is in the repository");
     let mut text = String::new();
-    flate2::read::GzDecoder::new(file)
-        .read_to_string(&mut text)
-        .expect("valid gzip");
+    flate2::read::GzDecoder::new(file).read_to_string(&mut text).expect("valid gzip");
     text
 }
 
 fn repository(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/timelines")
-        .join(format!("{name}.json.gz"))
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/timelines").join(format!("{name}.json.gz"))
 }
 
 fn assert_level_5(name: &str) {
     match conformance::compare(&read(&repository(name))) {
-        Ok(Comparison {
-            first_difference: None,
-            recorded,
-            ..
-        }) => assert!(recorded > 0),
-        Ok(Comparison {
-            first_difference: Some(difference),
-            ..
-        }) => {
+        Ok(Comparison { first_difference: None, recorded, .. }) => assert!(recorded > 0),
+        Ok(Comparison { first_difference: Some(difference), .. }) => {
             panic!("{name} departs from Karpenter: {difference:#?}")
         }
         Err(reason) => panic!("{name}: {reason:?}"),
@@ -55,26 +44,14 @@ fn survey_of_all_recordings() {
         println!("skipped: {} is not there", folder.display());
         return;
     };
-    let mut paths: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .collect();
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "gz"));
     paths.sort();
     for path in paths {
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match conformance::compare(&read(&path)) {
-            Ok(Comparison {
-                first_difference: None,
-                ..
-            }) => println!("{name}: level 5"),
-            Ok(Comparison {
-                first_difference: Some(d),
-                ..
-            }) => {
+            Ok(Comparison { first_difference: None, .. }) => println!("{name}: level 5"),
+            Ok(Comparison { first_difference: Some(d), .. }) => {
                 println!(
                     "{name}: departs at {} missing {:?} unexpected {:?}",
                     d.at, d.missing, d.unexpected

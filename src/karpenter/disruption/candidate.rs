@@ -47,10 +47,8 @@ impl Candidate {
 
 /// Candidates of a method, best saving per cost of moving first.
 pub(super) fn of_method(view: &ClusterView<'_>, method: Method) -> Vec<Candidate> {
-    let mut nodes: Vec<(ClaimId, &Claim)> = view
-        .state_nodes()
-        .filter(|(_, claim)| is_disruptable(view, claim))
-        .collect();
+    let mut nodes: Vec<(ClaimId, &Claim)> =
+        view.state_nodes().filter(|(_, claim)| is_disruptable(view, claim)).collect();
     if nodes.is_empty() {
         return Vec::new();
     }
@@ -59,10 +57,7 @@ pub(super) fn of_method(view: &ClusterView<'_>, method: Method) -> Vec<Candidate
         let streams = Streams::new(view.settings.seed);
         let pass = (view.now.ms() / 1_000) as u32;
         nodes.sort_by_key(|(_, claim)| {
-            (
-                streams.mix(Purpose::CandidateTie, claim.ordinal, pass),
-                claim.ordinal,
-            )
+            (streams.mix(Purpose::CandidateTie, claim.ordinal, pass), claim.ordinal)
         });
     }
     let mut candidates: Vec<Candidate> = nodes
@@ -76,11 +71,8 @@ pub(super) fn of_method(view: &ClusterView<'_>, method: Method) -> Vec<Candidate
 
 /// The tests that all methods share.
 fn is_disruptable(view: &ClusterView<'_>, claim: &Claim) -> bool {
-    let protected = |claim: &Claim| {
-        view.pods_of(claim)
-            .iter()
-            .any(|(_, pod)| view.is_protected(pod))
-    };
+    let protected =
+        |claim: &Claim| view.pods_of(claim).iter().any(|(_, pod)| view.is_protected(pod));
     !claim.in_command
         && claim.node.is_some()
         && claim.is_initialized()

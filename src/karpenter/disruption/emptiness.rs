@@ -10,13 +10,10 @@ use crate::world::ClusterView;
 
 pub(super) fn compute(view: &ClusterView<'_>, candidates: Vec<Candidate>) -> Found {
     let mut budgets = Budgets::build(view, Reason::Empty);
-    let (empty, held_back): (Vec<_>, Vec<_>) = candidates
-        .into_iter()
-        .partition(|candidate| budgets.take(candidate.pool));
+    let (empty, held_back): (Vec<_>, Vec<_>) =
+        candidates.into_iter().partition(|candidate| budgets.take(candidate.pool));
     if empty.is_empty() {
-        return Found::Nothing {
-            constrained: !held_back.is_empty(),
-        };
+        return Found::Nothing { constrained: !held_back.is_empty() };
     }
     let savings = empty.iter().map(|candidate| candidate.price).sum();
     Found::Command(Command {

@@ -26,10 +26,7 @@ pub(super) fn simulate(
     candidates: &[Candidate],
 ) -> Option<WhatIf> {
     let claims: Vec<_> = candidates.iter().map(|candidate| candidate.claim).collect();
-    if claims
-        .iter()
-        .any(|id| view.cluster.claims.get(*id).is_none_or(|c| c.is_deleting()))
-    {
+    if claims.iter().any(|id| view.cluster.claims.get(*id).is_none_or(|c| c.is_deleting())) {
         return None;
     }
     let mut pods: Vec<PodId> = view.provisionable_pods().collect();
@@ -48,10 +45,7 @@ pub(super) fn simulate(
         .flat_map(|placement| &placement.pods)
         .any(|pod| is_running_on_staying_node(view, *pod));
     let strands_running_pods = relies_on_starting_node || solution.unplaced_running(view);
-    Some(WhatIf {
-        strands_running_pods,
-        solution,
-    })
+    Some(WhatIf { strands_running_pods, solution })
 }
 
 /// Bound, and not to a node that is being deleted: such a pod may not rely on a node that is still starting.
@@ -67,28 +61,17 @@ pub(super) fn compute_consolidation(
     candidates: &[Candidate],
     method: Method,
 ) -> Option<Command> {
-    let WhatIf {
-        strands_running_pods,
-        solution,
-    } = simulate(view, templates, candidates)?;
+    let WhatIf { strands_running_pods, solution } = simulate(view, templates, candidates)?;
     if strands_running_pods || solution.claims.len() > 1 {
         return None;
     }
-    let destinations = solution
-        .existing
-        .iter()
-        .map(|placement| placement.claim)
-        .collect();
+    let destinations = solution.existing.iter().map(|placement| placement.claim).collect();
     let mut replacements = solution.claims;
     if let Some(plan) = replacements.first_mut() {
         cheaper_replacement(view, plan, candidates)?;
     }
     let paid: f64 = candidates.iter().map(|candidate| candidate.price).sum();
-    let savings = paid
-        - replacements
-            .iter()
-            .map(|plan| first_price(view, plan))
-            .sum::<f64>();
+    let savings = paid - replacements.iter().map(|plan| first_price(view, plan)).sum::<f64>();
     Some(Command {
         id: 0,
         method,
@@ -102,9 +85,7 @@ pub(super) fn compute_consolidation(
 /// The cheapest launchable price of the plan's first instance type.
 fn first_price(view: &ClusterView<'_>, plan: &ClaimPlan) -> f64 {
     let types = &view.cluster.pools[plan.pool].types;
-    plan.types.first().map_or(0.0, |i| {
-        price::cheapest(&types[*i as usize], &plan.requirements)
-    })
+    plan.types.first().map_or(0.0, |i| price::cheapest(&types[*i as usize], &plan.requirements))
 }
 
 /// Keeps the instance types whose worst launch price is below what the candidates cost. `None` when nothing is left.
@@ -115,9 +96,7 @@ fn cheaper_replacement(
 ) -> Option<()> {
     let spot = view.symbols.find(CapacityType::Spot.name());
     let spot = view.symbols.value(spot?);
-    let all_spot = candidates
-        .iter()
-        .all(|c| c.capacity_type == CapacityType::Spot);
+    let all_spot = candidates.iter().all(|c| c.capacity_type == CapacityType::Spot);
     let admits_spot = plan.requirements.admits(label::CAPACITY_TYPE, spot);
     if all_spot && admits_spot {
         // Spot to spot needs the SpotToSpotConsolidation gate, which is off.
@@ -126,8 +105,7 @@ fn cheaper_replacement(
     let paid: f64 = candidates.iter().map(|candidate| candidate.price).sum();
     keep_below(view, plan, paid)?;
     if admits_spot && admits_on_demand(view.symbols, &plan.requirements) {
-        plan.requirements
-            .add(label::CAPACITY_TYPE, Requirement::new(Operator::In, [spot]));
+        plan.requirements.add(label::CAPACITY_TYPE, Requirement::new(Operator::In, [spot]));
     }
     Some(())
 }
@@ -142,8 +120,7 @@ pub(super) fn keep_below(view: &ClusterView<'_>, plan: &mut ClaimPlan, limit: f6
     let types = &view.cluster.pools[plan.pool].types;
     let requirements = &plan.requirements;
     price::order_by_price(&mut plan.types, types, requirements);
-    plan.types
-        .retain(|i| price::worst_launch_price(&types[*i as usize], requirements) < limit);
+    plan.types.retain(|i| price::worst_launch_price(&types[*i as usize], requirements) < limit);
     let options = plan.types.iter().map(|i| *i as usize);
     let lost = min_values::unmet(types, options, requirements).is_some();
     (!plan.types.is_empty() && !lost).then_some(())

@@ -79,32 +79,15 @@ impl Command {
     fn reference(&self, world: &World) -> CommandRef {
         let named = |candidate: &Candidate| -> (ClaimRef, std::sync::Arc<str>, &'static str) {
             let claim = world.cluster.claim_ref(candidate.claim);
-            (
-                claim,
-                candidate.type_name.clone(),
-                candidate.capacity_type.name(),
-            )
+            (claim, candidate.type_name.clone(), candidate.capacity_type.name())
         };
         CommandRef {
             id: self.id,
             method: self.method.name(),
             reason: self.method.reason().name(),
-            decision: if self.replacements.is_empty() {
-                "delete"
-            } else {
-                "replace"
-            },
-            candidates: self
-                .candidates
-                .iter()
-                .filter(|c| c.is_live(world))
-                .map(named)
-                .collect(),
-            pod_count: self
-                .candidates
-                .iter()
-                .map(|candidate| candidate.pod_count)
-                .sum(),
+            decision: if self.replacements.is_empty() { "delete" } else { "replace" },
+            candidates: self.candidates.iter().filter(|c| c.is_live(world)).map(named).collect(),
+            pod_count: self.candidates.iter().map(|candidate| candidate.pod_count).sum(),
             savings: self.savings,
         }
     }
@@ -178,9 +161,7 @@ fn clean_up(world: &mut World) {
         .filter_map(|(_, claim)| claim.node)
         .filter(|node| world.is_tainted_disrupted(*node))
         .collect();
-    leftovers
-        .into_iter()
-        .for_each(|node| world.untaint_disrupted(node));
+    leftovers.into_iter().for_each(|node| world.untaint_disrupted(node));
 }
 
 impl Disruption {
@@ -203,11 +184,7 @@ impl Disruption {
                     world.record(Fact::DisruptionComputed(command.reference(world)));
                     let due_at = world.now() + VALIDATION_WAIT;
                     world.schedule(due_at, Event::DisruptionLoop);
-                    self.waiting = Some(Waiting {
-                        position,
-                        command,
-                        due_at,
-                    });
+                    self.waiting = Some(Waiting { position, command, due_at });
                     return None;
                 }
                 Found::Nothing { constrained: false } => self.mark_consolidated(world, position),
@@ -239,11 +216,7 @@ impl Disruption {
         templates: &Templates,
         waiting: Waiting,
     ) -> Option<SimDuration> {
-        let Waiting {
-            position,
-            mut command,
-            ..
-        } = waiting;
+        let Waiting { position, mut command, .. } = waiting;
         match validation::validate(&world.view(), templates, &mut command) {
             Ok(()) => {
                 self.queue.start(world, command);
@@ -252,11 +225,7 @@ impl Disruption {
             Err(failure) => {
                 let command = command.reference(world);
                 let (failure, message) = (failure.kind, failure.message.into());
-                world.record(Fact::ValidationFailed {
-                    command,
-                    failure,
-                    message,
-                });
+                world.record(Fact::ValidationFailed { command, failure, message });
                 self.methods(world, templates, position + 1)
             }
         }

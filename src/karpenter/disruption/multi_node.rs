@@ -19,9 +19,8 @@ pub(super) fn compute(
     candidates: Vec<Candidate>,
 ) -> Found {
     let mut budgets = Budgets::build(view, Reason::Underutilized);
-    let (within, held_back): (Vec<_>, Vec<_>) = candidates
-        .into_iter()
-        .partition(|candidate| budgets.take(candidate.pool));
+    let (within, held_back): (Vec<_>, Vec<_>) =
+        candidates.into_iter().partition(|candidate| budgets.take(candidate.pool));
     let constrained = !held_back.is_empty();
     match longest_prefix(view, templates, &within) {
         Some(command) => Found::Command(command),

@@ -45,12 +45,7 @@ impl CommandQueue {
     /// Starts a validated command: taints, replacements, marks, nominations.
     pub(super) fn start(&mut self, world: &mut World, command: Command) {
         for candidate in &command.candidates {
-            if let Some(node) = world
-                .cluster
-                .claims
-                .get(candidate.claim)
-                .and_then(|c| c.node)
-            {
+            if let Some(node) = world.cluster.claims.get(candidate.claim).and_then(|c| c.node) {
                 world.taint_disrupted(node);
             }
         }
@@ -62,28 +57,17 @@ impl CommandQueue {
             world.set_marked_for_deletion(candidate.claim, true);
             world.set_in_command(candidate.claim, true);
         }
-        command
-            .destinations
-            .iter()
-            .for_each(|destination| world.nominate(*destination));
+        command.destinations.iter().for_each(|destination| world.nominate(*destination));
         let fact = started(world, &command, &replacements);
         world.record(fact);
         let id = command.id;
-        let running = Running {
-            command,
-            started_at: world.now(),
-            replacements,
-        };
+        let running = Running { command, started_at: world.now(), replacements };
         self.running.insert(id, running);
         world.schedule(world.now(), Event::Command(id));
     }
 
     fn time_limit(&self) -> SimDuration {
-        let candidates: usize = self
-            .running
-            .values()
-            .map(|r| r.command.candidates.len())
-            .sum();
+        let candidates: usize = self.running.values().map(|r| r.command.candidates.len()).sum();
         let scaled = SimDuration::from_ms(TIME_PER_CANDIDATE.ms() * candidates as i64);
         scaled.clamp(SHORTEST_LIMIT, LONGEST_LIMIT)
     }
@@ -101,43 +85,30 @@ fn create_replacements(world: &mut World, command: &Command) -> Option<Vec<Repla
         plan.pin_capacity_types(&world.view());
         let claim = provisioner::create(world, plan, reason)?;
         let name = world.cluster.claims[claim].name.clone();
-        replacements.push(Replacement {
-            claim,
-            name,
-            initialized: false,
-        });
+        replacements.push(Replacement { claim, name, initialized: false });
     }
     Some(replacements)
 }
 
 fn started(world: &World, command: &Command, replacements: &[Replacement]) -> Fact {
-    let named = command
-        .replacements
-        .iter()
-        .zip(replacements)
-        .map(|(plan, replacement)| {
-            let types = &world.cluster.pools[plan.pool].types;
-            let names: Arc<[Arc<str>]> = plan
-                .types
-                .iter()
-                .map(|i| world.symbols.text(types[*i as usize].name.symbol).into())
-                .collect();
-            let capacity =
-                crate::scheduling::price::capacity_types(&plan.types, types, &plan.requirements);
-            ReplacementRef {
-                claim: world.cluster.claim_ref(replacement.claim),
-                pods: plan.pods.len(),
-                instance_types: names,
-                capacity_type: capacity
-                    .first()
-                    .map_or("on-demand", |capacity| capacity.name()),
-            }
-        });
+    let named = command.replacements.iter().zip(replacements).map(|(plan, replacement)| {
+        let types = &world.cluster.pools[plan.pool].types;
+        let names: Arc<[Arc<str>]> = plan
+            .types
+            .iter()
+            .map(|i| world.symbols.text(types[*i as usize].name.symbol).into())
+            .collect();
+        let capacity =
+            crate::scheduling::price::capacity_types(&plan.types, types, &plan.requirements);
+        ReplacementRef {
+            claim: world.cluster.claim_ref(replacement.claim),
+            pods: plan.pods.len(),
+            instance_types: names,
+            capacity_type: capacity.first().map_or("on-demand", |capacity| capacity.name()),
+        }
+    });
     let replacements = named.collect();
-    Fact::DisruptionStarted {
-        command: command.reference(world),
-        replacements,
-    }
+    Fact::DisruptionStarted { command: command.reference(world), replacements }
 }
 
 /// What one look at a command found.
@@ -210,17 +181,12 @@ impl Running {
             world.set_marked_for_deletion(candidate.claim, false);
             world.set_in_command(candidate.claim, false);
             let claim = world.cluster.claims.get(candidate.claim);
-            let node = claim
-                .filter(|claim| claim.deletion_at.is_none())
-                .and_then(|c| c.node);
+            let node = claim.filter(|claim| claim.deletion_at.is_none()).and_then(|c| c.node);
             if let Some(node) = node {
                 world.untaint_disrupted(node);
             }
         }
         let command = self.command.reference(world);
-        world.record(Fact::DisruptionFailed {
-            command,
-            message: message.into(),
-        });
+        world.record(Fact::DisruptionFailed { command, message: message.into() });
     }
 }

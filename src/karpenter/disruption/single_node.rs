@@ -42,8 +42,5 @@ fn interleave(candidates: Vec<Candidate>) -> Vec<Candidate> {
         seen[pool] += 1;
     }
     ranked.sort_by_key(|(rank, pool, _)| (*rank, *pool));
-    ranked
-        .into_iter()
-        .map(|(_, _, candidate)| candidate)
-        .collect()
+    ranked.into_iter().map(|(_, _, candidate)| candidate).collect()
 }

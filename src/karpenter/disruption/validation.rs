@@ -22,25 +22,16 @@ pub(super) struct Failure {
 impl Failure {
     fn churn(gone: usize) -> Failure {
         let message = format!("{gone} candidates are no longer valid");
-        Failure {
-            kind: "churn",
-            message,
-        }
+        Failure { kind: "churn", message }
     }
 
     fn budget() -> Failure {
         let message = "a candidate can no longer be disrupted without violating budgets".into();
-        Failure {
-            kind: "budget",
-            message,
-        }
+        Failure { kind: "budget", message }
     }
 
     fn scheduling(message: &str) -> Failure {
-        Failure {
-            kind: "scheduling",
-            message: message.into(),
-        }
+        Failure { kind: "scheduling", message: message.into() }
     }
 }
 
@@ -59,16 +50,8 @@ pub(super) fn validate(
             return Err(Failure::churn(command.candidates.len()));
         }
         command.candidates = still.into_iter().filter(|c| budgets.take(c.pool)).collect();
-        command.savings = command
-            .candidates
-            .iter()
-            .map(|candidate| candidate.price)
-            .sum();
-        return if command.candidates.is_empty() {
-            Err(Failure::budget())
-        } else {
-            Ok(())
-        };
+        command.savings = command.candidates.iter().map(|candidate| candidate.price).sum();
+        return if command.candidates.is_empty() { Err(Failure::budget()) } else { Ok(()) };
     }
     if still.len() < command.candidates.len() {
         return Err(Failure::churn(command.candidates.len() - still.len()));
@@ -99,8 +82,6 @@ fn revalidate_scheduling(
     if valid {
         Ok(())
     } else {
-        Err(Failure::scheduling(
-            "scheduling simulation produced new results",
-        ))
+        Err(Failure::scheduling("scheduling simulation produced new results"))
     }
 }

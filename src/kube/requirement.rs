@@ -76,7 +76,8 @@ pub struct Requirement {
 }
 
 impl Requirement {
-    /// The requirement of an operator with its values. Unparsable bounds count as 0, as upstream; validation prevents them.
+    /// The requirement of an operator with its values. Unparsable bounds count as 0, as upstream; validation prevents
+    /// them.
     pub fn new(operator: Operator, values: impl IntoIterator<Item = LabelValue>) -> Requirement {
         let mut list: SmallVec<[LabelValue; 2]> = values.into_iter().collect();
         let bound = list.first().and_then(|v| v.integer).unwrap_or(0);
@@ -190,7 +191,8 @@ impl Requirement {
         Requirement { complement, values, gte, lte, min_values }
     }
 
-    /// True iff both admit some value. Two complements always do, even when the exclusions cover the bounds (as upstream).
+    /// True iff both admit some value. Two complements always do, even when the exclusions cover the bounds (as
+    /// upstream).
     pub fn intersects(&self, other: &Requirement) -> bool {
         let (gte, lte) = (self.gte.max(other.gte), least(self.lte, other.lte));
         if gte.zip(lte).is_some_and(|(gte, lte)| gte > lte) {
@@ -355,12 +357,13 @@ impl Requirements {
             let (_, had) = have.peek().filter(|(k, _)| k == key)?;
             let negative =
                 |r: &Requirement| matches!(r.operator(), Operator::NotIn | Operator::DoesNotExist);
-            (!had.intersects(wanted) && !(negative(had) && negative(wanted))).then_some(*key)
+            let both_negative = negative(had) && negative(wanted);
+            (!both_negative && !had.intersects(wanted)).then_some(*key)
         })
     }
 
-    /// True iff `want` can be satisfied on this side (upstream `Compatible`): every wanted key is defined here, negative,
-    /// or may be undefined, and all common keys intersect.
+    /// True iff `want` can be satisfied on this side (upstream `Compatible`): every wanted key is defined here,
+    /// negative, or may be undefined, and all common keys intersect.
     pub fn compatible(&self, want: &Requirements, allow: AllowUndefined) -> bool {
         self.conflict(want, allow).is_none()
     }

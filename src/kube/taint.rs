@@ -135,7 +135,9 @@ mod tests {
             value: v(""),
             effect: None,
         };
-        assert!(tolerated(&taint, &[equal.clone()]) && tolerated(&taint, &[everything]));
+        assert!(
+            tolerated(&taint, std::slice::from_ref(&equal)) && tolerated(&taint, &[everything])
+        );
         assert!(!tolerated(&taint, &[Toleration { value: v("cpu"), ..equal.clone() }]));
         assert!(!tolerated(
             &taint,
@@ -143,7 +145,7 @@ mod tests {
         ));
         let number = Taint { value: v("5"), ..taint };
         let below = Toleration { operator: TolerationOperator::Lt, value: v("7"), ..equal };
-        assert!(tolerated(&number, &[below.clone()]));
+        assert!(tolerated(&number, std::slice::from_ref(&below)));
         assert!(!tolerated(&number, &[Toleration { operator: TolerationOperator::Gt, ..below }]));
     }
 }

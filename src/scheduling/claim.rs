@@ -81,8 +81,8 @@ impl InFlightClaim {
         }
         let wanted = &variant.requirements;
         if let Some(conflict) = self.requirements.conflict(wanted, AllowUndefined::WellKnown) {
-            let have = self.requirements.clone();
-            return Err(Rejection::Requirements { have, want: wanted.clone(), conflict });
+            let (have, want) = (Box::new(self.requirements.clone()), Box::new(wanted.clone()));
+            return Err(Rejection::Requirements { have, want, conflict });
         }
         let mut tightened = self.requirements.clone();
         tightened.add_all(wanted);

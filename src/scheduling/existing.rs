@@ -94,7 +94,8 @@ fn remaining_resources(
     remaining
 }
 
-/// Initialized and within consolidateAfter of its last pod event (karpenter v1.14.1 `pkg/utils/disruption/disruption.go`).
+/// Initialized and within consolidateAfter of its last pod event (karpenter v1.14.1
+/// `pkg/utils/disruption/disruption.go`).
 fn is_under_consolidate_after(view: &ClusterView<'_>, claim: &Claim) -> bool {
     let after = view.cluster.pools[claim.pool].spec.disruption.consolidate_after;
     let since = claim.last_pod_event_at.or(claim.initialized_at);

@@ -15,7 +15,7 @@ pub(super) enum Rejection {
     /// A taint of the NodePool is not tolerated.
     Taint(Taint),
     /// The pod's requirements do not go with the claim's.
-    Requirements { have: Requirements, want: Requirements, conflict: Conflict },
+    Requirements { have: Box<Requirements>, want: Box<Requirements>, conflict: Conflict },
     /// Too few values are left for keys with minValues.
     MinValues(Vec<Symbol>),
     /// No instance type is left.

@@ -1,7 +1,7 @@
 //! The flexibility minimum of requirements.
 //!
-//! Upstream: karpenter v1.14.1 `pkg/cloudprovider/types.go`, `SatisfiesMinValues`. All values that an instance type states
-//! count, also those that the requirements do not admit (a quirk that is reproduced).
+//! Upstream: karpenter v1.14.1 `pkg/cloudprovider/types.go`, `SatisfiesMinValues`. All values that an instance type
+//! states count, also those that the requirements do not admit (a quirk that is reproduced).
 
 use std::collections::BTreeSet;
 

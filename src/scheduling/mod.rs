@@ -3,8 +3,8 @@
 //! Provisioning, every consolidation what-if and drift replacement call the same [`solve`]; nothing else in the program
 //! packs pods into nodes for Karpenter.
 //!
-//! Upstream: karpenter v1.14.1 `pkg/controllers/provisioning/scheduling/`. Candidates are scanned in order and the first that
-//! accepts wins, which equals upstream's parallel evaluation (lowest index wins).
+//! Upstream: karpenter v1.14.1 `pkg/controllers/provisioning/scheduling/`. Candidates are scanned in order and the
+//! first that accepts wins, which equals upstream's parallel evaluation (lowest index wins).
 
 use std::collections::VecDeque;
 

@@ -171,7 +171,8 @@ fn runs_on_template(
         })
 }
 
-/// Whether a DaemonSet's pod runs on an existing node: taints tolerated and some required term compatible with its labels.
+/// Whether a DaemonSet's pod runs on an existing node: taints tolerated and some required term compatible with its
+/// labels.
 pub(super) fn runs_on_node(class: &PodClass, taints: &[Taint], labels: &Requirements) -> bool {
     taint::first_untolerated(taints, &class.tolerations).is_none()
         && any_strict_term(&class.node_affinity, |strict| {

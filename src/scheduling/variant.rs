@@ -1,7 +1,7 @@
 //! Pod classes during one Solve: their requirements at each level of relaxation, computed once per class.
 //!
-//! Upstream: karpenter v1.14.1 `pkg/controllers/provisioning/scheduling/preferences.go`. A pod that failed relaxes one step
-//! and tries again; which step depends on its specification alone, so that the ladder belongs to the class.
+//! Upstream: karpenter v1.14.1 `pkg/controllers/provisioning/scheduling/preferences.go`. A pod that failed relaxes one
+//! step and tries again; which step depends on its specification alone, so that the ladder belongs to the class.
 
 use std::sync::Arc;
 

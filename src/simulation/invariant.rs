@@ -10,9 +10,11 @@ use crate::world::{Event, World};
 /// A broken invariant: what, and where.
 pub type Violation = String;
 
+type Check = fn(&World) -> Result<(), Violation>;
+
 /// Checks the whole world.
 pub fn check(world: &World, at: SimTime, event: &Event) -> Result<(), Violation> {
-    let checks: [fn(&World) -> Result<(), Violation>; 5] =
+    let checks: [Check; 5] =
         [pods_fit, usage_is_conserved, no_pod_is_lost, claims_are_consistent, nothing_in_the_past];
     checks
         .into_iter()
@@ -100,8 +102,8 @@ fn nothing_in_the_past(world: &World) -> Result<(), Violation> {
     }
 }
 
-/// Budgets: candidates of a command per pool against what the budgets allow, all counted from the nodes themselves. Checked
-/// in the instant in which a command starts, with its candidates already marked.
+/// Budgets: candidates of a command per pool against what the budgets allow, all counted from the nodes themselves.
+/// Checked in the instant in which a command starts, with its candidates already marked.
 pub fn check_budgets(world: &World, reason: &str) -> Result<(), Violation> {
     let Some(reason) = Reason::ALL.into_iter().find(|known| known.name() == reason) else {
         return Ok(());

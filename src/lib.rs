@@ -1,8 +1,8 @@
 //! karpsim: a dry run for Karpenter in virtual time.
 //!
 //! Layers, lowest first; a module may import from lower layers only (tested in `tests/integration/tidy.rs`):
-//! `units`, `diagnostic` ← `engine` ← `kube` ← `ec2` ← `world` ← `scheduling` ← `karpenter`, `kube_scheduler`, `workload`
-//! ← `simulation`, `outcome` ← `scenario` ← `conformance` ← `report` ← `cli`.
+//! `units`, `diagnostic` ← `engine` ← `kube` ← `ec2` ← `world` ← `scheduling` ← `karpenter`, `kube_scheduler`,
+//! `workload` ← `simulation`, `outcome` ← `scenario` ← `conformance` ← `report` ← `cli`.
 
 pub mod cli;
 pub mod conformance;

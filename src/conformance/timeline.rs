@@ -1,7 +1,7 @@
 //! Recorded timelines: hours of Karpenter's own controllers in virtual time, compared second by second.
 //!
-//! The format and the levels are those of the recordings' README: level 5 is reached when every instant has the same set of
-//! events.
+//! The format and the levels are those of the recordings' README: level 5 is reached when every instant has the same
+//! set of events.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! Which offering a launch takes.
 //!
-//! Upstream: karpenter-provider-aws v1.14.1 `pkg/providers/instance/instance.go`, `pkg/providers/instance/filter/filter.go`.
-//! EC2 itself chooses among equal prices by rules that it does not publish; see [`choose`].
+//! Upstream: karpenter-provider-aws v1.14.1 `pkg/providers/instance/instance.go`,
+//! `pkg/providers/instance/filter/filter.go`. EC2 itself chooses among equal prices by rules that it does not publish;
+//! see [`choose`].
 
 use super::instance_type::{CapacityType, InstanceType, Offering};
 use crate::kube::Requirements;
@@ -28,8 +29,8 @@ type Candidate<'a> = (u32, &'a Offering);
 
 /// The offering that is launched, `None` for insufficient capacity.
 ///
-/// The capacity type is reserved before spot before on-demand. Within it the lowest price wins, then the type's name; among
-/// the zones that are left `pick` (given their number) chooses one, in the order of their names.
+/// The capacity type is reserved before spot before on-demand. Within it the lowest price wins, then the type's name;
+/// among the zones that are left `pick` (given their number) chooses one, in the order of their names.
 ///
 /// DEVIATION: spot launches take the cheapest offering; EC2's price-capacity-optimized strategy weighs capacity too.
 pub fn choose<'a>(

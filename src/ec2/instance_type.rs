@@ -65,8 +65,8 @@ pub struct Offering {
     pub requirements: Requirements,
     /// USD per hour, as decisions compare it.
     pub price: f64,
-    /// Sold at all: compatible with the node class, priced, in one of its zones. Whether it is out of stock at the moment
-    /// is a matter of the cloud's state.
+    /// Sold at all: compatible with the node class, priced, in one of its zones. Whether it is out of stock at the
+    /// moment is a matter of the cloud's state.
     pub available: bool,
 }
 

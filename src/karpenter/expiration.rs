@@ -1,7 +1,8 @@
 //! Expiration: a NodeClaim is deleted when it reaches expireAfter, whatever budgets and annotations say.
 //!
-//! Upstream: karpenter v1.14.1 `pkg/controllers/nodeclaim/expiration/controller.go`. The controller has one worker and rests
-//! for a second after each deletion: nodes born together go one per second, in the order in which they became due.
+//! Upstream: karpenter v1.14.1 `pkg/controllers/nodeclaim/expiration/controller.go`. The controller has one worker and
+//! rests for a second after each deletion: nodes born together go one per second, in the order in which they became
+//! due.
 
 use std::collections::VecDeque;
 

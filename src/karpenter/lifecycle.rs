@@ -1,7 +1,7 @@
 //! NodeClaim lifecycle: launch, registration, initialization, liveness, and the finalizer.
 //!
-//! Upstream: karpenter v1.14.1 `pkg/controllers/nodeclaim/lifecycle/`. The controller sleeps for a second after it wrote a
-//! claim, so that a claim advances at most about once a second.
+//! Upstream: karpenter v1.14.1 `pkg/controllers/nodeclaim/lifecycle/`. The controller sleeps for a second after it
+//! wrote a claim, so that a claim advances at most about once a second.
 
 use super::Karpenter;
 use crate::ec2::fleet::{self, LaunchRequest};
@@ -10,7 +10,7 @@ use crate::units::SimDuration;
 use crate::world::claims::Chosen;
 use crate::world::cluster::DeletionCause;
 use crate::world::settings::TieBreaks;
-use crate::world::{ClaimId, Fact, Wake, World};
+use crate::world::{ClaimId, Wake, World};
 
 /// A claim that is not registered this long after its creation is deleted.
 const REGISTRATION_TIMEOUT: SimDuration = SimDuration::from_minutes(15);
@@ -53,10 +53,8 @@ impl Karpenter {
         match choose(world, id) {
             Some(chosen) => world.set_launched(id, chosen),
             None => {
-                world.cluster.claims[id].launching = false;
-                let claim = world.cluster.claim_ref(id);
-                let reason = "all requested instance types were unavailable during launch".into();
-                world.record(Fact::LaunchFailed { claim, reason });
+                let reason = "all requested instance types were unavailable during launch";
+                world.set_launch_failed(id, reason.into());
                 world.pause_lifecycle(id);
                 world.delete_claim(id, DeletionCause::Failed);
             }

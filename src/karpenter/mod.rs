@@ -38,10 +38,11 @@ impl Karpenter {
     /// Templates of the present NodePools and DaemonSets.
     fn templates(&mut self, world: &World) -> &Templates {
         let generation = world.cluster.generation;
-        if self.templates.as_ref().is_none_or(|(known, _)| *known != generation) {
-            self.templates = Some((generation, Templates::build(&world.view())));
+        if self.templates.as_ref().is_some_and(|(known, _)| *known != generation) {
+            self.templates = None;
         }
-        &self.templates.as_ref().expect("just built").1
+        let build = || (generation, Templates::build(&world.view()));
+        &self.templates.get_or_insert_with(build).1
     }
 
     /// When the present command of the disruption loop is validated, if one waits.

@@ -14,8 +14,8 @@ use crate::world::{ClaimId, ClusterView, Fact, PodId, PoolIndex, World};
 /// Karpenter's FailedScheduling event of a pod is not repeated within this time.
 const FAILURE_REPEAT: SimDuration = SimDuration::from_minutes(5);
 
-/// When which error of a pod was last reported. Karpenter logs an error in every batch and publishes the event every five
-/// minutes; the journal follows the event, and a changed text at once.
+/// When which error of a pod was last reported. Karpenter logs an error in every batch and publishes the event every
+/// five minutes; the journal follows the event, and a changed text at once.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FailureMemory(BTreeMap<u64, (SimTime, Arc<str>)>);
 

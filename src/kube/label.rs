@@ -2,12 +2,13 @@
 //!
 //! Upstream: karpenter v1.14.1 `pkg/apis/v1/labels.go`; karpenter-provider-aws v1.14.1 `pkg/apis/v1/labels.go`.
 //!
-//! A run's [`Symbols`] come from [`vocabulary`], which interns the well-known keys first, in the order of [`WELL_KNOWN`]:
-//! whether a key is well known is then a comparison of its index.
+//! A run's [`Symbols`] come from [`vocabulary`], which interns the well-known keys first, in the order of
+//! [`WELL_KNOWN`]: whether a key is well known is then a comparison of its index.
 
 use crate::units::{LabelValue, Symbol, Symbols};
 
-/// Keys that the cloud provider defines on every node, so that they may be undefined on a NodePool's side of a comparison.
+/// Keys that the cloud provider defines on every node, so that they may be undefined on a NodePool's side of a
+/// comparison.
 pub const WELL_KNOWN: [&str; 36] = [
     "karpenter.sh/nodepool",
     "topology.kubernetes.io/zone",

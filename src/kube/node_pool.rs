@@ -139,7 +139,8 @@ impl BudgetNodes {
     }
 }
 
-/// Disruptions that `budgets` allow for `reason` in a pool of `total` nodes, those already under way not yet subtracted.
+/// Disruptions that `budgets` allow for `reason` in a pool of `total` nodes, those already under way not yet
+/// subtracted.
 pub fn allowed_disruptions(budgets: &[Budget], reason: Reason, total: i64) -> i64 {
     budgets
         .iter()

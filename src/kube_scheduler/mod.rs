@@ -1,10 +1,10 @@
 //! kube-scheduler: binds pending pods to nodes (layer 5).
 //!
-//! Upstream: Kubernetes v1.36 `pkg/scheduler/`: the filters TaintToleration, NodeAffinity, NodeResourcesFit and the score
-//! NodeResourcesFit with LeastAllocated.
+//! Upstream: Kubernetes v1.36 `pkg/scheduler/`: the filters TaintToleration, NodeAffinity, NodeResourcesFit and the
+//! score NodeResourcesFit with LeastAllocated.
 //!
-//! DEVIATION: NodeResourcesFit's LeastAllocated is the only score; BalancedAllocation, spreading and image locality are not
-//! modelled.
+//! DEVIATION: NodeResourcesFit's LeastAllocated is the only score; BalancedAllocation, spreading and image locality are
+//! not modelled.
 //! DEVIATION: unschedulable pods are tried again whenever a pod or node changes, without kube-scheduler's back-off, and
 //! nothing is preempted.
 

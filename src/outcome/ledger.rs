@@ -1,8 +1,8 @@
 //! The ledger: one entry an instance, from EC2 state `running` to the TerminateInstances call, in integer nano-USD.
 //!
 //! EC2 bills Linux instances by the second with a minimum of 60 s a start. The span is taken from exact milliseconds,
-//! rounded up to whole seconds, raised to the minimum and multiplied by the price; the product is rounded once. An instance
-//! that never ran costs nothing. One that still runs at the end is billed to the end, with the same minimum.
+//! rounded up to whole seconds, raised to the minimum and multiplied by the price; the product is rounded once. An
+//! instance that never ran costs nothing. One that still runs at the end is billed to the end, with the same minimum.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -217,7 +217,8 @@ impl Ledger {
         self.steps(by, change)
     }
 
-    /// What is billed in nano-USD an hour by one dimension, each instance from `running` to the TerminateInstances call.
+    /// What is billed in nano-USD an hour by one dimension, each instance from `running` to the TerminateInstances
+    /// call.
     pub fn cost_rate_steps(&self, by: &By) -> BTreeMap<Arc<str>, Steps> {
         let change = |entry: &Entry| {
             let running_at = entry.running_at?;
@@ -226,9 +227,9 @@ impl Ledger {
         self.steps(by, change)
     }
 
-    /// The bill so far, as the corners of a line. Each instance's cost accrues at its price for as long as it is billed, so
-    /// that the rounding up to a second and to the minimum shows where it falls due; what falls due after `end` is booked at
-    /// `end`. The last point is the total.
+    /// The bill so far, as the corners of a line. Each instance's cost accrues at its price for as long as it is
+    /// billed, so that the rounding up to a second and to the minimum shows where it falls due; what falls due after
+    /// `end` is booked at `end`. The last point is the total.
     pub fn cumulative_cost(&self, end: SimTime) -> Vec<(SimTime, Usd)> {
         let mut rates: BTreeMap<SimTime, i128> = BTreeMap::new();
         for entry in &self.entries {

@@ -385,8 +385,8 @@ fn on_claim(fact: &Fact, say: &mut Say<'_>) -> bool {
             say.line(Level::Debug, EXPIRATION, message, claim_field(claim));
         }
         Fact::DrainStarted(claim) => {
-            // karpenter v1.14.1 pkg/controllers/node/termination/terminator/terminator.go: logged here even if the taint
-            // is old, since the label that keeps load balancers away is put on in the same patch.
+            // karpenter v1.14.1 pkg/controllers/node/termination/terminator/terminator.go: logged here even if the
+            // taint is old, since the label that keeps load balancers away is put on in the same patch.
             let fields = vec![
                 ("Node", object(&claim.name)),
                 ("taint.Key", text("karpenter.sh/disrupted")),

@@ -55,8 +55,9 @@ pub struct RunResult {
     pub disruptions: Vec<Disruption>,
     /// Plain counts.
     pub counts: Counts,
-    /// How long pods waited for a node, in milliseconds; daemon pods left out. A wait that ended otherwise, by the pod's
-    /// removal or the end of the run, counts with its length: leaving it out would flatter a policy that never places a pod.
+    /// How long pods waited for a node, in milliseconds; daemon pods left out. A wait that ended otherwise, by the
+    /// pod's removal or the end of the run, counts with its length: leaving it out would flatter a policy that never
+    /// places a pod.
     pub pod_waits: Distribution,
     /// How long nodes lived from launch to the TerminateInstances call, in milliseconds; living nodes left out.
     pub node_lifetimes: Distribution,
@@ -103,7 +104,8 @@ impl Counts {
 pub struct Disruption {
     /// The command's number; none for what is no command.
     pub command: Option<u64>,
-    /// `Emptiness`, `Drift`, `MultiNodeConsolidation`, ...; `Expiration`, `Interruption` or `Deletion` without a command.
+    /// `Emptiness`, `Drift`, `MultiNodeConsolidation`, ...; `Expiration`, `Interruption` or `Deletion` without a
+    /// command.
     pub method: &'static str,
     /// Why.
     pub cause: Cause,

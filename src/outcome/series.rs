@@ -34,8 +34,8 @@ impl Steps {
         self.points.last().map_or(0, |(_, value)| *value)
     }
 
-    /// Sets the value from `at` on, which must not lie before the last change. Of several values in one instant the last
-    /// stays.
+    /// Sets the value from `at` on, which must not lie before the last change. Of several values in one instant the
+    /// last stays.
     pub fn set(&mut self, at: SimTime, value: i64) {
         match self.points.last().copied() {
             None if value == 0 => {}

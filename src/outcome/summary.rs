@@ -212,8 +212,8 @@ impl Distribution {
         self.counts.last_key_value().map(|(value, _)| *value)
     }
 
-    /// The nearest-rank quantile: the lowest value that at least `percent` of the values do not exceed. Always one of the
-    /// values, never an interpolation.
+    /// The nearest-rank quantile: the lowest value that at least `percent` of the values do not exceed. Always one of
+    /// the values, never an interpolation.
     pub fn percentile(&self, percent: u64) -> Option<i64> {
         let rank = (u128::from(self.count) * u128::from(percent)).div_ceil(100);
         let mut seen = 0_u128;

@@ -81,7 +81,7 @@ const WITHOUT_EFFECT: [&str; 28] = [
 ];
 
 /// Kinds that change results but are not modelled, and what they change.
-const REFUSED: [(&str, &str); 21] = [
+pub const REFUSED: [(&str, &str); 21] = [
     ("CSIDriver", "it decides where pods with volumes may run"),
     ("CSINode", "it limits the volumes of a node"),
     ("CapacityBuffer", "it asks for spare capacity"),

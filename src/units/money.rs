@@ -53,7 +53,8 @@ impl UsdPerHour {
 
     /// The ledger's rate of a decision price (USD per hour): the nearest nano-USD, half away from zero.
     ///
-    /// Prices have at most ten decimals and are far below the range of `i64`, so that the product is exact enough to round.
+    /// Prices have at most ten decimals and are far below the range of `i64`, so that the product is exact enough to
+    /// round.
     pub fn from_price(price: f64) -> UsdPerHour {
         let scaled = price * NANO as f64;
         UsdPerHour((if scaled < 0.0 { scaled - 0.5 } else { scaled + 0.5 }) as i64)

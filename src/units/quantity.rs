@@ -8,8 +8,8 @@ pub const NANO: i128 = 1_000_000_000;
 
 /// Parses a quantity into nano units, rounded away from zero to the next nano.
 ///
-/// Suffixes: `n u m "" k M G T P E`, `Ki Mi Gi Ti Pi Ei`, exponents `e3`, `E3`. Returns `None` for anything else and for
-/// values of `2^63` units and more (the API server caps them; no manifest means them).
+/// Suffixes: `n u m "" k M G T P E`, `Ki Mi Gi Ti Pi Ei`, exponents `e3`, `E3`. Returns `None` for anything else and
+/// for values of `2^63` units and more (the API server caps them; no manifest means them).
 pub fn parse_nano(text: &str) -> Option<i128> {
     let (negative, unsigned) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),

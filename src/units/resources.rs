@@ -2,7 +2,8 @@
 //! extended resources.
 //!
 //! Mirrors the resource-list operations of karpenter v1.14.1 `pkg/utils/resources/resources.go`. A lane that was never
-//! named and a lane that was named with zero compare differently only in [`ResourceVec::names`]: upstream's "missing = 0".
+//! named and a lane that was named with zero compare differently only in [`ResourceVec::names`]: upstream's "missing =
+//! 0".
 
 use std::fmt;
 use std::sync::Arc;
@@ -46,8 +47,8 @@ pub struct ResourceVec {
 }
 
 impl ResourceVec {
-    /// Parses `text` for the resource `name` in the unit of its lane (milli for `cpu`, else whole units) and adds the entry.
-    /// Returns `false`, changing nothing, when the text is no quantity.
+    /// Parses `text` for the resource `name` in the unit of its lane (milli for `cpu`, else whole units) and adds the
+    /// entry. Returns `false`, changing nothing, when the text is no quantity.
     pub fn set_parsed(&mut self, name: &str, text: &str) -> bool {
         let amount =
             if name == "cpu" { quantity::parse_milli(text) } else { quantity::parse_units(text) };
@@ -182,8 +183,8 @@ impl ResourceVec {
         minimum
     }
 
-    /// True iff `self` fits into `have`: no amount of `have` is negative, not even an unneeded one, and each needed amount is
-    /// at most what `have` holds (upstream `Fits`).
+    /// True iff `self` fits into `have`: no amount of `have` is negative, not even an unneeded one, and each needed
+    /// amount is at most what `have` holds (upstream `Fits`).
     pub fn fits(&self, have: &ResourceVec) -> bool {
         (0..4).all(|i| have.lanes[i] >= 0 && self.lanes[i] <= have.lanes[i])
             && have.tail.iter().all(|(_, a)| *a >= 0)

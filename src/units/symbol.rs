@@ -1,5 +1,5 @@
-//! Interned text: label keys, label values, names. One interner a run; ids are given in order of first sight, so that they
-//! are equal in any two runs of one input, but nothing visible may be ordered by them (see [`Symbols::text`]).
+//! Interned text: label keys, label values, names. One interner a run; ids are given in order of first sight, so that
+//! they are equal in any two runs of one input, but nothing visible may be ordered by them (see [`Symbols::text`]).
 
 use rustc_hash::FxHashMap;
 
@@ -58,6 +58,7 @@ impl Symbols {
         if let Some(symbol) = self.ids.get(text) {
             return *symbol;
         }
+        // Never fails: the texts of 2^32 symbols would fill the memory first.
         let symbol =
             Symbol(u32::try_from(self.texts.len()).expect("fewer than 2^32 distinct texts"));
         let text: std::sync::Arc<str> = text.into();

@@ -68,7 +68,8 @@ impl SimDuration {
         self.0
     }
 
-    /// Go's `time.ParseDuration` restricted to non-negative values with the units `h`, `m`, `s`, `ms`: `1h30m`, `90s`, `1.5h`.
+    /// Go's `time.ParseDuration` restricted to non-negative values with the units `h`, `m`, `s`, `ms`: `1h30m`, `90s`,
+    /// `1.5h`.
     ///
     /// Returns `None` for anything else, an empty text and a value beyond 100 years included.
     pub fn parse(text: &str) -> Option<SimDuration> {

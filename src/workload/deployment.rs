@@ -76,8 +76,8 @@ fn victim_key(world: &World, pod: &Pod, on_node: usize) -> VictimKey {
     let age = match world.settings.victims {
         VictimRule::ReplicaSet => {
             let ready = pod.running_at.map_or(-1, |at| bucket(at, world.now()));
-            // Within one bucket of ready times the UID decides at once, unless the times are equal; equal times go on to
-            // the creation time, whose bucket is then decided by the UID too. Both lead to the UID.
+            // Within one bucket of ready times the UID decides at once, unless the times are equal; equal times go on
+            // to the creation time, whose bucket is then decided by the UID too. Both lead to the UID.
             let created = bucket(pod.created_at, world.now());
             let ready_uid = if pod.running_at.is_some() { pod.uid } else { 0 };
             Age::Buckets { ready, ready_uid, created, uid: pod.uid }

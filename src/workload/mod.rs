@@ -3,8 +3,8 @@
 //! Upstream: Kubernetes v1.36 `pkg/controller/replicaset/replica_set.go`, `pkg/controller/controller_utils.go`,
 //! `pkg/controller/daemon/`.
 //!
-//! DEVIATION: a Deployment owns its pods directly and creates them at once: no ReplicaSet objects, no rolling update, no
-//! client rate limit of kube-controller-manager.
+//! DEVIATION: a Deployment owns its pods directly and creates them at once: no ReplicaSet objects, no rolling update,
+//! no client rate limit of kube-controller-manager.
 
 use crate::world::World;
 

@@ -1,7 +1,7 @@
 //! Slots with generations: ids stay valid or are known to be stale, and memory does not grow with what is gone.
 //!
-//! The order of slots is an accident of recycling. Nothing may be decided, named or drawn by it: entities carry an ordinal
-//! for that, and ordered lists of ids are kept beside the arena.
+//! The order of slots is an accident of recycling. Nothing may be decided, named or drawn by it: entities carry an
+//! ordinal for that, and ordered lists of ids are kept beside the arena.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -62,6 +62,7 @@ impl<T> Arena<T> {
     pub fn insert(&mut self, value: T) -> Id<T> {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push((0, None));
+            // Never fails: that many entities would fill the memory first.
             u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 live entities")
         });
         let (generation, entry) = &mut self.slots[slot as usize];
@@ -103,6 +104,7 @@ impl<T> std::ops::Index<Id<T>> for Arena<T> {
 }
 
 impl<T> std::ops::IndexMut<Id<T>> for Arena<T> {
+    /// As [`Arena::index`].
     fn index_mut(&mut self, id: Id<T>) -> &mut T {
         self.get_mut(id).unwrap_or_else(|| panic!("stale id {id:?}"))
     }

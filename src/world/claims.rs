@@ -134,6 +134,13 @@ impl World {
         self.schedule(self.now() + SimDuration::from_ms(delay), Event::LaunchReturns(id));
     }
 
+    /// The Create call returned without an instance.
+    pub fn set_launch_failed(&mut self, id: ClaimId, reason: Arc<str>) {
+        self.cluster.claims[id].launching = false;
+        let claim = self.cluster.claim_ref(id);
+        self.record(Fact::LaunchFailed { claim, reason });
+    }
+
     /// The Create call returned an instance: the claim is launched and the machine boots.
     pub fn set_launched(&mut self, id: ClaimId, chosen: Chosen) {
         let pool_index = self.cluster.claims[id].pool;

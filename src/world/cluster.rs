@@ -1,4 +1,5 @@
-//! The cluster's entities. Other modules read them; only the mutators of this layer write them (`pods.rs`, `claims.rs`).
+//! The cluster's entities. Other modules read them; only the mutators of this layer write them (`pods.rs`,
+//! `claims.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! The closed set of events, and the order of actors within one instant.
 //!
-//! The order is that of Karpenter's recorded timelines: the runnable actor that comes first takes one step, then the search
-//! starts at the top again. An event that an actor schedules for the present instant is therefore handled by the class
-//! order, not after everything that is already due.
+//! The order is that of Karpenter's recorded timelines: the runnable actor that comes first takes one step, then the
+//! search starts at the top again. An event that an actor schedules for the present instant is therefore handled by the
+//! class order, not after everything that is already due.
 
 use super::cluster::{ClaimId, NodeId, PodId};
 

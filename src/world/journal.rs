@@ -1,7 +1,7 @@
 //! The journal: facts in the order in which they happened, the only thing that observers read.
 //!
-//! A fact holds everything an observer needs (names, prices, sizes), so that observers never look at the world. The names
-//! of the variants follow the events of Karpenter's recorded timelines where there is one.
+//! A fact holds everything an observer needs (names, prices, sizes), so that observers never look at the world. The
+//! names of the variants follow the events of Karpenter's recorded timelines where there is one.
 
 use std::sync::Arc;
 

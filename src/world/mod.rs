@@ -2,8 +2,8 @@
 //!
 //! Reads go through [`view::ClusterView`] or the public fields; writes go through the mutators of `pods.rs` and
 //! `claims.rs`, one per fact, which record the fact in the journal and wake the actors that watch it. Wakes follow
-//! client-go's work queues: one entry per object, an event makes a waiting entry due at once, a later delayed entry for an
-//! object that already waits is dropped.
+//! client-go's work queues: one entry per object, an event makes a waiting entry due at once, a later delayed entry for
+//! an object that already waits is dropped.
 
 use std::sync::Arc;
 

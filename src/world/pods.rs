@@ -11,8 +11,8 @@ use crate::engine::Purpose;
 use crate::kube::PodClass;
 use crate::units::{SimDuration, SimTime};
 
-/// A pod object lives at least this long after its deletionTimestamp was written (recorded from Karpenter's own tests of
-/// grace period 0: the object is seen with its deletionTimestamp before it goes).
+/// A pod object lives at least this long after its deletionTimestamp was written (recorded from Karpenter's own tests
+/// of grace period 0: the object is seen with its deletionTimestamp before it goes).
 const SHORTEST_STOP: SimDuration = SimDuration::from_ms(10);
 
 impl World {

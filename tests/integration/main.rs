@@ -1,4 +1,5 @@
 //! One integration-test binary; one module a topic.
 
 mod scenario;
+mod tidy;
 mod timeline;

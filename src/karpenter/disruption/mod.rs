@@ -1,7 +1,7 @@
 //! The disruption loop: one method after another, one success a pass, a 15 s wait before a command is believed.
 //!
-//! Upstream: karpenter v1.14.1 `pkg/controllers/disruption/controller.go`. The loop is a state machine: a pass that waits for
-//! validation blocks it; after a command the next pass follows at once, else after 10 s.
+//! Upstream: karpenter v1.14.1 `pkg/controllers/disruption/controller.go`. The loop is a state machine: a pass that
+//! waits for validation blocks it; after a command the next pass follows at once, else after 10 s.
 
 use crate::kube::node_pool::Reason;
 use crate::scheduling::{ClaimPlan, Templates};

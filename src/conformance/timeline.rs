@@ -258,6 +258,7 @@ fn instance_type(entry: &Value, symbols: &mut Symbols) -> Result<InstanceType, N
         capacity,
         allocatable,
         bare_metal: false,
+        has_ami: true,
         offerings,
     })
 }

@@ -44,6 +44,7 @@ pub fn choose<'a>(
     truncate(&mut candidates, request.types, symbols);
     let capacity_type = candidates.iter().map(|(_, offering)| offering.capacity_type).min()?;
     candidates.retain(|(_, offering)| offering.capacity_type == capacity_type);
+    candidates.retain(|(i, _)| request.types[*i as usize].has_ami);
     let price = candidates.iter().map(|(_, o)| o.price).min_by(f64::total_cmp)?;
     candidates.retain(|(_, offering)| offering.price == price);
     let name = |(i, _): &Candidate<'_>| symbols.text(request.types[*i as usize].name.symbol);

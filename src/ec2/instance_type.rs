@@ -50,6 +50,8 @@ pub struct InstanceType {
     pub allocatable: ResourceVec,
     /// A whole machine: slow to boot, and launched only when nothing else will do.
     pub bare_metal: bool,
+    /// An AMI of the node class boots it; launches leave out types without one.
+    pub has_ami: bool,
     /// Where and how it is sold. The order is part of the input.
     pub offerings: Vec<Offering>,
 }

@@ -71,6 +71,8 @@ pub const ARCH: Symbol = Symbol::at(4);
 pub const OS: Symbol = Symbol::at(5);
 /// `karpenter.sh/capacity-type`
 pub const CAPACITY_TYPE: Symbol = Symbol::at(6);
+/// `topology.k8s.aws/zone-id`
+pub const ZONE_ID: Symbol = Symbol::at(8);
 /// `karpenter.k8s.aws/capacity-reservation-id`
 pub const RESERVATION_ID: Symbol = Symbol::at(9);
 /// `kubernetes.io/hostname`
@@ -179,6 +181,7 @@ mod tests {
             (ARCH, "kubernetes.io/arch"),
             (OS, "kubernetes.io/os"),
             (CAPACITY_TYPE, "karpenter.sh/capacity-type"),
+            (ZONE_ID, "topology.k8s.aws/zone-id"),
             (RESERVATION_ID, "karpenter.k8s.aws/capacity-reservation-id"),
             (HOSTNAME, "kubernetes.io/hostname"),
             (REGISTERED, "karpenter.sh/registered"),

@@ -1,7 +1,9 @@
 //! The input of a run: the scenario file and the manifests that it names, as plain validated data
 //! (layer 7).
 
+pub mod catalog;
 pub mod file;
+pub mod latency;
 pub mod load;
 pub mod manifest;
 pub mod node_class;

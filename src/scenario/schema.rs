@@ -146,7 +146,7 @@ pub struct Cloud {
     pub latency: CloudLatency,
 }
 
-/// `cloud.latency`; the defaults are those of Amazon Linux 2023 on ordinary types.
+/// `cloud.latency`.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct CloudLatency {
@@ -154,8 +154,8 @@ pub struct CloudLatency {
     pub create: Latency,
     /// Launched to running, when billing starts.
     pub running: Latency,
-    /// Launched to Registered.
-    pub registered: Latency,
+    /// Launched to Registered, of every type and AMI family; by family and kind of type when absent.
+    pub registered: Option<Latency>,
     /// Registered to node Ready.
     pub ready: Latency,
     /// Node Ready to Initialized.
@@ -169,7 +169,7 @@ impl Default for CloudLatency {
         CloudLatency {
             create: log_normal("1.5s", "4s"),
             running: log_normal("5s", "12s"),
-            registered: log_normal("35s", "60s"),
+            registered: None,
             ready: log_normal("8s", "18s"),
             init: log_normal("1s", "3s"),
             terminate: log_normal("45s", "150s"),

@@ -9,6 +9,7 @@ use super::schema::{
     Score, TieBreaks, Victims,
 };
 use crate::diagnostic::{self, Diagnostics, SourceId, Span};
+use crate::ec2::catalog::{Catalog, Region};
 use crate::units::SimDuration;
 
 /// What exists in EC2, to check names against.
@@ -18,6 +19,17 @@ pub struct Catalogue {
     pub regions: BTreeMap<String, Vec<String>>,
     /// Names of all instance types. Empty: names are not checked.
     pub instance_types: BTreeSet<String>,
+}
+
+impl From<&Catalog> for Catalogue {
+    fn from(catalog: &Catalog) -> Catalogue {
+        let zones = |region: &Region| region.zones.iter().map(|zone| zone.name.clone()).collect();
+        let regions = catalog.regions.iter().map(|region| (region.name.clone(), zones(region)));
+        Catalogue {
+            regions: regions.collect(),
+            instance_types: catalog.types.iter().map(|facts| facts.name.clone()).collect(),
+        }
+    }
 }
 
 /// A span of time to draw from.
@@ -87,8 +99,8 @@ pub struct CloudLatencies {
     pub create: LatencyModel,
     /// Launched to running.
     pub running: LatencyModel,
-    /// Launched to Registered.
-    pub registered: LatencyModel,
+    /// Launched to Registered, of every type and AMI family; see [`super::latency::boot`] when absent.
+    pub registered: Option<LatencyModel>,
     /// Registered to node Ready.
     pub ready: LatencyModel,
     /// Node Ready to Initialized.
@@ -146,7 +158,8 @@ pub fn resolve(
         cloud: CloudLatencies {
             create: context.latency(&latency.create, "cloud.latency.create"),
             running: context.latency(&latency.running, "cloud.latency.running"),
-            registered: context.latency(&latency.registered, "cloud.latency.registered"),
+            registered: (latency.registered.as_ref())
+                .map(|registered| context.latency(registered, "cloud.latency.registered")),
             ready: context.latency(&latency.ready, "cloud.latency.ready"),
             init: context.latency(&latency.init, "cloud.latency.init"),
             terminate: context.latency(&latency.terminate, "cloud.latency.terminate"),

@@ -134,6 +134,8 @@ fn config(scenario: &Value) -> Result<Config, NotComparable> {
         deployments: objects.deployments,
         daemon_sets: objects.daemon_sets,
         pods: objects.pods,
+        storage: objects.storage,
+        namespaces: objects.namespaces,
         timeline: script(&scenario["script"])?,
         horizon: SimTime::from_seconds(end_s),
     })

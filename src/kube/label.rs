@@ -125,7 +125,7 @@ pub fn is_restricted(key: &str) -> bool {
 }
 
 /// A label map: keys normalised, ascending by symbol, one value a key.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Labels(Vec<(Symbol, LabelValue)>);
 
 impl Labels {

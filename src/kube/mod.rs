@@ -3,12 +3,18 @@
 pub mod label;
 pub mod node_pool;
 pub mod pod;
+pub mod port;
 pub mod requirement;
+pub mod selector;
 pub mod taint;
+pub mod topology;
+pub mod volume;
 pub mod workload;
 
 pub use label::Labels;
 pub use node_pool::NodePool;
 pub use pod::PodClass;
+pub use port::HostPort;
 pub use requirement::{Operator, Requirement, Requirements};
+pub use selector::LabelSelector;
 pub use taint::{Effect, Taint, Toleration};

@@ -5,8 +5,11 @@
 use std::sync::Arc;
 
 use super::label::Labels;
+use super::port::HostPort;
 use super::requirement::{Requirement, Requirements};
 use super::taint::{Effect, Taint, Toleration, TolerationOperator};
+use super::topology::{PodAffinity, SpreadConstraint};
+use super::volume::PodVolume;
 use crate::units::{ResourceVec, SimDuration, SimTime, Symbol};
 
 /// Grace period of a pod that does not name one (API default).
@@ -27,6 +30,16 @@ pub struct PodClass {
     pub nonzero_memory_bytes: i64,
     /// Node selector and node affinity.
     pub node_affinity: NodeAffinity,
+    /// Topology spread constraints.
+    pub spread: Vec<SpreadConstraint>,
+    /// Pod affinity.
+    pub pod_affinity: PodAffinity,
+    /// Pod anti-affinity.
+    pub pod_anti_affinity: PodAffinity,
+    /// Ports of the node that the containers take.
+    pub host_ports: Vec<HostPort>,
+    /// Volumes that need a PersistentVolumeClaim.
+    pub volumes: Vec<PodVolume>,
     /// Tolerations, those that the API server adds included.
     pub tolerations: Vec<Toleration>,
     /// Resolved priority.
@@ -48,7 +61,7 @@ pub struct PodClass {
 }
 
 /// Node selector and node affinity terms.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct NodeAffinity {
     /// `nodeSelector`, as In requirements.
     pub selector: Requirements,

@@ -65,7 +65,7 @@ impl Operator {
 ///
 /// Without `complement` exactly `values` (and no bounds); with it everything but `values` and, if a bound is set, only
 /// integers within the bounds. Nothing admitted and DoesNotExist are the same object, as upstream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Requirement {
     complement: bool,
     /// Ascending by symbol, distinct.
@@ -255,7 +255,7 @@ fn difference(from: &[LabelValue], without: &[LabelValue]) -> SmallVec<[LabelVal
 }
 
 /// Requirements by key.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Requirements(SmallVec<[(Symbol, Requirement); 4]>);
 
 /// Which keys of the wanting side may be undefined on the having side.

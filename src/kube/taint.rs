@@ -5,7 +5,7 @@
 use crate::units::{LabelValue, Symbols};
 
 /// What a taint does to pods that do not tolerate it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Effect {
     /// Pods are not bound.
     NoSchedule,
@@ -59,7 +59,7 @@ impl Taint {
 }
 
 /// How a toleration compares values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TolerationOperator {
     /// The values are equal (also the default).
     Equal,
@@ -72,7 +72,7 @@ pub enum TolerationOperator {
 }
 
 /// A toleration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Toleration {
     /// The key; `None` tolerates every key.
     pub key: Option<LabelValue>,

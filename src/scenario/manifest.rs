@@ -7,11 +7,12 @@ use std::sync::Arc;
 use super::pod::{self, METADATA_WITHOUT_EFFECT, PodOwner, PriorityClasses};
 use super::reader::{Field, Object, Reader, Unknown, is_dns_subdomain};
 use super::yaml::{Node, Value};
-use super::{node_class, node_pool};
+use super::{node_class, node_pool, volume};
 use crate::diagnostic::{self, Span};
 use crate::ec2::node_class::NodeClass;
-use crate::kube::NodePool;
+use crate::kube::volume::Storage;
 use crate::kube::workload::{BarePod, DaemonSet, Deployment};
+use crate::kube::{Labels, NodePool};
 
 /// The objects of some manifests, each list in the order of the text.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,6 +27,10 @@ pub struct Objects {
     pub daemon_sets: Vec<DaemonSet>,
     /// Pods without an owner.
     pub pods: Vec<BarePod>,
+    /// StorageClasses, PersistentVolumeClaims, PersistentVolumes, CSINodes.
+    pub storage: Storage,
+    /// Namespaces with their labels.
+    pub namespaces: BTreeMap<Arc<str>, Labels>,
 }
 
 /// What one load knows across its files.
@@ -65,7 +70,6 @@ const WITHOUT_EFFECT: [&str; 28] = [
     "IngressClass",
     "Lease",
     "MutatingWebhookConfiguration",
-    "Namespace",
     "NetworkPolicy",
     "PodMonitor",
     "PodTemplate",
@@ -78,12 +82,12 @@ const WITHOUT_EFFECT: [&str; 28] = [
     "ServiceMonitor",
     "TargetGroupBinding",
     "ValidatingWebhookConfiguration",
+    "VolumeSnapshotClass",
 ];
 
 /// Kinds that change results but are not modelled, and what they change.
-pub const REFUSED: [(&str, &str); 21] = [
+pub const REFUSED: [(&str, &str); 18] = [
     ("CSIDriver", "it decides where pods with volumes may run"),
-    ("CSINode", "it limits the volumes of a node"),
     ("CapacityBuffer", "it asks for spare capacity"),
     ("CronJob", "it makes pods"),
     ("DeviceClass", "it describes devices that pods need"),
@@ -93,8 +97,6 @@ pub const REFUSED: [(&str, &str); 21] = [
     ("Node", "nodes come from Karpenter alone"),
     ("NodeClaim", "nodes come from NodePools alone"),
     ("NodeOverlay", "it changes prices and capacities"),
-    ("PersistentVolume", "it ties pods to a zone"),
-    ("PersistentVolumeClaim", "it ties pods to a zone"),
     ("PodDisruptionBudget", "it blocks evictions"),
     ("ReplicaSet", "it makes pods"),
     ("ReplicationController", "it makes pods"),
@@ -104,8 +106,6 @@ pub const REFUSED: [(&str, &str); 21] = [
     ("StatefulSet", "it makes pods"),
     ("VerticalPodAutoscaler", "it changes what pods request"),
 ];
-/// Kinds that matter only together with volumes, which are refused where a pod uses them.
-const VOLUME_KINDS: [&str; 2] = ["StorageClass", "VolumeSnapshotClass"];
 
 /// An object whose kind is read.
 struct Known<'n> {
@@ -192,7 +192,7 @@ fn collect<'n>(
         reader.push(diagnostic::old_api_version(place, &version, &kind).help(change));
     } else if let Some((_, effect)) = REFUSED.iter().find(|(name, _)| *name == kind) {
         reader.push(diagnostic::kind_not_modelled(span, &kind, effect));
-    } else if WITHOUT_EFFECT.contains(&kind.as_str()) || VOLUME_KINDS.contains(&kind.as_str()) {
+    } else if WITHOUT_EFFECT.contains(&kind.as_str()) {
         ignored.entry(kind).or_insert((span, 0)).1 += 1;
     } else {
         let names = READ.iter().map(|(_, _, kind)| *kind);
@@ -222,13 +222,18 @@ fn kind_of(reader: &mut Reader<'_>, document: &Node) -> Option<(String, String)>
 }
 
 /// Group, version and kind of everything that is read.
-const READ: [(&str, &str, &str); 6] = [
+const READ: [(&str, &str, &str); 11] = [
     ("karpenter.sh", "v1", "NodePool"),
     ("karpenter.k8s.aws", "v1", "EC2NodeClass"),
     ("apps", "v1", "Deployment"),
     ("apps", "v1", "DaemonSet"),
     ("", "v1", "Pod"),
+    ("", "v1", "Namespace"),
+    ("", "v1", "PersistentVolume"),
+    ("", "v1", "PersistentVolumeClaim"),
     ("scheduling.k8s.io", "v1", "PriorityClass"),
+    ("storage.k8s.io", "v1", "CSINode"),
+    ("storage.k8s.io", "v1", "StorageClass"),
 ];
 
 fn readable(group: &str, version: &str, kind: &str) -> Option<&'static str> {
@@ -270,8 +275,8 @@ fn open<'n>(reader: &mut Reader<'_>, document: &'n Node, kind: &'static str) -> 
     let mut metadata = reader.object(&metadata)?;
     let name_field = metadata.required("name", reader);
     let namespace = metadata.get("namespace").and_then(|field| reader.text(&field));
-    if kind == "Pod" {
-        // Read again with the pod itself.
+    if matches!(kind, "Namespace" | "PersistentVolumeClaim" | "Pod" | "StorageClass") {
+        // Read again with the object itself.
         metadata.get("labels");
         metadata.get("annotations");
     } else {
@@ -285,7 +290,16 @@ fn open<'n>(reader: &mut Reader<'_>, document: &'n Node, kind: &'static str) -> 
         reader.broken(&name_field, "must be lower-case letters, digits, '-' and '.'");
         return None;
     }
-    let cluster_scoped = matches!(kind, "NodePool" | "EC2NodeClass" | "PriorityClass");
+    let cluster_scoped = matches!(
+        kind,
+        "CSINode"
+            | "EC2NodeClass"
+            | "Namespace"
+            | "NodePool"
+            | "PersistentVolume"
+            | "PriorityClass"
+            | "StorageClass"
+    );
     let namespace = namespace.unwrap_or_else(|| "default".to_owned());
     let id = match cluster_scoped {
         true => format!("{kind}/{name}"),
@@ -354,6 +368,20 @@ fn read_one(
             let (namespace, name) = (Arc::from(namespace.as_str()), Arc::from(name.as_str()));
             let pod = |class| BarePod { namespace, name, template: Arc::new(class) };
             objects.pods.extend(class.map(pod));
+            Unknown::Note
+        }
+        "CSINode" | "PersistentVolume" | "PersistentVolumeClaim" | "StorageClass" => {
+            let place = (namespace.as_str(), name.as_str());
+            volume::read(reader, &mut object, kind, place, &mut objects.storage);
+            Unknown::Note
+        }
+        "Namespace" => {
+            object.get("spec");
+            let metadata = object.get("metadata");
+            let mut labels = pod::metadata(reader, metadata.as_ref()).labels;
+            let key = reader.symbols.intern("kubernetes.io/metadata.name");
+            labels.set(key, reader.symbols.intern_value(&name));
+            objects.namespaces.insert(name.as_str().into(), labels);
             Unknown::Note
         }
         _ => {

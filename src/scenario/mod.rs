@@ -9,12 +9,14 @@ pub mod manifest;
 pub mod node_class;
 pub mod node_pool;
 pub mod pod;
+pub mod pod_topology;
 pub mod reader;
 pub mod requirement;
 pub mod ron_places;
 pub mod schema;
 pub mod settings;
 pub mod substitute;
+pub mod volume;
 pub mod yaml;
 
 pub use load::{DiskFiles, Files, LoadedScenario, MemoryFiles, TimelineAction, load};

@@ -4,15 +4,19 @@
 //! `k8s.io/component-helpers/resource/helpers.go`.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::reader::{Field, Object, Reader, Unknown};
 use super::requirement::{self, Owner};
+use super::{pod_topology, volume};
 use crate::diagnostic;
 use crate::kube::Labels;
 use crate::kube::pod::{DEFAULT_GRACE, DoNotDisrupt, NodeAffinity, PodClass};
+use crate::kube::port::{HostPort, Protocol};
 use crate::kube::requirement::Requirements;
 use crate::kube::taint::{Effect, Toleration, TolerationOperator};
+use crate::kube::topology::PodAffinity;
 use crate::units::{ResourceVec, SimDuration};
 
 /// CPU that LeastAllocated counts for a container without a request.
@@ -169,9 +173,10 @@ pub fn class(
     priorities: &PriorityClasses,
 ) -> Option<PodClass> {
     let mut object = reader.object(spec)?;
-    let mut node_affinity = affinity(reader, &mut object, owner);
+    let Affinity { mut node, pod: pod_affinity, pod_anti: pod_anti_affinity } =
+        affinity(reader, &mut object, &metadata.labels);
     if let Some(selector) = object.get("nodeSelector") {
-        node_affinity.selector = requirement::selector(reader, &selector);
+        node.selector = requirement::selector(reader, &selector);
     }
     let host_network =
         object.get("hostNetwork").and_then(|field| reader.boolean(&field)).unwrap_or(false);
@@ -185,12 +190,10 @@ pub fn class(
         .get("terminationGracePeriodSeconds")
         .and_then(|field| reader.integer(&field, 0, i64::from(i32::MAX)))
         .map_or(DEFAULT_GRACE, SimDuration::from_seconds);
-    let host_ports = match (owner.daemon, host_network) {
-        (true, _) => HostPorts::Harmless,
-        (false, false) => HostPorts::Named,
-        (false, true) => HostPorts::All,
-    };
-    let sizes = sizes(reader, &mut object, host_ports)?;
+    let spread = object.get("topologySpreadConstraints");
+    let spread = spread.map(|field| pod_topology::spread(reader, &field, &metadata.labels));
+    let volumes = object.get("volumes").map(|field| volume::pod_volumes(reader, &field));
+    let sizes = sizes(reader, &mut object, host_network)?;
     refuse_what_is_not_modelled(reader, &mut object);
     object.without_effect(&WITHOUT_EFFECT, reader);
     reader.finish(object, Unknown::Note);
@@ -200,7 +203,12 @@ pub fn class(
         requests: sizes.requests,
         nonzero_cpu_milli: sizes.nonzero_cpu_milli,
         nonzero_memory_bytes: sizes.nonzero_memory_bytes,
-        node_affinity,
+        node_affinity: node,
+        spread: spread.unwrap_or_default(),
+        pod_affinity,
+        pod_anti_affinity,
+        host_ports: sizes.host_ports,
+        volumes: volumes.unwrap_or_default(),
         tolerations,
         priority,
         critical,
@@ -214,8 +222,6 @@ pub fn class(
 }
 
 fn refuse_what_is_not_modelled(reader: &mut Reader<'_>, object: &mut Object<'_>) {
-    let places = "it decides where pods may run";
-    object.refuse("topologySpreadConstraints", places, reader);
     object.refuse("nodeName", "it binds the pod without the scheduler", reader);
     object.refuse("resourceClaims", "it needs devices of the node", reader);
     object.refuse("schedulingGates", "it keeps the pod from being scheduled", reader);
@@ -229,41 +235,37 @@ fn refuse_what_is_not_modelled(reader: &mut Reader<'_>, object: &mut Object<'_>)
     if let Some(field) = object.get("readinessGates") {
         reader.note_without_effect(&field);
     }
-    let Some(volumes) = object.get("volumes") else {
-        return;
-    };
-    for volume in reader.list(&volumes) {
-        let Some(mut volume) = reader.object(&volume) else {
-            continue;
-        };
-        let effect = "its zone and attachment limits decide where the pod may run";
-        volume.refuse("persistentVolumeClaim", effect, reader);
-        volume.refuse("ephemeral", effect, reader);
-        volume.refuse("awsElasticBlockStore", effect, reader);
-        reader.note_without_effect(&volume.field);
-    }
 }
 
-/// Node affinity; pod affinity and anti-affinity are refused.
-fn affinity(
-    reader: &mut Reader<'_>,
-    object: &mut Object<'_>,
-    owner: &PodOwner<'_>,
-) -> NodeAffinity {
-    let mut result = NodeAffinity::default();
+/// What a pod's `affinity` says.
+#[derive(Default)]
+struct Affinity {
+    node: NodeAffinity,
+    pod: PodAffinity,
+    pod_anti: PodAffinity,
+}
+
+fn affinity(reader: &mut Reader<'_>, object: &mut Object<'_>, labels: &Labels) -> Affinity {
+    let mut result = Affinity::default();
     let Some(mut affinity) = object.get("affinity").and_then(|field| reader.object(&field)) else {
         return result;
     };
-    // A DaemonSet's pods have one place each, whatever they think of other pods.
-    if owner.daemon {
-        affinity.without_effect(&["podAffinity", "podAntiAffinity"], reader);
-    } else {
-        affinity.refuse("podAffinity", "it decides where pods may run", reader);
-        affinity.refuse("podAntiAffinity", "it decides where pods may run", reader);
+    if let Some(field) = affinity.get("podAffinity") {
+        result.pod = pod_topology::pod_affinity(reader, &field, labels);
     }
-    let node = affinity.get("nodeAffinity");
+    if let Some(field) = affinity.get("podAntiAffinity") {
+        result.pod_anti = pod_topology::pod_affinity(reader, &field, labels);
+    }
+    if let Some(field) = affinity.get("nodeAffinity") {
+        result.node = node_affinity(reader, &field);
+    }
     reader.finish(affinity, Unknown::Note);
-    let Some(mut node) = node.and_then(|field| reader.object(&field)) else {
+    result
+}
+
+fn node_affinity(reader: &mut Reader<'_>, field: &Field<'_>) -> NodeAffinity {
+    let mut result = NodeAffinity::default();
+    let Some(mut node) = reader.object(field) else {
         return result;
     };
     let required = node.get("requiredDuringSchedulingIgnoredDuringExecution");
@@ -367,17 +369,6 @@ fn priority(
     (value.unwrap_or(priorities.default), critical)
 }
 
-/// Which container ports take a port of the node.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum HostPorts {
-    /// Whatever they take, no other pod wants it: a DaemonSet has one pod a node.
-    Harmless,
-    /// Those with a `hostPort`.
-    Named,
-    /// All: the pod uses the host's network.
-    All,
-}
-
 /// What follows from a pod's containers.
 struct Sizes {
     requests: ResourceVec,
@@ -385,6 +376,7 @@ struct Sizes {
     nonzero_memory_bytes: i64,
     ready_delay: SimDuration,
     images: Vec<Arc<str>>,
+    host_ports: Vec<HostPort>,
 }
 
 /// One container.
@@ -394,12 +386,13 @@ struct Container {
     sidecar: bool,
     ready_delay: SimDuration,
     image: Option<String>,
+    host_ports: Vec<HostPort>,
 }
 
-fn sizes(reader: &mut Reader<'_>, object: &mut Object<'_>, host_ports: HostPorts) -> Option<Sizes> {
+fn sizes(reader: &mut Reader<'_>, object: &mut Object<'_>, host_network: bool) -> Option<Sizes> {
     let read = |field: Option<Field<'_>>, reader: &mut Reader<'_>| -> Vec<Container> {
         let items = field.map(|field| reader.list(&field)).unwrap_or_default();
-        items.iter().filter_map(|item| container(reader, item, host_ports)).collect()
+        items.iter().filter_map(|item| container(reader, item, host_network)).collect()
     };
     let init = read(object.get("initContainers"), reader);
     let main = read(object.required("containers", reader), reader);
@@ -441,6 +434,8 @@ fn sizes(reader: &mut Reader<'_>, object: &mut Object<'_>, host_ports: HostPorts
         nonzero_memory_bytes: nonzero.get("memory"),
         ready_delay: main.iter().map(|container| container.ready_delay).max().unwrap_or_default(),
         images,
+        // Karpenter looks at the containers alone, not at init containers.
+        host_ports: main.into_iter().flat_map(|container| container.host_ports).collect(),
     })
 }
 
@@ -521,11 +516,7 @@ const CONTAINER_WITHOUT_EFFECT: [&str; 19] = [
     "workingDir",
 ];
 
-fn container(
-    reader: &mut Reader<'_>,
-    item: &Field<'_>,
-    host_ports: HostPorts,
-) -> Option<Container> {
+fn container(reader: &mut Reader<'_>, item: &Field<'_>, host_network: bool) -> Option<Container> {
     let mut object = reader.object(item)?;
     let mut container = Container::default();
     object.get("name");
@@ -543,22 +534,41 @@ fn container(
         let delay = delay.and_then(|field| reader.integer(&field, 0, i64::from(i32::MAX)));
         container.ready_delay = delay.map_or(SimDuration::ZERO, SimDuration::from_seconds);
     }
-    if let Some(ports) = object.get("ports") {
-        for port in reader.list(&ports) {
-            let Some(mut port) = reader.object(&port) else {
-                continue;
-            };
-            if host_ports != HostPorts::Harmless {
-                port.refuse("hostPort", "only one such pod fits on a node", reader);
-            }
-        }
-        if host_ports == HostPorts::All {
-            reader.refuse(&ports, "with hostNetwork only one such pod fits on a node");
-        }
+    for port in object.get("ports").map(|field| reader.list(&field)).unwrap_or_default() {
+        container.host_ports.extend(host_port(reader, &port, host_network));
     }
     object.without_effect(&CONTAINER_WITHOUT_EFFECT, reader);
     reader.finish(object, Unknown::Note);
     Some(container)
+}
+
+/// The port of the node that a container port takes: its `hostPort`, on the host's network the port itself.
+fn host_port(reader: &mut Reader<'_>, item: &Field<'_>, host_network: bool) -> Option<HostPort> {
+    let mut object = reader.object(item)?;
+    object.get("name");
+    let container_port = object.required("containerPort", reader);
+    let host_port = object.get("hostPort");
+    let address = object.get("hostIP");
+    let protocol = object.get("protocol");
+    reader.finish(object, Unknown::Note);
+    let protocols = [("TCP", Protocol::Tcp), ("UDP", Protocol::Udp), ("SCTP", Protocol::Sctp)];
+    let protocol = match protocol {
+        Some(field) => reader.choice(&field, &protocols)?,
+        None => Protocol::Tcp,
+    };
+    let port = host_port.or(container_port.filter(|_| host_network))?;
+    let port = reader.integer(&port, 0, 65_535).and_then(|port| u16::try_from(port).ok())?;
+    let mut specified = None;
+    if let Some(field) = address {
+        let text = reader.text(&field)?;
+        match text.parse::<IpAddr>() {
+            Ok(address) if address.is_unspecified() => {}
+            Ok(address) => specified = Some(reader.symbols.intern(&address.to_string())),
+            Err(_) if text.is_empty() => {}
+            Err(_) => reader.broken(&field, "must be an IP address"),
+        }
+    }
+    (port != 0).then_some(HostPort { address: specified, port, protocol })
 }
 
 /// A container's requests; a limit without a request is a request.

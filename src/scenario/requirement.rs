@@ -24,6 +24,8 @@ pub enum Owner {
     NodePool,
     /// A pod: Kubernetes' operators, Karpenter's restrictions.
     Pod,
+    /// A PersistentVolume: Kubernetes' operators; it may name a host.
+    Volume,
 }
 
 /// The entries of a label map, checked; keys normalised.
@@ -137,7 +139,7 @@ fn requirement_key(reader: &mut Reader<'_>, field: &Field<'_>, owner: Owner) -> 
         reader.push(diagnostic::bad_label(field.span(), &field.path, &key, "key"));
         return None;
     }
-    if label::is_restricted(&key) {
+    if label::is_restricted(&key) && owner != Owner::Volume {
         reader.broken(field, &restricted(&key));
     } else if owner == Owner::NodePool && key == "karpenter.sh/nodepool" {
         reader.broken(field, "a NodePool cannot require `karpenter.sh/nodepool`");

@@ -1,11 +1,13 @@
 //! One run (layer 6): a world, its controllers, and the loop that pops an event and calls one function.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::ec2::InstanceType;
 use crate::karpenter::Karpenter;
-use crate::kube::NodePool;
+use crate::kube::volume::Storage;
 use crate::kube::workload::{BarePod, DaemonSet, Deployment};
+use crate::kube::{Labels, NodePool};
 use crate::units::{SimTime, Symbols};
 use crate::world::cluster::{Cluster, DeploymentState, Pool};
 use crate::world::settings::Boot;
@@ -32,6 +34,10 @@ pub struct Config {
     pub daemon_sets: Vec<DaemonSet>,
     /// Pods without an owner.
     pub pods: Vec<BarePod>,
+    /// StorageClasses, PersistentVolumeClaims, PersistentVolumes, CSINodes.
+    pub storage: Storage,
+    /// Namespaces with their labels.
+    pub namespaces: BTreeMap<Arc<str>, Labels>,
     /// What people and pipelines do, ascending by instant.
     pub timeline: Vec<(SimTime, Action)>,
     /// The run ends before this instant.
@@ -76,6 +82,8 @@ impl Simulation {
 
     fn create_objects(&mut self) {
         let config = self.config.clone();
+        self.world.cluster.storage = config.storage.clone();
+        self.world.cluster.namespaces = config.namespaces.clone();
         for pool in &config.pools {
             self.put_pool(pool);
         }

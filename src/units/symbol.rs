@@ -34,6 +34,11 @@ impl PartialEq for LabelValue {
     }
 }
 impl Eq for LabelValue {}
+impl std::hash::Hash for LabelValue {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.symbol.hash(state);
+    }
+}
 impl PartialOrd for LabelValue {
     fn partial_cmp(&self, other: &LabelValue) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))

@@ -10,6 +10,7 @@ use super::settings::Boot;
 use crate::ec2::{CapacityType, InstanceType};
 use crate::engine::Timer;
 use crate::kube::node_pool::{NodePool, Reason};
+use crate::kube::volume::Storage;
 use crate::kube::workload::{DaemonSet, Deployment};
 use crate::kube::{Labels, PodClass, Requirements, Taint};
 use crate::units::{LabelValue, ResourceVec, SimTime};
@@ -38,6 +39,10 @@ pub struct Cluster {
     pub deployments: Vec<DeploymentState>,
     /// DaemonSets, in order of creation.
     pub daemon_sets: Vec<DaemonSet>,
+    /// StorageClasses, PersistentVolumeClaims, PersistentVolumes, CSINodes.
+    pub storage: Storage,
+    /// Namespaces with their labels.
+    pub namespaces: BTreeMap<Arc<str>, Labels>,
     /// Unbound pods without deletionTimestamp: higher priority first, then order of creation.
     pub pending: BTreeMap<(i64, u64), PodId>,
     /// Live NodeClaims by name, the order in which lists of state nodes are taken.

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use karpsim::diagnostic::{CODES, Diagnostics};
-use karpsim::kube::label;
+use karpsim::kube::port::Protocol;
+use karpsim::kube::{HostPort, Labels, Requirements, label};
 use karpsim::report::diagnostic::{Colour, render};
 use karpsim::scenario::load::load_objects_json;
 use karpsim::scenario::manifest::Cluster;
@@ -632,13 +633,33 @@ fn fields_of_pods() {
     check_all(&[
         (
             "m/web.yaml",
+            &[("      containers:", "      resourceClaims: [{name: gpu}]\n      containers:")],
+            &[
+                "KS0311 m/web.yaml:12:23 `spec.template.spec.resourceClaims` is not modelled, and it needs \
+             devices of the node",
+            ],
+        ),
+        (
+            "m/web.yaml",
             &[(
                 "      containers:",
-                "      topologySpreadConstraints: [{maxSkew: 1}]\n      containers:",
+                "      topologySpreadConstraints: [{maxSkew: 0, topologyKey: z, whenUnsatisfiable: Never}]\n      containers:",
             )],
             &[
-                "KS0311 m/web.yaml:12:34 `spec.template.spec.topologySpreadConstraints` is not modelled, and \
-             it decides where pods may run",
+                "KS0309 m/web.yaml:12:45 `spec.template.spec.topologySpreadConstraints[0].maxSkew`: must be at \
+             least 1 and at most 2147483647",
+                "KS0307 m/web.yaml:12:83 `spec.template.spec.topologySpreadConstraints[0].whenUnsatisfiable` does \
+             not accept `Never`",
+            ],
+        ),
+        (
+            "m/web.yaml",
+            &[(
+                "          image",
+                "          ports: [{containerPort: 80, hostPort: 80, hostIP: x}]\n          image",
+            )],
+            &[
+                "KS0309 m/web.yaml:14:61 `spec.template.spec.containers[0].ports[0].hostIP`: must be an IP address",
             ],
         ),
         (
@@ -697,6 +718,80 @@ fn requests_of_init_containers_count_as_kubernetes_counts_them() {
     assert_eq!(class.requests.lane(Lane::Cpu), 10_900);
     assert_eq!(class.nonzero_cpu_milli, 10_900);
     assert_eq!(class.nonzero_memory_bytes, (1 << 30) + (200 << 20));
+}
+
+#[test]
+fn topology_ports_and_volumes_of_pods_are_read() {
+    let more = "      topologySpreadConstraints:
+        - {maxSkew: 2, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway, matchLabelKeys: [app],
+           labelSelector: {}}
+      affinity:
+        podAffinity:
+          preferredDuringSchedulingIgnoredDuringExecution:
+            - {weight: 7, podAffinityTerm: {topologyKey: zone, namespaceSelector: {}, labelSelector: {}}}
+      volumes:
+        - {name: data, persistentVolumeClaim: {claimName: data}}
+        - {name: scratch, ephemeral: {volumeClaimTemplate: {spec: {storageClassName: fast}}}}
+        - {name: tmp, emptyDir: {}}
+      containers:";
+    let ports = "          ports: [{containerPort: 80}, {containerPort: 53, hostPort: 53, protocol: UDP}]\n          image";
+    let edits = [("      containers:", more), ("          image", ports)];
+    let (loaded, diagnostics) = load_edited("m/web.yaml", &edits);
+    assert_eq!(problems(&diagnostics), [""; 0]);
+    let loaded = loaded.expect("a scenario");
+    let class = &loaded.objects.deployments[0].template;
+    let spread = &class.spread[0];
+    assert_eq!((spread.max_skew, spread.hard, spread.min_domains), (2, false, None));
+    let selector = spread.selector.as_ref().expect("a selector");
+    assert!(selector.matches(&class.labels) && !selector.matches(&Labels::default()));
+    let (weight, term) = &class.pod_affinity.preferred[0];
+    assert!(
+        *weight == 7
+            && term.namespaces.selector.is_some()
+            && class.pod_affinity.required.is_empty()
+    );
+    let udp = HostPort { protocol: Protocol::Udp, ..HostPort::tcp(53) };
+    assert_eq!(class.host_ports, [udp]);
+    let names: Vec<String> =
+        class.volumes.iter().map(|v| v.claim_name("web-0").to_string()).collect();
+    assert_eq!(names, ["data", "web-0-scratch"]);
+}
+
+#[test]
+fn storage_kinds_are_read() {
+    let objects: Vec<serde_json::Value> = vec![
+        serde_json::json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "gp3"},
+            "provisioner": "kubernetes.io/aws-ebs", "volumeBindingMode": "WaitForFirstConsumer",
+            "allowedTopologies": [{"matchLabelExpressions": [{"key": "topology.ebs.csi.aws.com/zone", "values": ["z1"]}]}]}),
+        serde_json::json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},
+            "spec": {"storageClassName": "gp3", "volumeName": ""}}),
+        serde_json::json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv"}, "spec": {
+            "local": {"path": "/x"}, "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [
+                {"key": "kubernetes.io/hostname", "operator": "In", "values": ["a"]}]}, {}]}}}}),
+        serde_json::json!({"apiVersion": "storage.k8s.io/v1", "kind": "CSINode", "metadata": {"name": "n"}, "spec": {
+            "drivers": [{"name": "ebs.csi.aws.com", "nodeID": "n", "allocatable": {"count": 27}}, {"name": "x"}]}}),
+        serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"team": "a"}}}),
+    ];
+    let mut diagnostics = Diagnostics::default();
+    let (mut symbols, mut cluster) = (label::vocabulary(), Cluster::default());
+    let catalogue = catalogue();
+    let read =
+        load_objects_json("o", &objects, &mut symbols, &mut cluster, &catalogue, &mut diagnostics);
+    assert_eq!(problems(&diagnostics), [""; 0]);
+    let storage = &read.storage;
+    let class = &storage.classes["gp3"];
+    assert_eq!((&*class.driver, class.immediate), ("ebs.csi.aws.com", false));
+    assert!(class.topologies[0].get(label::ZONE).is_some(), "the EBS driver's key is the zone's");
+    let claim = &storage.claims[&("default".into(), "data".into())];
+    assert_eq!((claim.volume.clone(), claim.bound), (None, false));
+    assert_eq!(storage.driver(claim).map(|driver| &**driver), Some("ebs.csi.aws.com"));
+    assert_eq!(
+        storage.volumes["pv"].topologies,
+        [Requirements::default()],
+        "the host of a local volume"
+    );
+    assert_eq!(storage.attach_limits["n"], [("ebs.csi.aws.com".into(), 27)]);
+    assert_eq!(read.namespaces["shop"].len(), 2);
 }
 
 #[test]

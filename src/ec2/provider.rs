@@ -147,8 +147,22 @@ fn has_ami(family: Option<AmiFamily>, facts: &TypeFacts) -> bool {
     }
 }
 
-const GPU_LABELS: [&str; 4] = ["name", "manufacturer", "count", "memory"];
-const ACCELERATOR_LABELS: [&str; 3] = ["name", "manufacturer", "count"];
+const RESERVATION_LABELS: [&str; 3] = [
+    "karpenter.k8s.aws/capacity-reservation-id",
+    "karpenter.k8s.aws/capacity-reservation-type",
+    "karpenter.k8s.aws/capacity-reservation-interruptible",
+];
+const GPU_LABELS: [&str; 4] = [
+    "karpenter.k8s.aws/instance-gpu-name",
+    "karpenter.k8s.aws/instance-gpu-manufacturer",
+    "karpenter.k8s.aws/instance-gpu-count",
+    "karpenter.k8s.aws/instance-gpu-memory",
+];
+const ACCELERATOR_LABELS: [&str; 3] = [
+    "karpenter.k8s.aws/instance-accelerator-name",
+    "karpenter.k8s.aws/instance-accelerator-manufacturer",
+    "karpenter.k8s.aws/instance-accelerator-count",
+];
 
 /// One entry for each well-known label; labels that nodes of the type do not carry are DoesNotExist.
 fn requirements(
@@ -161,37 +175,36 @@ fn requirements(
 ) -> Requirements {
     let sale = &region.sales[position];
     let here = || zones.iter().filter(|zone| sale.zones & (1 << zone.position) != 0);
-    let mut requirements = Requirements::default();
-    requirements.add(label::ZONE, Requirement::new(Operator::In, here().map(|zone| zone.name)));
-    if here().next().is_some() {
-        let ids = here().map(|zone| zone.id);
-        requirements.add(label::ZONE_ID, Requirement::new(Operator::In, ids));
+    let any_of = |values: &[LabelValue]| Requirement::new(Operator::In, values.iter().copied());
+    let names: Vec<LabelValue> = here().map(|zone| zone.name).collect();
+    let ids: Vec<LabelValue> = here().map(|zone| zone.id).collect();
+    let mut entries = vec![(label::ZONE, any_of(&names))];
+    if !ids.is_empty() {
+        entries.push((label::ZONE_ID, any_of(&ids)));
     }
     let sold = [(CapacityType::OnDemand, facts.on_demand), (CapacityType::Spot, facts.spot)];
     let sold = sold.iter().filter(|(_, sold)| *sold);
     let sold: Vec<_> = sold.map(|(how, _)| symbols.intern_value(how.name())).collect();
-    requirements.add(label::CAPACITY_TYPE, Requirement::new(Operator::In, sold));
+    entries.push((label::CAPACITY_TYPE, any_of(&sold)));
+    let tenancies = ["default", "dedicated"].map(|value| symbols.intern_value(value));
+    let tenancy = symbols.intern("karpenter.k8s.aws/instance-tenancy");
+    entries.push((tenancy, any_of(&tenancies)));
     let mut set = |key: &str, value: Option<&str>| {
         let requirement = match value {
             Some(value) => Requirement::is(symbols.intern_value(value)),
             None => Requirement::does_not_exist(),
         };
-        requirements.add(symbols.intern(key), requirement);
+        entries.push((symbols.intern(key), requirement));
     };
     set("topology.kubernetes.io/region", Some(&region.name));
     set("node.kubernetes.io/instance-type", Some(&facts.name));
     set("kubernetes.io/arch", facts.arch.map(Arch::name));
+    RESERVATION_LABELS.iter().for_each(|key| set(key, None));
     platform_labels(class.ami_family, facts, &mut set);
-    for suffix in ["id", "type", "interruptible"] {
-        set(&format!("karpenter.k8s.aws/capacity-reservation-{suffix}"), None);
-    }
-    instance_labels(facts, |suffix, value| {
-        set(&format!("karpenter.k8s.aws/instance-{suffix}"), value);
-    });
-    let tenancy = symbols.intern("karpenter.k8s.aws/instance-tenancy");
-    let values = ["default", "dedicated"].map(|value| symbols.intern_value(value));
-    requirements.add(tenancy, Requirement::new(Operator::In, values));
-    requirements
+    instance_labels(facts, &mut set);
+    // In the order in which they are kept, each is added at the end.
+    entries.sort_unstable_by_key(|(key, _)| *key);
+    entries.into_iter().collect()
 }
 
 fn platform_labels(
@@ -213,41 +226,46 @@ fn platform_labels(
     set("node.kubernetes.io/windows-build", build);
 }
 
-/// The labels under `karpenter.k8s.aws/instance-`, by the rest of their key; tenancy excepted.
-fn instance_labels(facts: &TypeFacts, mut set: impl FnMut(&str, Option<&str>)) {
+/// The labels under `karpenter.k8s.aws/instance-`, tenancy excepted.
+fn instance_labels(facts: &TypeFacts, set: &mut impl FnMut(&str, Option<&str>)) {
     let (category, generation) = facts.category_and_generation().unzip();
-    set("category", category);
-    set("generation", generation);
-    set("family", Some(facts.family()));
-    set("size", Some(facts.size()));
+    set("karpenter.k8s.aws/instance-category", category);
+    set("karpenter.k8s.aws/instance-generation", generation);
+    set("karpenter.k8s.aws/instance-family", Some(facts.family()));
+    set("karpenter.k8s.aws/instance-size", Some(facts.size()));
     let on_off = |on: bool| Some(if on { "true" } else { "false" });
-    set("capability-flex", on_off(facts.is_flex()));
-    set("encryption-in-transit-supported", on_off(facts.encryption_in_transit));
-    set("hypervisor", Some(&facts.hypervisor));
-    set("cpu-manufacturer", Some(&facts.cpu_manufacturer));
-    let mut number = |suffix: &str, value: Option<i64>| {
+    set("karpenter.k8s.aws/instance-capability-flex", on_off(facts.is_flex()));
+    set(
+        "karpenter.k8s.aws/instance-encryption-in-transit-supported",
+        on_off(facts.encryption_in_transit),
+    );
+    set("karpenter.k8s.aws/instance-hypervisor", Some(&facts.hypervisor));
+    set("karpenter.k8s.aws/instance-cpu-manufacturer", Some(&facts.cpu_manufacturer));
+    let mut number = |key: &str, value: Option<i64>| {
         let text = value.map(|value| value.to_string());
-        set(suffix, text.as_deref());
+        set(key, text.as_deref());
     };
-    number("cpu", Some(facts.vcpus));
-    number("cpu-sustained-clock-speed-mhz", Some(facts.cpu_mhz));
-    number("memory", Some(facts.memory_mib));
-    number("ebs-bandwidth", facts.ebs_mbps);
-    number("network-bandwidth", facts.network_mbps);
-    number("local-nvme", facts.local_nvme.then_some(facts.local_storage_gb));
+    number("karpenter.k8s.aws/instance-cpu", Some(facts.vcpus));
+    number("karpenter.k8s.aws/instance-cpu-sustained-clock-speed-mhz", Some(facts.cpu_mhz));
+    number("karpenter.k8s.aws/instance-memory", Some(facts.memory_mib));
+    number("karpenter.k8s.aws/instance-ebs-bandwidth", facts.ebs_mbps);
+    number("karpenter.k8s.aws/instance-network-bandwidth", facts.network_mbps);
+    number(
+        "karpenter.k8s.aws/instance-local-nvme",
+        facts.local_nvme.then_some(facts.local_storage_gb),
+    );
     let gpu = facts.gpu.as_ref().map(|gpu| {
         let (count, memory) = (gpu.count.to_string(), gpu.memory_mib.to_string());
         [gpu.name.clone(), gpu.manufacturer.clone(), count, memory]
     });
-    for (i, suffix) in GPU_LABELS.iter().enumerate() {
-        set(&format!("gpu-{suffix}"), gpu.as_ref().map(|values| values[i].as_str()));
+    for (i, key) in GPU_LABELS.iter().enumerate() {
+        set(key, gpu.as_ref().map(|values| values[i].as_str()));
     }
     let accelerator = facts
         .accelerator
         .as_ref()
         .map(|device| [device.name.clone(), device.manufacturer.clone(), device.count.to_string()]);
-    for (i, suffix) in ACCELERATOR_LABELS.iter().enumerate() {
-        let value = accelerator.as_ref().map(|values| values[i].as_str());
-        set(&format!("accelerator-{suffix}"), value);
+    for (i, key) in ACCELERATOR_LABELS.iter().enumerate() {
+        set(key, accelerator.as_ref().map(|values| values[i].as_str()));
     }
 }

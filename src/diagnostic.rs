@@ -360,6 +360,10 @@ problems! {
     /// A zone that does not belong to the region.
     "KS0209" Error unknown_zone(zone: &str, region: &str)
         format!("`{zone}` is no zone of {region}");
+    /// A region of which no price is known.
+    "KS0214" Error region_without_prices(region: &str)
+        format!("the EC2 catalogue knows no prices in {region}, so nothing could be launched"),
+        help "choose another region";
     /// Something that scenarios can name but that is not modelled yet.
     "KS0210" Error not_modelled_yet(name: &str, why: &str)
         format!("{name} {why}"),
@@ -430,8 +434,8 @@ problems! {
     "KS0317" Error missing_node_class(pool: &str, class: &str)
         format!("NodePool/{pool} refers to EC2NodeClass/{class}, which no manifest defines"),
         help "add the EC2NodeClass to `cluster.manifests`";
-    /// An instance type that the catalogue does not have.
-    "KS0318" Error unknown_instance_type(name: &str)
+    /// An instance type that the catalogue does not have: misspelt, or retired, which Karpenter tolerates.
+    "KS0318" Warning unknown_instance_type(name: &str)
         format!("the EC2 catalogue has no instance type `{name}`");
     /// A pod whose PriorityClass does not exist.
     "KS0319" Error missing_priority_class(name: &str)
@@ -440,6 +444,9 @@ problems! {
     /// A scenario without any NodePool.
     "KS0320" Warning no_node_pool()
         "no manifest defines a NodePool, so Karpenter launches nothing".to_owned();
+    /// A requirement that names a zone without subnets in the run.
+    "KS0321" Warning foreign_zone(zone: &str)
+        format!("`{zone}` is no zone of this run, so no node runs there");
 }
 
 #[cfg(test)]

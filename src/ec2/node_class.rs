@@ -17,6 +17,8 @@ pub struct NodeClass {
     pub block_devices: Vec<BlockDevice>,
     /// `instanceStorePolicy: RAID0`.
     pub raid0: bool,
+    /// `cpuOptions.nestedVirtualization: enabled`.
+    pub nested_virtualization: bool,
     /// `tags`, ascending by key: they are on every instance, and accounting reads them.
     pub tags: Vec<(String, String)>,
     /// A canonical text of the fields that enter the drift hash.

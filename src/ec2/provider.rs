@@ -110,7 +110,7 @@ fn offerings(
     options: &Options,
 ) -> Vec<Offering> {
     let sale = &region.sales[position];
-    let compatible = is_compatible(class.ami_family, facts);
+    let compatible = is_compatible(class, facts);
     let mut offerings = Vec::new();
     for zone in zones.iter().filter(|zone| sale.zones & (1 << zone.position) != 0) {
         let [on_demand, spot] = &zone.templates;
@@ -131,9 +131,10 @@ fn offerings(
     offerings
 }
 
-/// False for types whose offerings the provider never lets a node class of this family have.
-fn is_compatible(family: Option<AmiFamily>, facts: &TypeFacts) -> bool {
-    !(family == Some(AmiFamily::Al2023) && facts.name.starts_with("a1."))
+/// False for types whose offerings the provider never lets this node class have.
+fn is_compatible(class: &NodeClass, facts: &TypeFacts) -> bool {
+    let too_old = class.ami_family == Some(AmiFamily::Al2023) && facts.name.starts_with("a1.");
+    !too_old && (!class.nested_virtualization || facts.nested_virtualization)
 }
 
 /// True iff one of the family's AMIs boots the type: Amazon Linux 2 has no GPU image for Arm, Windows none for Arm at

@@ -150,8 +150,10 @@ pub fn load_with(
     let (scenario, places) = file::read(source, diagnostics)?;
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let stem = path.file_stem().map_or(String::new(), |stem| stem.to_string_lossy().into_owned());
+    let scenario = &scenario;
+    let zones = Vec::new();
     let mut loading =
-        Loading { source, places, folder, files, catalogue, scenario: &scenario, diagnostics };
+        Loading { source, places, folder, files, catalogue, scenario, zones, diagnostics };
     let loaded = loading.run(&stem, further);
     (!diagnostics.has_errors()).then_some(loaded)
 }
@@ -163,6 +165,8 @@ struct Loading<'a> {
     files: &'a dyn Files,
     catalogue: &'a Catalogue,
     scenario: &'a Scenario,
+    /// The run's zones.
+    zones: Vec<String>,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -171,6 +175,7 @@ impl Loading<'_> {
         let mut context =
             Context { source: self.source, places: &self.places, diagnostics: self.diagnostics };
         let settings = settings::resolve(self.scenario, stem, self.catalogue, &mut context);
+        self.zones.clone_from(&settings.zones);
         let mut symbols = label::vocabulary();
         let mut cluster = Cluster::default();
         let errors_before = self.diagnostics.error_count();
@@ -268,7 +273,8 @@ impl Loading<'_> {
         cluster: &mut Cluster,
     ) -> Objects {
         let variables = &self.scenario.cluster.env;
-        let mut reader = Reader::new(self.diagnostics, variables, symbols, self.catalogue);
+        let mut reader =
+            Reader::new(self.diagnostics, variables, symbols, self.catalogue, &self.zones);
         let objects = manifest::read(&mut reader, documents, cluster, Admission::Full);
         reader.close();
         objects
@@ -384,7 +390,7 @@ pub fn load_objects_json(
         documents.extend(yaml::parse(source, diagnostics));
     }
     let variables = BTreeMap::new();
-    let mut reader = Reader::new(diagnostics, &variables, symbols, catalogue);
+    let mut reader = Reader::new(diagnostics, &variables, symbols, catalogue, &[]);
     let objects = manifest::read(&mut reader, &documents, cluster, Admission::Recorded);
     reader.close();
     objects

@@ -54,9 +54,7 @@ pub fn read(
     if let Some(mut options) = spec.get("cpuOptions").and_then(|field| reader.object(&field)) {
         if let Some(field) = options.get("nestedVirtualization") {
             let choices = [("enabled", true), ("disabled", false)];
-            if reader.choice(&field, &choices) == Some(true) {
-                reader.refuse(&field, MODELLED_ELSEWHERE);
-            }
+            class.nested_virtualization = reader.choice(&field, &choices) == Some(true);
         }
         reader.finish(options, Unknown::Error);
     }
@@ -155,6 +153,9 @@ fn ami_terms(reader: &mut Reader<'_>, spec: &mut Object<'_>) -> Option<Option<Am
         }
         if found.contains(&"id") && found.len() > 1 {
             reader.broken(item, "`id` cannot be combined with other selectors");
+        }
+        if found == ["owner"] {
+            reader.broken(item, "`owner` only narrows down other selectors");
         }
         reader.finish(term, Unknown::Error);
     }

@@ -19,6 +19,8 @@ pub struct Reader<'a> {
     pub symbols: &'a mut Symbols,
     /// What exists in EC2.
     pub catalogue: &'a Catalogue,
+    /// The run's zones. Empty: zones are not checked.
+    pub zones: &'a [String],
     /// Fields without effect, by kind and path, with the first place and the count.
     without_effect: BTreeMap<String, (Span, usize)>,
     /// Unknown fields of core kinds, likewise.
@@ -125,9 +127,10 @@ impl<'a> Reader<'a> {
         variables: &'a Variables,
         symbols: &'a mut Symbols,
         catalogue: &'a Catalogue,
+        zones: &'a [String],
     ) -> Reader<'a> {
         let (without_effect, unknown_core) = (BTreeMap::new(), BTreeMap::new());
-        Reader { diagnostics, variables, symbols, catalogue, without_effect, unknown_core }
+        Reader { diagnostics, variables, symbols, catalogue, zones, without_effect, unknown_core }
     }
 
     /// Reports a problem.

@@ -195,7 +195,7 @@ fn check_values(
         _ => {}
     }
     check_known_values(reader, item, key, operator, values, min_values);
-    check_instance_types(reader, item, key, values);
+    check_names(reader, item, key, values);
 }
 
 fn check_known_values(
@@ -220,22 +220,30 @@ fn check_known_values(
     }
 }
 
-/// Instance types that the catalogue does not have are probably misspelt.
-fn check_instance_types(reader: &mut Reader<'_>, item: &Field<'_>, key: &str, values: &[String]) {
-    let catalogue = reader.catalogue;
-    if key != "node.kubernetes.io/instance-type" || catalogue.instance_types.is_empty() {
-        return;
-    }
-    for (i, value) in
-        values.iter().enumerate().filter(|(_, v)| !catalogue.instance_types.contains(*v))
-    {
-        let list = item.node.get("values");
-        let span = match list.map(|list| &list.value) {
-            Some(super::yaml::Value::Sequence(items)) => items.get(i).map(|node| node.span),
-            _ => None,
+/// Instance types that the catalogue does not have and zones outside the run are probably misspelt.
+fn check_names(reader: &mut Reader<'_>, item: &Field<'_>, key: &str, values: &[String]) {
+    let (types, zones) = (&reader.catalogue.instance_types, reader.zones);
+    for (i, value) in values.iter().enumerate() {
+        let place = || {
+            let list = item.node.get("values").map(|list| &list.value);
+            let node = match list {
+                Some(super::yaml::Value::Sequence(items)) => items.get(i),
+                _ => None,
+            };
+            node.map_or(item.span(), |node| node.span)
         };
-        let problem = diagnostic::unknown_instance_type(span.unwrap_or(item.span()), value)
-            .suggest(value, catalogue.instance_types.iter().map(String::as_str));
+        let problem = match key {
+            "node.kubernetes.io/instance-type" if !types.is_empty() && !types.contains(value) => {
+                let problem = diagnostic::unknown_instance_type(place(), value);
+                problem.suggest(value, types.iter().map(String::as_str))
+            }
+            "topology.kubernetes.io/zone" if !zones.is_empty() && !zones.contains(value) => {
+                let problem = diagnostic::foreign_zone(place(), value);
+                let problem = problem.help(format!("the run's zones are {}", zones.join(", ")));
+                problem.suggest(value, zones.iter().map(String::as_str))
+            }
+            _ => continue,
+        };
         reader.push(problem);
     }
 }

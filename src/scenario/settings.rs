@@ -19,14 +19,18 @@ pub struct Catalogue {
     pub regions: BTreeMap<String, Vec<String>>,
     /// Names of all instance types. Empty: names are not checked.
     pub instance_types: BTreeSet<String>,
+    /// Regions of which no price is known.
+    pub unpriced: BTreeSet<String>,
 }
 
 impl From<&Catalog> for Catalogue {
     fn from(catalog: &Catalog) -> Catalogue {
         let zones = |region: &Region| region.zones.iter().map(|zone| zone.name.clone()).collect();
         let regions = catalog.regions.iter().map(|region| (region.name.clone(), zones(region)));
+        let unpriced = catalog.regions.iter().filter(|region| !region.is_priced());
         Catalogue {
             regions: regions.collect(),
+            unpriced: unpriced.map(|region| region.name.clone()).collect(),
             instance_types: catalog.types.iter().map(|facts| facts.name.clone()).collect(),
         }
     }
@@ -241,6 +245,10 @@ impl Context<'_> {
             self.push(problem.suggest(&cluster.region, regions));
             return cluster.zones.clone();
         };
+        if catalogue.unpriced.contains(&cluster.region) {
+            let span = self.span("cluster.region");
+            self.push(diagnostic::region_without_prices(span, &cluster.region));
+        }
         for (i, zone) in cluster.zones.iter().enumerate().filter(|(_, zone)| !known.contains(zone))
         {
             let span = self.span(&format!("cluster.zones[{i}]"));

@@ -78,6 +78,15 @@ fn the_embedded_catalogue_holds_all_of_ec2() {
     assert_eq!(basis("eu-west-1"), [(PriceBasis::Listed, 1), (PriceBasis::Estimated, 1)]);
 }
 
+#[test]
+fn scenarios_are_checked_against_the_embedded_names() {
+    let names = karpsim::scenario::Catalogue::from(embedded());
+    assert!(names.instance_types.contains("m5.large"));
+    assert_eq!(names.regions["eu-west-1"], ["eu-west-1a", "eu-west-1b", "eu-west-1c"]);
+    let unpriced: Vec<&str> = names.unpriced.iter().map(String::as_str).collect();
+    assert_eq!(unpriced, ["ap-east-2", "ap-southeast-6", "cn-north-1"]);
+}
+
 /// The prices of c5.large, m5.large, r5.large, m5.xlarge, t3.medium and m7g.4xlarge in us-east-1.
 #[test]
 fn prices_are_the_lists_decimals() {
@@ -413,6 +422,10 @@ fn what_cannot_be_bought_is_listed_but_not_available() {
     assert!(!available(AmiFamily::Al2023, "a1.large"), "AL2023 does not boot on a1");
     assert!(available(AmiFamily::Al2, "a1.large"));
     assert!(!available(AmiFamily::Al2023, "r9g.large"), "no price is known");
+    let nested = NodeClass { nested_virtualization: true, ..class(AmiFamily::Al2023) };
+    let (types, symbols) = list("us-east-1", &zones, &nested);
+    let any = |name: &str| named(&types, &symbols, name).offerings.iter().any(|o| o.available);
+    assert!(any("m8i.large") && !any("m5.large"), "only recent types nest virtual machines");
     let (types, symbols) = list("us-east-1", &["us-east-1e"], &class(AmiFamily::Al2023));
     let m7i = named(&types, &symbols, "m7i.large");
     assert!(m7i.offerings.is_empty(), "not sold in this zone");

@@ -86,7 +86,12 @@ const SCENARIO: &str = r#"Scenario(
 fn catalogue() -> Catalogue {
     let zones = ["us-west-2a", "us-west-2b"].map(str::to_owned).to_vec();
     let types = ["c5.large", "m5.large", "m5.xlarge"].map(str::to_owned);
-    Catalogue { regions: [("us-west-2".to_owned(), zones)].into(), instance_types: types.into() }
+    let regions = [("us-west-2".to_owned(), zones), ("eu-nowhere-1".to_owned(), Vec::new())];
+    Catalogue {
+        regions: regions.into(),
+        instance_types: types.into(),
+        unpriced: ["eu-nowhere-1".to_owned()].into(),
+    }
 }
 
 /// Loads files given as name and text.
@@ -220,7 +225,7 @@ error[KS0104]: the key `replicas` stands twice in one mapping
         "m/pool.yaml",
         &[("m5.large", "m5.lrage")],
         "\
-error[KS0318]: the EC2 catalogue has no instance type `m5.lrage`
+warning[KS0318]: the EC2 catalogue has no instance type `m5.lrage`
   --> m/pool.yaml:17:32
    |
 17 |           values: [\"c5.large\", \"m5.lrage\"]
@@ -335,6 +340,14 @@ fn values_of_the_scenario() {
             "s.ron",
             &[("us-west-2", "us-wets-2")],
             &["KS0208 s.ron:5:17 the EC2 catalogue has no region `us-wets-2`"],
+        ),
+        (
+            "s.ron",
+            &[("us-west-2", "eu-nowhere-1")],
+            &[
+                "KS0214 s.ron:5:17 the EC2 catalogue knows no prices in eu-nowhere-1, so nothing could be \
+               launched",
+            ],
         ),
         (
             "s.ron",
@@ -541,6 +554,16 @@ fn fields_of_node_pools() {
         ),
         (
             "m/pool.yaml",
+            &[
+                ("karpenter.sh/capacity-type", "topology.kubernetes.io/zone"),
+                ("on-demand", "us-west-2x"),
+            ],
+            &[
+                "KS0321 m/pool.yaml:14:20 `us-west-2x` is no zone of this run, so no node runs there",
+            ],
+        ),
+        (
+            "m/pool.yaml",
             &[("karpenter.sh/capacity-type", "karpenter.sh/capacity-typ")],
             &["KS0309 m/pool.yaml:12:16 `spec.template.spec.requirements[0].key`: the label \
              `karpenter.sh/capacity-typ` is restricted: Karpenter ignores a pod and refuses a NodePool \
@@ -595,6 +618,16 @@ fn fields_of_node_classes() {
             &[
                 "KS0309 m/class.yaml:6:30 `spec.amiSelectorTerms[0].alias`: an alias is FAMILY@VERSION with a \
              family of al2, al2023, bottlerocket, windows2019, windows2022, windows2025",
+            ],
+        ),
+        (
+            "m/class.yaml",
+            &[
+                ("{alias: al2023@latest}", "{owner: self}"),
+                ("  role:", "  amiFamily: AL2023\n  role:"),
+            ],
+            &[
+                "KS0309 m/class.yaml:6:22 `spec.amiSelectorTerms[0]`: `owner` only narrows down other selectors",
             ],
         ),
         (

@@ -360,10 +360,6 @@ problems! {
     /// A zone that does not belong to the region.
     "KS0209" Error unknown_zone(zone: &str, region: &str)
         format!("`{zone}` is no zone of {region}");
-    /// A region of which no price is known.
-    "KS0214" Error region_without_prices(region: &str)
-        format!("the EC2 catalogue knows no prices in {region}, so nothing could be launched"),
-        help "choose another region";
     /// Something that scenarios can name but that is not modelled yet.
     "KS0210" Error not_modelled_yet(name: &str, why: &str)
         format!("{name} {why}"),
@@ -378,6 +374,10 @@ problems! {
     /// A timeline entry after the end of the run.
     "KS0213" Warning after_horizon(at: &str, horizon: &str)
         format!("this happens at {at}, after the horizon of {horizon}, so never");
+    /// A region of which no price is known.
+    "KS0214" Error region_without_prices(region: &str)
+        format!("the EC2 catalogue knows no prices in {region}, so nothing could be launched"),
+        help "choose another region";
 
     /// A document that is no Kubernetes object.
     "KS0301" Error no_object(reason: &str)

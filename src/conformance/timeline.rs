@@ -8,15 +8,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::catalogue::instance_types;
+use super::report::{Check, Outcome};
 use super::timeline_events::{self, TimedEvent};
-use crate::diagnostic::Diagnostics;
-use crate::ec2::{CapacityType, InstanceType, Offering};
+use super::{NotComparable, malformed, objects};
 use crate::engine::Distribution;
-use crate::kube::requirement::{Operator, Requirement};
-use crate::kube::{Requirements, label};
-use crate::scenario::{Catalogue, load, manifest};
+use crate::kube::label;
 use crate::simulation::{Action, Config, PoolConfig, Simulation};
-use crate::units::{ResourceVec, SimDuration, SimTime, Symbols};
+use crate::units::{SimDuration, SimTime};
 use crate::world::Settings;
 use crate::world::settings::{
     Boot, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule,
@@ -44,22 +43,30 @@ pub struct Difference {
     pub unexpected: Vec<String>,
 }
 
-/// Why a recording cannot be compared.
-#[derive(Clone, Debug, PartialEq)]
-pub enum NotComparable {
-    /// The text is no recorded timeline: what is wrong with it.
-    Malformed(String),
-    /// It needs something that is not modelled yet, by name.
-    NotModelled(String),
-}
-
-fn malformed(what: impl Into<String>) -> NotComparable {
-    NotComparable::Malformed(what.into())
-}
-
 /// Replays a recorded timeline and compares it at level 5.
 pub fn compare(text: &str) -> Result<Comparison, NotComparable> {
     let recording: Value = serde_json::from_str(text).map_err(|e| malformed(e.to_string()))?;
+    compare_value(&recording)
+}
+
+/// As [`compare`], for a report.
+pub(super) fn replay(recording: &Value) -> Result<Outcome, NotComparable> {
+    let comparison = compare_value(recording)?;
+    let difference = comparison.first_difference.map(|difference| {
+        let mut text = format!("at {}", difference.at);
+        for event in &difference.missing {
+            text += &format!("\nexpected {event}");
+        }
+        for event in &difference.unexpected {
+            text += &format!("\n   found {event}");
+        }
+        text
+    });
+    let checks = vec![Check { name: "5 events", difference }];
+    Ok(Outcome::Compared { checks, nanoseconds: 0 })
+}
+
+fn compare_value(recording: &Value) -> Result<Comparison, NotComparable> {
     let scenario = &recording["scenario"];
     let name = scenario["name"].as_str().ok_or_else(|| malformed("scenario.name is missing"))?;
     let recorded = timeline_events::recorded(&recording["timeline"])
@@ -116,7 +123,9 @@ fn config(scenario: &Value) -> Result<Config, NotComparable> {
     }
     let mut symbols = label::vocabulary();
     let types = Arc::new(instance_types(&scenario["instanceTypes"], &mut symbols)?);
-    let objects = objects(&scenario["objects"], &mut symbols)?;
+    let list = scenario["objects"].as_array();
+    let list = list.ok_or_else(|| malformed("objects is not a list"))?;
+    let objects = objects::read(list, &mut symbols)?;
     let boot = Arc::new(Boot::same(fixed(&scenario["constants"], "register_s")?));
     let pools = (objects.node_pools.into_iter())
         .map(|spec| PoolConfig {
@@ -139,25 +148,6 @@ fn config(scenario: &Value) -> Result<Config, NotComparable> {
         timeline: script(&scenario["script"])?,
         horizon: SimTime::from_seconds(end_s),
     })
-}
-
-fn objects(list: &Value, symbols: &mut Symbols) -> Result<manifest::Objects, NotComparable> {
-    let list = list.as_array().ok_or_else(|| malformed("objects is not a list"))?;
-    let mut diagnostics = Diagnostics::default();
-    let mut cluster = manifest::Cluster::default();
-    let catalogue = Catalogue::default();
-    let objects = load::load_objects_json(
-        "objects",
-        list,
-        symbols,
-        &mut cluster,
-        &catalogue,
-        &mut diagnostics,
-    );
-    match diagnostics.iter().find(|d| d.severity == crate::diagnostic::Severity::Error) {
-        Some(error) => Err(NotComparable::NotModelled(error.message.clone())),
-        None => Ok(objects),
-    }
 }
 
 /// A constant of the recording, in seconds.
@@ -221,72 +211,4 @@ fn script(steps: &Value) -> Result<Vec<(SimTime, Action)>, NotComparable> {
             Ok((at, Action::Scale { namespace, name: name.to_owned(), replicas }))
         })
         .collect()
-}
-
-fn instance_types(list: &Value, symbols: &mut Symbols) -> Result<Vec<InstanceType>, NotComparable> {
-    let list = list.as_array().ok_or_else(|| malformed("instanceTypes is not a list"))?;
-    list.iter().map(|entry| instance_type(entry, symbols)).collect()
-}
-
-fn instance_type(entry: &Value, symbols: &mut Symbols) -> Result<InstanceType, NotComparable> {
-    let name = entry["name"].as_str().ok_or_else(|| malformed("instance type without name"))?;
-    let capacity = resources(&entry["capacity"])?;
-    let mut allocatable = capacity.clone();
-    for part in ["kubeReserved", "systemReserved", "evictionThreshold"] {
-        allocatable = allocatable.minus(&resources(&entry["overhead"][part])?);
-    }
-    let mut requirements = Requirements::default();
-    for requirement in entry["requirements"].as_array().into_iter().flatten() {
-        let (key, operator) = (requirement["key"].as_str(), requirement["operator"].as_str());
-        let operator = operator.and_then(Operator::parse);
-        let (Some(key), Some(operator)) = (key, operator) else {
-            return Err(malformed(format!("{name}: requirement without key or operator")));
-        };
-        let values: Vec<&str> = requirement["values"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
-        let values: Vec<_> = values.into_iter().map(|value| symbols.intern_value(value)).collect();
-        let key = symbols.intern(label::normalize(key));
-        requirements.add(key, Requirement::new(operator, values));
-    }
-    let offerings = entry["offerings"].as_array().into_iter().flatten();
-    let offerings = offerings.map(|o| offering(o, symbols)).collect::<Result<_, _>>()?;
-    Ok(InstanceType {
-        name: symbols.intern_value(name),
-        requirements,
-        capacity,
-        allocatable,
-        bare_metal: false,
-        has_ami: true,
-        offerings,
-    })
-}
-
-fn offering(entry: &Value, symbols: &mut Symbols) -> Result<Offering, NotComparable> {
-    let capacity_type = entry["capacityType"].as_str().and_then(CapacityType::parse);
-    let (Some(capacity_type), Some(zone), Some(price)) =
-        (capacity_type, entry["zone"].as_str(), entry["price"].as_f64())
-    else {
-        return Err(malformed("offering without capacityType, zone or price"));
-    };
-    if capacity_type == CapacityType::Reserved {
-        return Err(NotComparable::NotModelled("reserved offerings".to_owned()));
-    }
-    let available = entry["available"].as_bool().unwrap_or(false);
-    let zone = symbols.intern_value(zone);
-    Ok(Offering::new(capacity_type, zone, price, available, symbols))
-}
-
-fn resources(map: &Value) -> Result<ResourceVec, NotComparable> {
-    let mut list = ResourceVec::default();
-    for (name, quantity) in map.as_object().into_iter().flatten() {
-        let text = quantity.as_str().unwrap_or_default();
-        if !list.set_parsed(name, text) {
-            return Err(malformed(format!("`{text}` is no quantity of {name}")));
-        }
-    }
-    Ok(list)
 }

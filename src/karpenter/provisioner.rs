@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Karpenter;
-use crate::scheduling::{self, ClaimPlan, Purpose, Solution};
+use crate::scheduling::{self, ClaimPlan, Purpose, Solution, Templates};
 use crate::units::{ResourceVec, SimDuration, SimTime};
 use crate::world::claims::NewClaim;
 use crate::world::{ClaimId, ClusterView, Fact, PodId, PoolIndex, World};
@@ -45,9 +45,8 @@ impl Karpenter {
             return;
         }
         let templates = self.templates(world);
-        let mut solution = scheduling::solve(&world.view(), templates, &pods, Purpose::Provision);
-        let view = world.view();
-        solution.claims.iter_mut().for_each(|plan| plan.pin_capacity_types(&view));
+        let mut solution = solve(&world.view(), templates, &pods);
+        pin_capacity_types(&world.view(), &mut solution);
         self.report(world, &solution);
         for placement in &solution.existing {
             world.nominate(placement.claim);
@@ -85,12 +84,22 @@ impl Karpenter {
 }
 
 /// Provisionable pods, then those of nodes on their way out that may move now.
-fn pods_to_place(view: &ClusterView<'_>) -> Vec<PodId> {
+pub(crate) fn pods_to_place(view: &ClusterView<'_>) -> Vec<PodId> {
     let mut pods: Vec<PodId> = view.provisionable_pods().collect();
     for (_, claim) in view.deleting_state_nodes() {
         pods.extend(view.currently_reschedulable_pods(claim));
     }
     pods
+}
+
+/// Packs the pods of a batch.
+pub(crate) fn solve(view: &ClusterView<'_>, templates: &Templates, pods: &[PodId]) -> Solution {
+    scheduling::solve(view, templates, pods, Purpose::Provision)
+}
+
+/// What becomes of a plan's requirements when its NodeClaim is made.
+pub(crate) fn pin_capacity_types(view: &ClusterView<'_>, solution: &mut Solution) {
+    solution.claims.iter_mut().for_each(|plan| plan.pin_capacity_types(view));
 }
 
 /// Creates the NodeClaim of a plan, unless its NodePool already uses more than a limit allows.

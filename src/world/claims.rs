@@ -68,6 +68,7 @@ impl World {
             ordinal,
             name: name.clone(),
             pool: new.pool,
+            managed: true,
             created_at: now.floor_to_second(),
             requirements: new.requirements,
             options: new.options,

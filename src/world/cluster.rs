@@ -288,6 +288,9 @@ pub struct Claim {
     pub name: Arc<str>,
     /// The NodePool.
     pub pool: PoolIndex,
+    /// False for the stand-in of a Node that Karpenter did not make: it has room for pods, and nothing else is done
+    /// with it. Pool and template mean nothing then.
+    pub managed: bool,
     /// creationTimestamp, whole seconds.
     pub created_at: SimTime,
     /// Requirements at creation.
@@ -342,9 +345,9 @@ impl Claim {
         self.marked_for_deletion || self.deletion_at.is_some()
     }
 
-    /// Launched, so that Karpenter's cluster state has a node for it.
+    /// Made by Karpenter and launched, so that Karpenter's cluster state has a node for it.
     pub const fn is_state_node(&self) -> bool {
-        self.instance.is_some()
+        self.managed && self.instance.is_some()
     }
 
     /// True once initialized.
@@ -365,7 +368,7 @@ impl Cluster {
         ClaimRef {
             ordinal: claim.ordinal,
             name: claim.name.clone(),
-            pool: self.pools[claim.pool].name.clone(),
+            pool: self.pools.get(claim.pool).map_or_else(|| "".into(), |pool| pool.name.clone()),
         }
     }
 

@@ -16,6 +16,7 @@ pub mod cluster;
 pub mod event;
 pub mod journal;
 pub mod pods;
+pub mod restore;
 pub mod settings;
 pub mod view;
 

@@ -82,8 +82,24 @@ impl World {
         let now = self.now();
         let pod = &mut self.cluster.pods[id];
         self.cluster.pending.remove(&(-i64::from(pod.class.priority), pod.ordinal));
-        pod.node = Some(node_id);
         pod.bound_at = Some(now);
+        let reference = pod.reference();
+        self.occupy(id, node_id);
+        let node = &self.cluster.nodes[node_id];
+        let (claim, ready) = (node.claim, node.ready);
+        let node = self.cluster.claim_ref(claim);
+        self.record(Fact::PodBound { pod: reference, node });
+        self.mark_unconsolidated();
+        self.schedule_pod_event(id);
+        if ready {
+            self.start_pod(id, node_id);
+        }
+    }
+
+    /// The pod takes its share of a node.
+    pub(super) fn occupy(&mut self, id: PodId, node_id: NodeId) {
+        let pod = &mut self.cluster.pods[id];
+        pod.node = Some(node_id);
         let node = &mut self.cluster.nodes[node_id];
         node.pods.push(id);
         node.used.add(&pod.class.requests);
@@ -91,14 +107,6 @@ impl World {
         node.nonzero_memory_bytes += pod.class.nonzero_memory_bytes;
         if pod.is_daemon() {
             node.daemon_used.add(&pod.class.requests);
-        }
-        let (claim, ready, reference) = (node.claim, node.ready, pod.reference());
-        let node = self.cluster.claim_ref(claim);
-        self.record(Fact::PodBound { pod: reference, node });
-        self.mark_unconsolidated();
-        self.schedule_pod_event(id);
-        if ready {
-            self.start_pod(id, node_id);
         }
     }
 

@@ -43,7 +43,8 @@ impl<'a> ClusterView<'a> {
         ClusterView { removed: claims.iter().copied().collect(), ..self.clone() }
     }
 
-    /// Claims with a provider id, in the order of their names: Karpenter's state nodes.
+    /// Claims with a provider id, in the order of their names: Karpenter's state nodes, less those that it did not
+    /// make.
     pub fn state_nodes(&self) -> impl Iterator<Item = (ClaimId, &'a Claim)> + '_ {
         let cluster = self.cluster;
         cluster
@@ -53,9 +54,17 @@ impl<'a> ClusterView<'a> {
             .filter(|(_, claim)| claim.is_state_node())
     }
 
-    /// State nodes that offer capacity: neither deleting nor taken away.
+    /// Nodes that offer capacity, those that Karpenter did not make included: neither deleting nor taken away. In
+    /// the order of their names.
     pub fn active_state_nodes(&self) -> impl Iterator<Item = (ClaimId, &'a Claim)> + '_ {
-        self.state_nodes().filter(|(id, claim)| !claim.is_deleting() && !self.removed.contains(id))
+        let cluster = self.cluster;
+        let active = |id: &ClaimId, claim: &Claim| {
+            (claim.is_state_node() || !claim.managed)
+                && !claim.is_deleting()
+                && !self.removed.contains(id)
+        };
+        let claims = cluster.claims_by_name.values().map(|id| (*id, &cluster.claims[*id]));
+        claims.filter(move |(id, claim)| active(id, claim))
     }
 
     /// State nodes on their way out.
@@ -89,8 +98,8 @@ impl<'a> ClusterView<'a> {
         }
     }
 
-    /// Taints of a state node as the provisioner sees them: until it is initialized without known ephemeral taints and
-    /// startup taints (karpenter v1.14.1 `pkg/controllers/state/statenode.go`).
+    /// Taints of a state node as the provisioner sees them: until it is initialized without known ephemeral taints
+    /// and startup taints (karpenter v1.14.1 `pkg/controllers/state/statenode.go`).
     pub fn taints(&self, claim: &'a Claim) -> Vec<Taint> {
         let template = &claim.template.template;
         let node = self.node(claim).filter(|_| claim.registered_at.is_some());
@@ -118,12 +127,10 @@ impl<'a> ClusterView<'a> {
 
     /// Allocatable less the requests of bound pods.
     pub fn available(&self, claim: &Claim) -> ResourceVec {
-        let Some(instance) = &claim.instance else {
-            return ResourceVec::default();
-        };
-        match self.node(claim) {
-            Some(node) => node.allocatable.minus(&node.used),
-            None => instance.instance_type.get().allocatable.clone(),
+        match (self.node(claim), &claim.instance) {
+            (Some(node), _) => node.allocatable.minus(&node.used),
+            (None, Some(instance)) => instance.instance_type.get().allocatable.clone(),
+            (None, None) => ResourceVec::default(),
         }
     }
 

@@ -1,0 +1,495 @@
+//! A recorded case as a [`World`]: everything that Karpenter's deciders look at, at the instant of the case.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{NotComparable, catalogue, malformed, objects};
+use crate::ec2::{CapacityType, InstanceType};
+use crate::engine::Distribution;
+use crate::kube::label::{self, Labels};
+use crate::kube::taint::{Effect, Taint};
+use crate::kube::workload::DaemonSet;
+use crate::kube::{NodePool, PodClass};
+use crate::scheduling;
+use crate::units::{SimDuration, SimTime, Symbols};
+use crate::world::cluster::{InstanceTypeRef, Owner, Pool};
+use crate::world::restore::{FoundClaim, FoundInstance, FoundNode, FoundPod};
+use crate::world::settings::{
+    Boot, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule,
+};
+use crate::world::{ClaimId, Cluster, NodeId, Settings, World};
+
+/// A case, ready to be decided.
+pub(super) struct Snapshot {
+    /// The world at the instant of the case; time counts from 1970-01-01 UTC.
+    pub(super) world: World,
+}
+
+/// Reads a case.
+pub(super) fn read(case: &Value) -> Result<Snapshot, NotComparable> {
+    let now = instant(&case["now"]).ok_or_else(|| malformed("now is missing"))?;
+    let settings = settings(&case["options"])?;
+    let list = case["objects"].as_array().ok_or_else(|| malformed("objects is not a list"))?;
+    let kinds = Kinds::sort(list)?;
+    let mut symbols = label::vocabulary();
+    let pools = kinds.node_pools(&mut symbols)?;
+    let classes = Classes::read(&kinds.pods, &mut symbols)?;
+    let daemon_sets = daemon_sets(&kinds, &classes, &mut symbols)?;
+    refuse_further_well_known(&case["options"], &symbols)?;
+    let types = Arc::new(catalogue::instance_types(&case["instanceTypes"], &mut symbols)?);
+    scheduling::intern_fixed_values(&mut symbols);
+    let boot = Arc::new(Boot::same(Distribution::Fixed(0)));
+    let pool = |spec: NodePool| Pool {
+        name: symbols.text(spec.name.symbol).into(),
+        spec: Arc::new(spec),
+        types: types.clone(),
+        tags: Arc::new([]),
+        boot: boot.clone(),
+        created_count: 0,
+    };
+    let mut pools: Vec<Pool> = pools.into_iter().map(pool).collect();
+    pools.sort_by(|a, b| a.name.cmp(&b.name));
+    let cluster = Cluster { pools, daemon_sets, ..Cluster::default() };
+    let mut world = World::new(Arc::new(settings), symbols, cluster);
+    world.clock.advance_to(now);
+    let nodes = restore_nodes(&kinds, &types, &mut world)?;
+    restore_pods(&kinds, &classes, &nodes, &mut world)?;
+    Ok(Snapshot { world })
+}
+
+/// An RFC 3339 time, as time since 1970.
+fn instant(value: &Value) -> Option<SimTime> {
+    let timestamp: jiff::Timestamp = value.as_str()?.parse().ok()?;
+    Some(SimTime::from_ms(timestamp.as_millisecond()))
+}
+
+fn settings(options: &Value) -> Result<Settings, NotComparable> {
+    let nothing = || Distribution::Fixed(0);
+    Ok(Settings {
+        start_epoch_seconds: 0,
+        seed: 0,
+        tie_breaks: TieBreaks::Canonical,
+        latency: Latency {
+            create: nothing(),
+            running: nothing(),
+            ready: nothing(),
+            initialized: nothing(),
+            terminate: nothing(),
+            pod_start: nothing(),
+            image_pull: nothing(),
+            pod_stop: nothing(),
+        },
+        scheduler_ties: SchedulerTies::Name,
+        victims: VictimRule::ReplicaSet,
+        pod_uids: PodUids::CreationOrder,
+        controller_latency: SimDuration::ZERO,
+        karpenter: karpenter_options(options)?,
+    })
+}
+
+fn karpenter_options(options: &Value) -> Result<KarpenterOptions, NotComparable> {
+    let mut result = KarpenterOptions {
+        batch_idle: SimDuration::from_seconds(1),
+        batch_max: SimDuration::from_seconds(10),
+        ignore_preferences: false,
+    };
+    for (key, value) in options.as_object().into_iter().flatten() {
+        match (key.as_str(), value.as_str()) {
+            // How many workers look at candidates at once: without effect on the outcome.
+            ("cpuRequests" | "extraWellKnownLabels", _)
+            | ("preferencePolicy", Some("Respect"))
+            | ("minValuesPolicy", Some("Strict")) => {}
+            ("preferencePolicy", Some("Ignore")) => result.ignore_preferences = true,
+            ("featureGates", _) => {
+                for (gate, on) in value.as_object().into_iter().flatten() {
+                    if *on != json!(gate == "ReservedCapacity") {
+                        return Err(not_modelled(format!("feature gate {gate}={on}")));
+                    }
+                }
+            }
+            _ => return Err(not_modelled(format!("option {key}={value}"))),
+        }
+    }
+    Ok(result)
+}
+
+fn not_modelled(what: impl Into<String>) -> NotComparable {
+    NotComparable::NotModelled(what.into())
+}
+
+/// Further well-known keys only matter when a NodePool or a pod names one.
+fn refuse_further_well_known(options: &Value, symbols: &Symbols) -> Result<(), NotComparable> {
+    let keys = options["extraWellKnownLabels"].as_array().into_iter().flatten();
+    match keys.filter_map(Value::as_str).find(|key| symbols.find(key).is_some()) {
+        Some(key) => Err(not_modelled(format!("well-known label {key}"))),
+        None => Ok(()),
+    }
+}
+
+/// The objects of a case by kind, each list in the order of namespace and name.
+#[derive(Default)]
+struct Kinds<'a> {
+    node_pools: Vec<&'a Value>,
+    node_claims: Vec<&'a Value>,
+    nodes: Vec<&'a Value>,
+    pods: Vec<&'a Value>,
+    daemon_sets: Vec<&'a Value>,
+}
+
+impl<'a> Kinds<'a> {
+    fn sort(list: &'a [Value]) -> Result<Kinds<'a>, NotComparable> {
+        let mut kinds = Kinds::default();
+        for object in list {
+            if object["metadata"]["name"].as_str().is_none() {
+                return Err(malformed(format!("object without metadata.name: {object:.100}")));
+            }
+            match object["kind"].as_str() {
+                Some("NodePool") => kinds.node_pools.push(object),
+                Some("NodeClaim") => kinds.node_claims.push(object),
+                Some("Node") => kinds.nodes.push(object),
+                Some("Pod") => kinds.pods.push(object),
+                Some("DaemonSet") => kinds.daemon_sets.push(object),
+                Some(kind) => return Err(not_modelled(kind)),
+                None => return Err(malformed("object without kind")),
+            }
+        }
+        let key = |object: &&Value| {
+            let text = |field: &str| object["metadata"][field].as_str().unwrap_or("").to_owned();
+            (text("namespace"), text("name"))
+        };
+        let Kinds { node_pools, node_claims, nodes, pods, daemon_sets } = &mut kinds;
+        for list in [node_pools, node_claims, nodes, pods, daemon_sets] {
+            list.sort_by_key(key);
+        }
+        Ok(kinds)
+    }
+
+    fn node_pools(&self, symbols: &mut Symbols) -> Result<Vec<NodePool>, NotComparable> {
+        for pool in &self.node_pools {
+            if condition(pool, "Ready").is_none() {
+                return Err(not_modelled("NodePool that is not ready"));
+            }
+        }
+        let mut list: Vec<Value> = self.node_pools.iter().map(|pool| (*pool).clone()).collect();
+        let classes: BTreeMap<&str, ()> = (self.node_pools.iter())
+            .filter_map(|p| p["spec"]["template"]["spec"]["nodeClassRef"]["name"].as_str())
+            .map(|name| (name, ()))
+            .collect();
+        list.extend(classes.keys().map(|name| {
+            json!({
+                "apiVersion": "karpenter.k8s.aws/v1", "kind": "EC2NodeClass", "metadata": { "name": name },
+            })
+        }));
+        Ok(objects::read(&list, symbols)?.node_pools)
+    }
+}
+
+/// When a condition became True; `None` while it is not.
+fn condition(object: &Value, name: &str) -> Option<SimTime> {
+    let mut conditions = object["status"]["conditions"].as_array().into_iter().flatten();
+    let condition = conditions.find(|c| c["type"] == name && c["status"] == "True")?;
+    Some(instant(&condition["lastTransitionTime"]).unwrap_or(SimTime::ZERO))
+}
+
+/// What a pod's siblings share: pods of equal specification have one class.
+#[derive(Default)]
+struct Classes {
+    /// By the pod's position.
+    of_pod: Vec<Arc<PodClass>>,
+}
+
+impl Classes {
+    fn read(pods: &[&Value], symbols: &mut Symbols) -> Result<Classes, NotComparable> {
+        let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
+        let mut of_pod = Vec::new();
+        // Representatives of plain pods and of DaemonSet pods, which are read by different rules.
+        let (mut plain, mut daemons) = (Vec::new(), Vec::new());
+        let mut places: Vec<(bool, usize)> = Vec::new();
+        for pod in pods {
+            let object = template(pod);
+            let key =
+                format!("{}{}{}", object["metadata"], object["spec"], pod["metadata"]["namespace"]);
+            let daemon = owner(pod, "DaemonSet").is_some();
+            let number = *numbers.entry(format!("{daemon}{key}")).or_insert_with(|| {
+                let list = if daemon { &mut daemons } else { &mut plain };
+                places.push((daemon, list.len()));
+                list.push(if daemon { as_daemon_set(pod, &object) } else { as_pod(pod, object) });
+                places.len() - 1
+            });
+            of_pod.push(number);
+        }
+        let plain = objects::read(&plain, symbols)?.pods;
+        let daemons = objects::read(&daemons, symbols)?.daemon_sets;
+        let class = |number: usize| match places[number] {
+            (false, i) => plain.get(i).map(|pod| pod.template.clone()),
+            (true, i) => daemons.get(i).map(|set| set.template.clone()),
+        };
+        let of_pod: Option<Vec<_>> = of_pod.into_iter().map(class).collect();
+        Ok(Classes { of_pod: of_pod.ok_or_else(|| malformed("a pod that cannot be read"))? })
+    }
+}
+
+/// The part of a pod that siblings share: labels, annotations, spec without the node.
+fn template(pod: &Value) -> Value {
+    let mut spec = pod["spec"].clone();
+    if let Some(spec) = spec.as_object_mut() {
+        spec.shift_remove("nodeName");
+    }
+    let mut metadata = json!({});
+    for key in ["labels", "annotations"] {
+        if let Some(value) = pod["metadata"].get(key) {
+            metadata[key] = value.clone();
+        }
+    }
+    json!({ "metadata": metadata, "spec": spec })
+}
+
+fn as_pod(pod: &Value, mut template: Value) -> Value {
+    let metadata = &mut template["metadata"];
+    metadata["name"] = pod["metadata"]["name"].clone();
+    metadata["namespace"] = pod["metadata"]["namespace"].clone();
+    json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"] })
+}
+
+fn as_daemon_set(pod: &Value, template: &Value) -> Value {
+    let (name, namespace) = (&pod["metadata"]["name"], &pod["metadata"]["namespace"]);
+    json!({
+        "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": { "name": name, "namespace": namespace },
+        "spec": { "selector": {}, "template": template },
+    })
+}
+
+/// The name of the pod's owner of a kind.
+fn owner<'a>(pod: &'a Value, kind: &str) -> Option<&'a str> {
+    let mut owners = pod["metadata"]["ownerReferences"].as_array().into_iter().flatten();
+    owners.find(|owner| owner["kind"] == kind)?["name"].as_str()
+}
+
+/// DaemonSets; where a pod of one exists, the newest pod's specification stands for its template.
+fn daemon_sets(
+    kinds: &Kinds<'_>,
+    classes: &Classes,
+    symbols: &mut Symbols,
+) -> Result<Vec<DaemonSet>, NotComparable> {
+    let list: Vec<Value> = kinds.daemon_sets.iter().map(|set| (*set).clone()).collect();
+    let mut sets = objects::read(&list, symbols)?.daemon_sets;
+    for set in &mut sets {
+        let pods = kinds.pods.iter().enumerate().filter(|(_, pod)| is_daemon_of(pod, set));
+        let newest = pods.max_by_key(|(i, pod)| {
+            (instant(&pod["metadata"]["creationTimestamp"]), std::cmp::Reverse(*i))
+        });
+        if let Some((i, _)) = newest {
+            set.template = classes.of_pod[i].clone();
+        }
+    }
+    Ok(sets)
+}
+
+fn is_daemon_of(pod: &Value, set: &DaemonSet) -> bool {
+    owner(pod, "DaemonSet") == Some(&set.name)
+        && pod["metadata"]["namespace"].as_str() == Some(&set.namespace)
+}
+
+/// NodeClaims and Nodes. Returns the Nodes by name.
+fn restore_nodes(
+    kinds: &Kinds<'_>,
+    types: &Arc<Vec<InstanceType>>,
+    world: &mut World,
+) -> Result<BTreeMap<String, NodeId>, NotComparable> {
+    let node_of = |claim: &Value| {
+        let provider_id = claim["status"]["providerID"].as_str()?;
+        kinds.nodes.iter().find(|node| node["spec"]["providerID"] == provider_id).copied()
+    };
+    let mut claims: BTreeMap<String, ClaimId> = BTreeMap::new();
+    for claim in &kinds.node_claims {
+        let node = node_of(claim);
+        let found = claim_of(claim, node, types, world)?;
+        let id = world.restore_claim(found);
+        if let Some(name) = node.and_then(|node| node["metadata"]["name"].as_str()) {
+            claims.insert(name.to_owned(), id);
+        }
+    }
+    let mut nodes = BTreeMap::new();
+    for node in &kinds.nodes {
+        let name = node["metadata"]["name"].as_str().unwrap_or_default();
+        let claim = claims.get(name).copied();
+        let found = found_node(node, claim, world)?;
+        nodes.insert(name.to_owned(), world.restore_node(claim, found));
+    }
+    Ok(nodes)
+}
+
+fn claim_of(
+    claim: &Value,
+    node: Option<&Value>,
+    types: &Arc<Vec<InstanceType>>,
+    world: &mut World,
+) -> Result<FoundClaim, NotComparable> {
+    let metadata = &claim["metadata"];
+    let own_name = metadata["name"].as_str().unwrap_or_default();
+    let node_name = node.and_then(|node| node["metadata"]["name"].as_str());
+    let labels = labels(&metadata["labels"], &mut world.symbols);
+    let pool = labels.get(label::NODEPOOL).map(|pool| world.symbols.text(pool.symbol).to_owned());
+    let pool = pool.and_then(|pool| world.cluster.find_pool(&pool));
+    let pool = pool.ok_or_else(|| malformed(format!("NodeClaim {own_name} without NodePool")))?;
+    let mut template = world.cluster.pools[pool].spec.as_ref().clone();
+    template.template.taints = taints(&claim["spec"]["taints"], &mut world.symbols)?;
+    template.template.startup_taints = taints(&claim["spec"]["startupTaints"], &mut world.symbols)?;
+    template.template.expire_after = duration(&claim["spec"]["expireAfter"]);
+    template.template.termination_grace_period = duration(&claim["spec"]["terminationGracePeriod"]);
+    let initialized_label =
+        node.map(|node| &node["metadata"]["labels"]["karpenter.sh/initialized"]);
+    let is_initialized = initialized_label.is_some_and(|label| label == "true");
+    let registered = node.map(|_| condition(claim, "Registered").unwrap_or(SimTime::ZERO));
+    let initialized =
+        is_initialized.then(|| condition(claim, "Initialized").unwrap_or(SimTime::ZERO));
+    Ok(FoundClaim {
+        name: node_name.unwrap_or(own_name).into(),
+        pool,
+        template: Arc::new(template),
+        created_at: instant(&metadata["creationTimestamp"]).unwrap_or(SimTime::ZERO),
+        requirements: catalogue::requirements(&claim["spec"]["requirements"], &mut world.symbols)?,
+        instance: instance(claim, &labels, types, world)?,
+        labels,
+        registered_at: registered,
+        initialized_at: initialized,
+        consolidatable: condition(claim, "Consolidatable").is_some(),
+        last_pod_event_at: instant(&claim["status"]["lastPodEventTime"]),
+        deletion_at: instant(&metadata["deletionTimestamp"]),
+    })
+}
+
+fn instance(
+    claim: &Value,
+    labels: &Labels,
+    types: &Arc<Vec<InstanceType>>,
+    world: &World,
+) -> Result<FoundInstance, NotComparable> {
+    let text = |key| labels.get(key).map(|value| world.symbols.text(value.symbol));
+    let named = labels.get(label::INSTANCE_TYPE);
+    let index = types.iter().position(|it| Some(it.name) == named);
+    let index = index.ok_or_else(|| {
+        let name = text(label::INSTANCE_TYPE).unwrap_or("without a name");
+        not_modelled(format!("node of the instance type {name}, which is not on offer"))
+    })?;
+    let zone = labels.get(label::ZONE).ok_or_else(|| malformed("NodeClaim without zone"))?;
+    let capacity_type = text(label::CAPACITY_TYPE).and_then(CapacityType::parse);
+    let capacity_type =
+        capacity_type.ok_or_else(|| malformed("NodeClaim without capacity type"))?;
+    let provider_id = claim["status"]["providerID"].as_str().unwrap_or_default();
+    Ok(FoundInstance {
+        price: types[index].offering_price(zone, capacity_type).unwrap_or(0.0),
+        instance_type: InstanceTypeRef { list: types.clone(), index },
+        zone,
+        capacity_type,
+        provider_id: provider_id.into(),
+    })
+}
+
+fn found_node(
+    node: &Value,
+    claim: Option<ClaimId>,
+    world: &mut World,
+) -> Result<FoundNode, NotComparable> {
+    let mut allocatable = catalogue::resources(&node["status"]["allocatable"])?;
+    let claim = claim.map(|id| &world.cluster.claims[id]).filter(|c| !c.is_initialized());
+    if let Some(instance) = claim.and_then(|claim| claim.instance.as_ref()) {
+        // Until a node is initialized its claim's promise stands for what the kubelet has not reported yet.
+        for (name, promised) in instance.instance_type.get().allocatable.iter() {
+            if allocatable.get(name) == 0 {
+                allocatable.set(name, promised);
+            }
+        }
+    }
+    Ok(FoundNode {
+        name: node["metadata"]["name"].as_str().unwrap_or_default().into(),
+        created_at: instant(&node["metadata"]["creationTimestamp"]).unwrap_or(SimTime::ZERO),
+        labels: labels(&node["metadata"]["labels"], &mut world.symbols),
+        taints: taints(&node["spec"]["taints"], &mut world.symbols)?,
+        allocatable,
+        ready: condition(node, "Ready").is_some(),
+    })
+}
+
+fn labels(map: &Value, symbols: &mut Symbols) -> Labels {
+    let entries = map.as_object().into_iter().flatten();
+    let entry = |(key, value): (&String, &Value)| {
+        let value = symbols.intern_value(value.as_str().unwrap_or_default());
+        (symbols.intern(label::normalize(key)), value)
+    };
+    entries.map(entry).collect()
+}
+
+fn taints(list: &Value, symbols: &mut Symbols) -> Result<Vec<Taint>, NotComparable> {
+    let entries = list.as_array().into_iter().flatten();
+    entries
+        .map(|entry| {
+            let effect = entry["effect"].as_str().and_then(Effect::parse);
+            let (Some(key), Some(effect)) = (entry["key"].as_str(), effect) else {
+                return Err(malformed(format!("taint without key or effect: {entry}")));
+            };
+            let value = entry["value"].as_str().unwrap_or_default();
+            let (key, value) = (symbols.intern_value(key), symbols.intern_value(value));
+            Ok(Taint { key, value, effect })
+        })
+        .collect()
+}
+
+/// A duration; `None` for `Never` and when absent.
+fn duration(value: &Value) -> Option<SimDuration> {
+    SimDuration::parse(value.as_str()?)
+}
+
+fn restore_pods(
+    kinds: &Kinds<'_>,
+    classes: &Classes,
+    nodes: &BTreeMap<String, NodeId>,
+    world: &mut World,
+) -> Result<(), NotComparable> {
+    let uid = |pod: &Value| pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+    let mut uids: Vec<String> = kinds.pods.iter().map(|pod| uid(pod)).collect();
+    uids.sort_unstable();
+    for (pod, class) in kinds.pods.iter().zip(&classes.of_pod) {
+        let metadata = &pod["metadata"];
+        let name = metadata["name"].as_str().unwrap_or_default();
+        refuse_state(pod)?;
+        let bound = match pod["spec"]["nodeName"].as_str().filter(|name| !name.is_empty()) {
+            Some(node) => {
+                let id = nodes.get(node);
+                let id =
+                    id.ok_or_else(|| malformed(format!("pod {name} on unknown node {node}")))?;
+                Some((*id, instant(&pod["status"]["startTime"]).unwrap_or(SimTime::ZERO)))
+            }
+            None => None,
+        };
+        let is_daemon = owner(pod, "DaemonSet").is_some();
+        let daemon = world.cluster.daemon_sets.iter().position(|set| is_daemon_of(pod, set));
+        let owner = match (is_daemon, daemon) {
+            (true, Some(index)) => Owner::DaemonSet(index),
+            (true, None) => return Err(malformed(format!("pod {name} of an unknown DaemonSet"))),
+            (false, _) => Owner::Bare,
+        };
+        world.restore_pod(FoundPod {
+            name: name.into(),
+            uid: uids.binary_search(&uid(pod)).unwrap_or_default() as u64,
+            class: class.clone(),
+            owner,
+            created_at: instant(&metadata["creationTimestamp"]).unwrap_or(SimTime::ZERO),
+            bound,
+        });
+    }
+    Ok(())
+}
+
+/// Pods that are on their way out, finished, or pending without being unschedulable.
+fn refuse_state(pod: &Value) -> Result<(), NotComparable> {
+    if pod["metadata"].get("deletionTimestamp").is_some() {
+        return Err(not_modelled("terminating pod"));
+    }
+    if matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed")) {
+        return Err(not_modelled("finished pod"));
+    }
+    Ok(())
+}

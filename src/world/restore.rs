@@ -1,0 +1,273 @@
+//! Objects of a cluster as they were found at some instant: what a recorded case starts from.
+//!
+//! Nothing is written into the journal, nobody is woken and no event is scheduled: a restored world is for deciders
+//! that look at one instant. Create all NodePools and DaemonSets first, then claims and nodes, then pods.
+
+use std::sync::Arc;
+
+use super::World;
+use super::cluster::{
+    Claim, ClaimId, DeletionCause, Instance, InstanceTypeRef, Node, NodeId, Owner, Pod, PodId,
+    PoolIndex,
+};
+use crate::ec2::CapacityType;
+use crate::kube::label::Labels;
+use crate::kube::node_pool::{ConsolidationPolicy, Disruption, NodeClaimTemplate, NodePool};
+use crate::kube::{PodClass, Requirements, Taint};
+use crate::units::{LabelValue, ResourceVec, SimTime};
+
+/// A NodeClaim that was launched.
+#[derive(Clone, Debug)]
+pub struct FoundClaim {
+    /// Name of its Node, or its own while there is none: the order of Karpenter's state nodes goes by it.
+    pub name: Arc<str>,
+    /// The NodePool.
+    pub pool: PoolIndex,
+    /// The NodePool as it was when the claim was made: taints, startup taints, expireAfter, grace period.
+    pub template: Arc<NodePool>,
+    /// creationTimestamp.
+    pub created_at: SimTime,
+    /// `spec.requirements`.
+    pub requirements: Requirements,
+    /// `metadata.labels`.
+    pub labels: Labels,
+    /// The instance.
+    pub instance: FoundInstance,
+    /// Registered's transition time.
+    pub registered_at: Option<SimTime>,
+    /// Initialized's transition time, once the Node bears the label.
+    pub initialized_at: Option<SimTime>,
+    /// Consolidatable.
+    pub consolidatable: bool,
+    /// `status.lastPodEventTime`.
+    pub last_pod_event_at: Option<SimTime>,
+    /// deletionTimestamp.
+    pub deletion_at: Option<SimTime>,
+}
+
+/// The instance of a [`FoundClaim`].
+#[derive(Clone, Debug)]
+pub struct FoundInstance {
+    /// Instance type.
+    pub instance_type: InstanceTypeRef,
+    /// Zone.
+    pub zone: LabelValue,
+    /// Capacity type.
+    pub capacity_type: CapacityType,
+    /// USD per hour.
+    pub price: f64,
+    /// `aws:///zone/id`.
+    pub provider_id: Arc<str>,
+}
+
+/// A Node.
+#[derive(Clone, Debug)]
+pub struct FoundNode {
+    /// Name.
+    pub name: Arc<str>,
+    /// creationTimestamp.
+    pub created_at: SimTime,
+    /// Labels.
+    pub labels: Labels,
+    /// Taints.
+    pub taints: Vec<Taint>,
+    /// `status.allocatable`.
+    pub allocatable: ResourceVec,
+    /// Ready condition.
+    pub ready: bool,
+}
+
+/// A pod.
+#[derive(Clone, Debug)]
+pub struct FoundPod {
+    /// Name.
+    pub name: Arc<str>,
+    /// Rank of its UID among all pods' as texts.
+    pub uid: u64,
+    /// What it shares with its siblings.
+    pub class: Arc<PodClass>,
+    /// What brings it back.
+    pub owner: Owner,
+    /// creationTimestamp.
+    pub created_at: SimTime,
+    /// Its node and when the kubelet took it over; `None` while it is pending and unschedulable.
+    pub bound: Option<(NodeId, SimTime)>,
+}
+
+impl World {
+    /// A launched NodeClaim.
+    pub fn restore_claim(&mut self, found: FoundClaim) -> ClaimId {
+        let FoundInstance { instance_type, zone, capacity_type, price, provider_id } =
+            found.instance;
+        let instance = Instance {
+            instance_type,
+            zone,
+            capacity_type,
+            price,
+            provider_id,
+            ran: true,
+            terminating_at: None,
+            gone: false,
+        };
+        let ordinal = self.cluster.claim_count;
+        let claim = Claim {
+            requirements: found.requirements,
+            labels: found.labels,
+            instance: Some(instance),
+            registered_at: found.registered_at,
+            initialized_at: found.initialized_at,
+            consolidatable: found.consolidatable,
+            last_pod_event_at: found.last_pod_event_at,
+            deletion_at: found.deletion_at,
+            deletion_cause: found.deletion_at.map(|_| DeletionCause::Failed),
+            ..bare_claim(ordinal, found.name, found.pool, found.template, found.created_at)
+        };
+        self.insert_claim(claim)
+    }
+
+    /// A Node. `claim` is its NodeClaim; a Node that Karpenter did not make gets a stand-in for one.
+    pub fn restore_node(&mut self, claim: Option<ClaimId>, found: FoundNode) -> NodeId {
+        let claim = claim.unwrap_or_else(|| {
+            let template = Arc::new(nothing(self.symbols.intern_value("")));
+            let ordinal = self.cluster.claim_count;
+            let at = found.created_at;
+            self.insert_claim(Claim {
+                managed: false,
+                registered_at: Some(at),
+                initialized_at: Some(at),
+                ..bare_claim(ordinal, found.name.clone(), PoolIndex::MAX, template, at)
+            })
+        });
+        let id = self.cluster.nodes.insert(Node {
+            name: found.name.clone(),
+            claim,
+            created_at: found.created_at,
+            labels: found.labels,
+            taints: found.taints,
+            allocatable: found.allocatable,
+            ready: found.ready,
+            initializable: self.cluster.claims[claim].is_initialized(),
+            pods: Vec::new(),
+            used: ResourceVec::default(),
+            daemon_used: ResourceVec::default(),
+            nonzero_cpu_milli: 0,
+            nonzero_memory_bytes: 0,
+            deletion_at: None,
+            drain_started_at: None,
+            drained: false,
+            images: Vec::new(),
+            pulls_end_at: found.created_at,
+            termination_timer: None,
+            trigger_timer: None,
+        });
+        self.cluster.nodes_by_name.insert(found.name, id);
+        self.cluster.claims[claim].node = Some(id);
+        id
+    }
+
+    /// A pod, bound or pending and unschedulable.
+    pub fn restore_pod(&mut self, found: FoundPod) -> PodId {
+        let ordinal = self.cluster.pod_count;
+        self.cluster.pod_count += 1;
+        let priority_key = (-i64::from(found.class.priority), ordinal);
+        let id = self.cluster.pods.insert(Pod {
+            ordinal,
+            uid: found.uid,
+            name: found.name,
+            class: found.class,
+            owner: found.owner,
+            created_at: found.created_at,
+            unschedulable: found.bound.is_none(),
+            node: None,
+            bound_at: None,
+            running_at: None,
+            deletion_at: None,
+            eviction_attempts: 0,
+            in_eviction_queue: false,
+            kubelet_timer: None,
+            trigger_timer: None,
+        });
+        match found.bound {
+            Some((node, at)) => {
+                self.occupy(id, node);
+                let pod = &mut self.cluster.pods[id];
+                (pod.bound_at, pod.running_at) = (Some(at), Some(at));
+            }
+            None => {
+                self.cluster.pending.insert(priority_key, id);
+            }
+        }
+        id
+    }
+
+    fn insert_claim(&mut self, claim: Claim) -> ClaimId {
+        self.cluster.claim_count += 1;
+        let name = claim.name.clone();
+        let id = self.cluster.claims.insert(claim);
+        self.cluster.claims_by_name.insert(name, id);
+        id
+    }
+}
+
+/// A claim of which nothing but its origin is known.
+fn bare_claim(
+    ordinal: u64,
+    name: Arc<str>,
+    pool: PoolIndex,
+    template: Arc<NodePool>,
+    created_at: SimTime,
+) -> Claim {
+    Claim {
+        ordinal,
+        name,
+        pool,
+        managed: true,
+        created_at,
+        requirements: Requirements::default(),
+        options: Vec::new(),
+        requests: ResourceVec::default(),
+        labels: Labels::default(),
+        template,
+        instance: None,
+        node: None,
+        registered_at: None,
+        initialized_at: None,
+        consolidatable: false,
+        last_pod_event_at: None,
+        deletion_at: None,
+        deletion_cause: None,
+        termination_at: None,
+        marked_for_deletion: false,
+        in_command: false,
+        nominated_until: SimTime::ZERO,
+        lifecycle_not_before: SimTime::ZERO,
+        launching: false,
+        lifecycle_timer: None,
+        conditions_timer: None,
+        expiration_timer: None,
+    }
+}
+
+/// The template of a stand-in: no labels, no taints, no rules.
+fn nothing(empty: LabelValue) -> NodePool {
+    NodePool {
+        name: empty,
+        template: NodeClaimTemplate {
+            labels: Labels::default(),
+            requirements: Requirements::default(),
+            taints: Vec::new(),
+            startup_taints: Vec::new(),
+            node_class: empty,
+            expire_after: None,
+            termination_grace_period: None,
+            drift_fields: String::new(),
+        },
+        disruption: Disruption {
+            consolidate_after: None,
+            policy: ConsolidationPolicy::WhenEmpty,
+            budgets: Vec::new(),
+        },
+        limits: None,
+        weight: 0,
+    }
+}

@@ -56,6 +56,8 @@ pub struct Entry {
     pub billed: SimDuration,
     /// What it cost.
     pub cost: Usd,
+    /// The part of the cost that no pod took; see [`super::allocation`].
+    pub idle: Usd,
 }
 
 impl Entry {
@@ -102,6 +104,8 @@ pub struct Share {
     pub node_time: SimDuration,
     /// Cost.
     pub cost: Usd,
+    /// The part of the cost that no pod took.
+    pub idle: Usd,
 }
 
 /// All instances of a run.
@@ -140,12 +144,8 @@ impl By {
 }
 
 impl Ledger {
-    /// Bills the instances of a run that ended at `end`.
-    pub fn new(mut entries: Vec<Entry>, end: SimTime) -> Ledger {
-        for entry in &mut entries {
-            entry.billed = billed_span(entry, end);
-            entry.cost = entry.price.cost(entry.billed);
-        }
+    /// The bill over instances that were billed to the end of the run ([`bill`]).
+    pub fn new(entries: Vec<Entry>) -> Ledger {
         let total = entries.iter().map(|e| e.cost).sum();
         let mut billed = SimDuration::ZERO;
         entries.iter().for_each(|e| billed += e.billed);
@@ -194,10 +194,12 @@ impl Ledger {
                 nodes: 0,
                 node_time: SimDuration::ZERO,
                 cost: Usd::ZERO,
+                idle: Usd::ZERO,
             });
             share.nodes += 1;
             share.node_time += entry.node_time(end);
             share.cost += entry.cost;
+            share.idle += entry.idle;
         }
         let mut shares: Vec<Share> = shares.into_values().collect();
         shares.sort_by(|a, b| b.cost.cmp(&a.cost).then_with(|| a.key.cmp(&b.key)));
@@ -274,6 +276,12 @@ impl Ledger {
         }
         steps
     }
+}
+
+/// Writes what an instance is billed for and its cost, in a run that ended at `end`.
+pub fn bill(entry: &mut Entry, end: SimTime) {
+    entry.billed = billed_span(entry, end);
+    entry.cost = entry.price.cost(entry.billed);
 }
 
 fn billed_span(entry: &Entry, end: SimTime) -> SimDuration {

@@ -2,11 +2,14 @@
 //!
 //! Messages and fields are those of karpenter v1.14.1 (JSON keys of its structured log), less what a simulation has no
 //! value for: commit, reconcileID, wall-clock durations. Facts that Karpenter does not log have the logger `karpsim`.
-//! Lines are data ([`LogLine`]); [`LogLine::text`] is one form of them.
+//! Lines are data ([`LogLine`]); [`LogLine::text`] and [`LogLine::json`] are their forms. Nothing is kept for later, so that
+//! a log can be written while the run goes on. Unlike the controller's logger, none of many equal messages is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::units::{ResourceVec, SimTime, UsdPerHour};
 use crate::world::journal::{ClaimRef, CommandRef, Fact, Launch, PodRef, Record, ReplacementRef};
@@ -95,6 +98,92 @@ impl LogLine {
             let _ = write!(text, " {key}={field}");
         }
         text
+    }
+
+    /// The line without its end as the controller prints it, one JSON object, `time` being virtual: `{"level":"INFO",
+    /// "time":"2026-01-05T09:01:01.000Z","logger":"controller","message":"created nodeclaim","controller":"provisioner",...}`.
+    /// Lines that Karpenter does not write have the logger [`OWN_LOGGER`] and no controller.
+    pub fn json(&self, start_epoch_s: i64) -> String {
+        let line = JsonLine { line: self, time: utc_text(start_epoch_s, self.at) };
+        // Maps with text keys and no fallible values always serialize.
+        serde_json::to_string(&line).unwrap_or_default()
+    }
+
+    /// Kind and name of the object that the controller reconciles; none for controllers that run on their own.
+    fn reconciled(&self) -> Option<(&'static str, &'static str, &Arc<str>)> {
+        let (group, kind) = match self.logger {
+            LIFECYCLE | CONDITIONS | EXPIRATION => ("karpenter.sh", "NodeClaim"),
+            TERMINATION => ("", "Node"),
+            _ => return None,
+        };
+        self.fields.iter().find_map(|(key, field)| match field {
+            Field::Object { name, .. } if *key == kind => Some((group, kind, name)),
+            _ => None,
+        })
+    }
+}
+
+struct JsonLine<'a> {
+    line: &'a LogLine,
+    time: String,
+}
+
+impl Serialize for JsonLine<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let line = self.line;
+        let own = line.logger == OWN_LOGGER;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("level", line.level.name())?;
+        map.serialize_entry("time", &self.time)?;
+        map.serialize_entry("logger", if own { OWN_LOGGER } else { "controller" })?;
+        map.serialize_entry("message", line.message)?;
+        if !own {
+            map.serialize_entry("controller", line.logger)?;
+            let reconciled = line.reconciled();
+            if let Some((group, kind, _)) = reconciled {
+                map.serialize_entry("controllerGroup", group)?;
+                map.serialize_entry("controllerKind", kind)?;
+            }
+            map.serialize_entry("namespace", "")?;
+            map.serialize_entry("name", reconciled.map_or("", |(_, _, name)| name.as_ref()))?;
+        }
+        for (key, field) in &line.fields {
+            map.serialize_entry(key, field)?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Field {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Field::Text(text) => serializer.serialize_str(text),
+            Field::Integer(value) => serializer.serialize_i64(*value),
+            Field::Object { namespace, name } => {
+                let mut map = serializer.serialize_map(None)?;
+                map.serialize_entry("name", name.as_ref())?;
+                if let Some(namespace) = namespace {
+                    map.serialize_entry("namespace", namespace.as_ref())?;
+                }
+                map.end()
+            }
+            Field::Resources(list) => {
+                let mut entries: Vec<(&str, i64)> = list.iter().collect();
+                entries.sort_unstable();
+                let texts = entries.into_iter();
+                serializer.collect_map(texts.map(|(n, a)| (n, ResourceVec::format_amount(n, a))))
+            }
+            Field::List(rows) => serializer.collect_seq(rows.iter().map(|row| Row(row))),
+        }
+    }
+}
+
+/// A record of a list.
+struct Row<'a>(&'a [(&'static str, Field)]);
+
+impl Serialize for Row<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, field)| (key, field)))
     }
 }
 
@@ -390,6 +479,7 @@ fn on_claim(fact: &Fact, say: &mut Say<'_>) -> bool {
             let fields = vec![
                 ("Node", object(&claim.name)),
                 ("taint.Key", text("karpenter.sh/disrupted")),
+                ("taint.Value", text("")),
                 ("taint.Effect", text("NoSchedule")),
             ];
             say.info(TERMINATION, "tainted node", fields);

@@ -3,13 +3,17 @@
 //! [`Recorder`] folds fact by fact into a [`RunResult`]; [`Narrator`] turns the same facts into Karpenter's log lines.
 //! Sums are integers and exact; every division is rounded once, where it becomes text.
 
+pub mod allocation;
 pub mod ledger;
 pub mod log;
 pub mod recorder;
 pub mod result;
+#[cfg(test)]
+pub mod sample;
 pub mod series;
 pub mod summary;
 
+pub use allocation::{Allocation, Breakdown, by_namespace};
 pub use ledger::{By, Entry, Ledger, Share};
 pub use log::{Field, Level, LogLine, Narrator};
 pub use recorder::Recorder;

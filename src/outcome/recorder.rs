@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::ledger::{By, Entry, Ledger};
+use super::allocation::{Allocations, NodeUsage};
+use super::ledger::{self, By, Entry, Ledger};
 use super::result::{Counts, Disruption, End, Header, LeftPending, RunResult};
 use super::series::Series;
 use super::summary::{self, Distribution};
@@ -29,6 +30,7 @@ pub struct Recorder {
     counts: Counts,
     pod_waits: Distribution,
     node_lifetimes: Distribution,
+    allocations: Allocations,
 }
 
 #[derive(Clone, Debug)]
@@ -59,6 +61,8 @@ struct LiveClaim {
     entry: Option<usize>,
     /// Requests of the pods bound to it.
     requested: Amounts,
+    /// The same by workload, over time, until the instance is billed.
+    usage: NodeUsage,
     /// What it offers, as long as it counts in the utilisation.
     offered: Option<Amounts>,
     /// Index of the disruption that takes it away.
@@ -111,7 +115,8 @@ impl Recorder {
     /// Closes what is open and sums up.
     pub fn finish(mut self, end: SimTime) -> RunResult {
         let left_pending = self.close_pending(end);
-        let ledger = Ledger::new(self.entries, end);
+        self.bill_living(end);
+        let ledger = Ledger::new(self.entries);
         let mut series = self.series;
         series.nodes_by_type = ledger.node_steps(&By::InstanceType);
         series.cost_rate_by_type = ledger.cost_rate_steps(&By::InstanceType);
@@ -126,6 +131,7 @@ impl Recorder {
             pod_waits: self.pod_waits,
             node_lifetimes: self.node_lifetimes,
             left_pending,
+            allocations: self.allocations.into_sorted(),
             ..RunResult::default()
         };
         result.summary = summary::summarize(&result);
@@ -192,7 +198,11 @@ impl Recorder {
         let Some(live) = self.pods.get_mut(&pod.ordinal) else {
             return;
         };
-        if live.node.replace(node.ordinal).is_none() && !live.daemon {
+        let first = live.node.replace(node.ordinal).is_none();
+        if first {
+            self.allocations.add_pod(&pod.workload, &pod.namespace, pod.daemon);
+        }
+        if first && !live.daemon {
             self.counts.pods_bound += 1;
             self.pod_waits.add(at.since(live.created_at).ms());
             self.series.pods_pending.add(at, -1);
@@ -200,7 +210,8 @@ impl Recorder {
                 entry.pods += 1;
             }
         }
-        self.request(at, node.ordinal, pod.cpu_milli, pod.memory_bytes);
+        let requested = Amounts { cpu: pod.cpu_milli, memory: pod.memory_bytes };
+        self.request(at, node.ordinal, &pod.workload, requested);
     }
 
     fn set_running(&mut self, at: SimTime, pod: &PodRef, running: bool) {
@@ -235,7 +246,10 @@ impl Recorder {
             return;
         };
         match live.node {
-            Some(node) => self.request(at, node, -live.cpu_milli, -live.memory_bytes),
+            Some(node) => {
+                let freed = Amounts { cpu: -live.cpu_milli, memory: -live.memory_bytes };
+                self.request(at, node, &live.workload, freed);
+            }
             None if live.daemon => {}
             None => {
                 self.pod_waits.add(at.since(live.created_at).ms());
@@ -308,6 +322,7 @@ impl Recorder {
             pods: 0,
             billed: SimDuration::ZERO,
             cost: Usd::ZERO,
+            idle: Usd::ZERO,
         });
         self.series.nodes.add(at, 1);
         self.series.launches.push(at);
@@ -327,13 +342,18 @@ impl Recorder {
 
     fn stop_instance(&mut self, at: SimTime, claim: &ClaimRef) {
         self.offer(at, claim, None);
-        let Some(entry) = self.entry(claim) else {
+        let Some(live) = self.claims.get_mut(&claim.ordinal) else {
+            return;
+        };
+        let Some(entry) = live.entry.and_then(|index| self.entries.get_mut(index)) else {
             return;
         };
         if entry.terminating_at.is_some() {
             return;
         }
         entry.terminating_at = Some(at);
+        ledger::bill(entry, at);
+        self.allocations.split(entry, std::mem::take(&mut live.usage), at);
         let lived = at.since(entry.launched_at);
         let rate = entry.running_at.map_or(0, |_| entry.price.nano());
         self.series.nodes.add(at, -1);
@@ -365,15 +385,33 @@ impl Recorder {
         series.requested_memory_bytes.add(at, sign * requested.memory);
     }
 
-    fn request(&mut self, at: SimTime, node: u64, cpu_milli: i64, memory_bytes: i64) {
+    /// Adds to what the pods of a workload request on a node.
+    fn request(&mut self, at: SimTime, node: u64, workload: &Arc<str>, delta: Amounts) {
         let Some(live) = self.claims.get_mut(&node) else {
             return;
         };
-        live.requested.cpu += cpu_milli;
-        live.requested.memory += memory_bytes;
+        live.requested.cpu += delta.cpu;
+        live.requested.memory += delta.memory;
         if live.offered.is_some() {
-            self.series.requested_cpu_milli.add(at, cpu_milli);
-            self.series.requested_memory_bytes.add(at, memory_bytes);
+            self.series.requested_cpu_milli.add(at, delta.cpu);
+            self.series.requested_memory_bytes.add(at, delta.memory);
+        }
+        let entry = live.entry.and_then(|index| self.entries.get(index));
+        // A pod that outlives its instance's bill takes nothing more of it.
+        if entry.is_some_and(|entry| entry.terminating_at.is_none()) {
+            live.usage.add(at, workload, delta.cpu, delta.memory);
+        }
+    }
+
+    /// Bills the instances that no TerminateInstances call ended.
+    fn bill_living(&mut self, end: SimTime) {
+        for live in self.claims.values_mut() {
+            if let Some(entry) = live.entry.and_then(|index| self.entries.get_mut(index))
+                && entry.terminating_at.is_none()
+            {
+                ledger::bill(entry, end);
+                self.allocations.split(entry, std::mem::take(&mut live.usage), end);
+            }
         }
     }
 

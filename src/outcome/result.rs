@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::allocation::Allocation;
 use super::ledger::Ledger;
 use super::series::Series;
 use super::summary::{Distribution, Summary};
-use crate::units::{SimDuration, SimTime, UsdPerHour};
+use crate::units::{SimDuration, SimTime, Usd, UsdPerHour};
 use crate::world::journal::Cause;
 
 /// What identifies a run: everything that is needed to make the same result again.
@@ -63,6 +64,20 @@ pub struct RunResult {
     pub node_lifetimes: Distribution,
     /// Workloads with pods pending at the end: most pods first, then by name.
     pub left_pending: Vec<LeftPending>,
+    /// The bill by workload, less what is idle: dearest first, then by name.
+    pub allocations: Vec<Allocation>,
+}
+
+impl RunResult {
+    /// False for a run that was interrupted before its horizon.
+    pub fn is_complete(&self) -> bool {
+        self.end.ms() >= self.header.horizon.ms()
+    }
+
+    /// The part of the bill that no pod took.
+    pub fn idle_cost(&self) -> Usd {
+        self.ledger.entries.iter().map(|entry| entry.idle).sum()
+    }
 }
 
 /// Plain counts of a run. Daemon pods are left out.

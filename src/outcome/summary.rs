@@ -34,6 +34,8 @@ pub enum Unit {
     Count,
     /// A count a day.
     PerDay,
+    /// A count for each day that a pod runs.
+    PerPodDay,
     /// US dollars.
     Usd,
     /// US dollars an hour.
@@ -54,6 +56,7 @@ impl Unit {
         match self {
             Unit::Count => "count",
             Unit::PerDay => "per day",
+            Unit::PerPodDay => "per pod and day",
             Unit::Usd => "USD",
             Unit::UsdPerHour => "USD per hour",
             Unit::UsdPerMonth => "USD per month of 730 h",
@@ -134,17 +137,17 @@ impl Decimal {
     }
 
     /// `numerator` of `denominator` in per cent with two decimals.
-    fn percent(numerator: i128, denominator: i128) -> Option<Decimal> {
+    pub fn percent(numerator: i128, denominator: i128) -> Option<Decimal> {
         Decimal::ratio(numerator * 100, denominator, 2)
     }
 
     /// Milliseconds as seconds with three decimals.
-    fn seconds(ms: i128) -> Decimal {
+    pub fn seconds(ms: i128) -> Decimal {
         Decimal { units: ms, places: 3 }
     }
 
     /// An amount of money with all nine decimals of the ledger.
-    fn money(amount: Usd) -> Decimal {
+    pub fn money(amount: Usd) -> Decimal {
         Decimal { units: i128::from(amount.nano()), places: 9 }
     }
 
@@ -294,10 +297,17 @@ impl Figures<'_> {
         let hourly = Decimal::ratio(nano * MS_PER_HOUR, end * NANO, 9);
         let total = Some(Decimal::money(ledger.total));
         let overlap = Some(Decimal::money(overlap_cost(self.result)));
+        let idle = self.result.idle_cost();
+        let daemons = self.result.allocations.iter().filter(|a| a.daemon);
+        let daemons = Decimal::money(daemons.map(|a| a.cost).sum());
         self.push("cost_month_usd", Unit::UsdPerMonth, Better::Lower, monthly);
         self.push("cost_total_usd", Unit::Usd, Better::Lower, total);
         self.push("cost_per_hour_usd", Unit::UsdPerHour, Better::Lower, hourly);
         self.push("cost_overlap_usd", Unit::Usd, Better::Lower, overlap);
+        let idle_share = Decimal::percent(idle.nano().into(), nano);
+        self.push("cost_idle_usd", Unit::Usd, Better::Lower, Some(Decimal::money(idle)));
+        self.push("cost_idle_percent", Unit::Percent, Better::Lower, idle_share);
+        self.push("cost_daemons_usd", Unit::Usd, Better::Lower, Some(daemons));
     }
 
     fn nodes(&mut self) {
@@ -333,7 +343,11 @@ impl Figures<'_> {
 
     fn disruptions(&mut self) {
         let counts = &self.result.counts;
-        self.count("evictions", Better::Lower, counts.evictions());
+        let evictions = counts.evictions();
+        let pod_ms = self.result.series.pods_running.integral(self.result.end);
+        let per_pod_day = Decimal::ratio(i128::from(evictions) * 24 * MS_PER_HOUR, pod_ms, 6);
+        self.count("evictions", Better::Lower, evictions);
+        self.push("evictions_per_pod_day", Unit::PerPodDay, Better::Lower, per_pod_day);
         for cause in Cause::ALL {
             if cause != Cause::ScaleDown {
                 let evicted = counts.terminations.get(&cause).copied().unwrap_or(0);
@@ -359,6 +373,7 @@ impl Figures<'_> {
         self.count("pods_created", Better::Neutral, result.counts.pods_created);
         for (name, percent) in [
             ("pod_pending_p50_s", 50),
+            ("pod_pending_p90_s", 90),
             ("pod_pending_p95_s", 95),
             ("pod_pending_p99_s", 99),
             ("pod_pending_max_s", 100),

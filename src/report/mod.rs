@@ -4,11 +4,13 @@
 pub mod axis;
 pub mod canvas;
 pub mod chart;
+pub mod csv;
 pub mod diagnostic;
 pub mod disruption;
 pub mod font;
 pub mod frame;
 pub mod header;
+pub mod json;
 pub mod layout;
 pub mod palette;
 pub mod png;

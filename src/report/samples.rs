@@ -66,6 +66,7 @@ fn node(result: &mut RunResult, (name, price): (&str, i64), launched_s: i64, gon
         pods: 5,
         billed,
         cost,
+        idle: Usd::ZERO,
     });
 }
 

@@ -641,3 +641,111 @@ fn command_text(command: &CommandRef, replacement_count: usize) -> String {
         UsdPerHour::from_price(command.savings).to_decimal(2)
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    fn lines() -> Vec<LogLine> {
+        let mut narrator = Narrator::new();
+        let mut lines = Vec::new();
+        for record in sample::journal() {
+            narrator.narrate(&record, |line| lines.push(line.clone()));
+        }
+        lines
+    }
+
+    fn find(message: &str) -> LogLine {
+        lines().into_iter().find(|line| line.message == message).expect("a line")
+    }
+
+    /// Keys, loggers and objects as karpenter v1.14.1 prints them.
+    #[test]
+    fn json_lines_are_those_of_the_controller() {
+        let start = sample::header().start_epoch_s;
+        for (message, expected) in [
+            (
+                "created nodeclaim",
+                concat!(
+                    r#"{"level":"INFO","time":"2026-01-05T09:01:01.000Z","logger":"controller","#,
+                    r#""message":"created nodeclaim","controller":"provisioner","namespace":"","name":"","#,
+                    r#""NodePool":{"name":"default"},"NodeClaim":{"name":"default-1"},"#,
+                    r#""requests":{"cpu":"2","memory":"1953125Ki"},"instance-types":"m5.large, m5.xlarge"}"#
+                ),
+            ),
+            (
+                "registered nodeclaim",
+                concat!(
+                    r#"{"level":"INFO","time":"2026-01-05T09:01:20.000Z","logger":"controller","#,
+                    r#""message":"registered nodeclaim","controller":"nodeclaim.lifecycle","#,
+                    r#""controllerGroup":"karpenter.sh","controllerKind":"NodeClaim","namespace":"","#,
+                    r#""name":"default-1","NodeClaim":{"name":"default-1"},"#,
+                    r#""provider-id":"aws:///us-west-2a/i-m5large","Node":{"name":"default-1"}}"#
+                ),
+            ),
+            (
+                "disrupting node(s)",
+                concat!(
+                    r#"{"level":"INFO","time":"2026-01-05T09:28:35.000Z","logger":"controller","#,
+                    r#""message":"disrupting node(s)","controller":"disruption","namespace":"","name":"","#,
+                    r#""command":"Empty/00000000-0000-4000-8000-000000000001: delete: nodepools=[default]: "#,
+                    r#"[default-2] (savings: $0.04)","decision":"delete","disrupted-node-count":1,"#,
+                    r#""replacement-node-count":0,"pod-count":0,"disrupted-nodes":[{"Node":{"name":"default-2"},"#,
+                    r#""NodeClaim":{"name":"default-2"},"instance-type":"c5.large","capacity-type":"spot"}],"#,
+                    r#""replacement-nodes":[]}"#
+                ),
+            ),
+            (
+                "tainted node",
+                concat!(
+                    r#"{"level":"INFO","time":"2026-01-05T09:28:36.000Z","logger":"controller","#,
+                    r#""message":"tainted node","controller":"node.termination","controllerGroup":"","#,
+                    r#""controllerKind":"Node","namespace":"","name":"default-2","Node":{"name":"default-2"},"#,
+                    r#""taint.Key":"karpenter.sh/disrupted","taint.Value":"","taint.Effect":"NoSchedule"}"#
+                ),
+            ),
+            (
+                "bound pod",
+                concat!(
+                    r#"{"level":"DEBUG","time":"2026-01-05T09:01:35.000Z","logger":"karpsim","#,
+                    r#""message":"bound pod","Pod":{"name":"agent-30","namespace":"kube-system"},"#,
+                    r#""Node":{"name":"default-1"}}"#
+                ),
+            ),
+        ] {
+            assert_eq!(find(message).json(start), expected);
+        }
+    }
+
+    #[test]
+    fn every_json_line_is_one_object_and_every_text_line_one_line() {
+        for line in lines() {
+            let json: serde_json::Value = serde_json::from_str(&line.json(0)).expect("valid JSON");
+            assert_eq!(json["message"], line.message);
+            assert!(!line.json(0).contains('\n') && !line.text(0).contains('\n'));
+        }
+    }
+
+    #[test]
+    fn text_lines_name_what_happened() {
+        let start = sample::header().start_epoch_s;
+        assert_eq!(
+            find("launched nodeclaim").text(start),
+            "2026-01-05T09:01:03.250Z INFO  nodeclaim.lifecycle  launched nodeclaim NodeClaim=default-1 \
+             provider-id=aws:///us-west-2a/i-m5large instance-type=m5.large zone=us-west-2a capacity-type=on-demand \
+             allocatable={\"cpu\":\"2\",\"memory\":\"7812500Ki\",\"pods\":\"29\"}"
+        );
+        let failed = find("could not schedule pod").text(start);
+        let start = "2026-01-05T09:01:01.000Z ERROR provisioner  could not schedule pod Pod=other/huge-20 error=\"no";
+        assert!(failed.starts_with(start), "{failed}");
+    }
+
+    #[test]
+    fn the_narrator_forgets_what_is_gone() {
+        let mut narrator = Narrator::new();
+        sample::journal().iter().for_each(|record| narrator.narrate(record, |_| {}));
+        assert_eq!(narrator.provider_ids.len(), 1, "default-3 lives");
+        assert!(narrator.replacements.is_empty());
+    }
+}

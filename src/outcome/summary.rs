@@ -160,6 +160,11 @@ impl Decimal {
         rounded.unwrap_or(self)
     }
 
+    /// The digits without the point: the number times ten to the power of its places.
+    pub const fn units(self) -> i128 {
+        self.units
+    }
+
     /// A whole number.
     pub const fn whole(value: i128) -> Decimal {
         Decimal { units: value, places: 0 }

@@ -17,3 +17,4 @@ pub mod png;
 pub mod raster;
 #[cfg(test)]
 mod samples;
+pub mod table;

@@ -1,10 +1,11 @@
 //! Whose cost it is: each node's cost split over the workloads whose pods stood on it, the rest named idle.
 //!
-//! Over the node's billed time a workload takes the larger of its CPU and its memory share: what its pods there requested,
-//! times how long they were bound, over what the node offers times how long it was billed. Where the shares of a node come
-//! to more than the whole (one workload takes the CPU, another the memory), all are reduced in proportion and nothing is
-//! idle. What no workload takes is idle: boot, drain, free space. DaemonSets are workloads. Shares are whole numbers of
-//! 10⁻¹² and amounts whole nano-USD, both rounded down; idle takes the rest, so that the parts come to the bill exactly.
+//! Over the node's billed time a workload takes the larger of its CPU and its memory share: what its pods there
+//! requested, times how long they were bound, over what the node offers times how long it was billed. Where the
+//! shares of a node come to more than the whole (one workload takes the CPU, another the memory), all are reduced in
+//! proportion and nothing is idle. What no workload takes is idle: boot, drain, free space. DaemonSets are workloads.
+//! Shares are whole numbers of 10⁻¹² and amounts whole nano-USD, both rounded down; idle takes the rest, so that the
+//! parts come to the bill exactly.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -70,8 +71,8 @@ impl Breakdown {
     }
 }
 
-/// The allocations summed by namespace: dearest first, then by name. `pods` and `cost` are sums; `workload` is empty and
-/// `daemon` true where all workloads are DaemonSets.
+/// The allocations summed by namespace: dearest first, then by name. `workload` is empty and `daemon` true where all
+/// workloads are DaemonSets.
 pub fn by_namespace(allocations: &[Allocation]) -> Vec<Allocation> {
     let mut sums: BTreeMap<&Arc<str>, Allocation> = BTreeMap::new();
     for allocation in allocations {
@@ -196,9 +197,9 @@ mod tests {
     use super::super::sample;
     use super::*;
 
-    /// Counted by hand. default-1 is billed from 70 s to 3632 s, 3562 s at 0.096 USD an hour: 94 986 667 nano-USD. The two
-    /// pods of `front` take half of its CPU each from 95 s to 3630 s, the daemon pod a twentieth of its memory to the end:
-    /// 3535/3562 and 0.05 * 3537/3562, together more than the whole.
+    /// Counted by hand. default-1 is billed from 70 s to 3632 s, 3562 s at 0.096 USD an hour: 94 986 667 nano-USD. The
+    /// two pods of `front` take half of its CPU each from 95 s to 3630 s, the daemon pod a twentieth of its memory to
+    /// the end: 3535/3562 and 0.05 * 3537/3562, together more than the whole.
     #[test]
     fn the_bill_is_split_by_the_larger_share_and_idle_takes_the_rest() {
         let result = sample::recorded();

@@ -6,6 +6,7 @@
 pub mod allocation;
 pub mod ledger;
 pub mod log;
+pub mod log_line;
 pub mod recorder;
 pub mod result;
 #[cfg(test)]
@@ -15,7 +16,8 @@ pub mod summary;
 
 pub use allocation::{Allocation, Breakdown, by_namespace};
 pub use ledger::{By, Entry, Ledger, Share};
-pub use log::{Field, Level, LogLine, Narrator};
+pub use log::Narrator;
+pub use log_line::{Field, Level, LogLine};
 pub use recorder::Recorder;
 pub use result::{Counts, Disruption, End, Header, LeftPending, RunResult};
 pub use series::{Series, Steps};

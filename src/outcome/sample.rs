@@ -1,9 +1,9 @@
 //! A journal made by hand, small enough to count its figures on paper: the input of tests of recorder, log and outputs.
 //!
-//! Two hours. Node `default-1` (on-demand, 0.096 USD an hour) runs from 70 s, holds two pods of `front` (half of its CPU
-//! each) and a daemon pod from 95 s on, expires at 3600 s and is terminated at 3632 s. Node `default-2` (spot, 0.036 USD an
-//! hour, tagged) runs from 610 s, holds one pod of `job` (a quarter of its memory) from 640 s to 1600 s and goes empty at
-//! 1720 s. Node `default-3` replaces the first and lives. Three pods of `huge` find no node.
+//! Two hours. Node `default-1` (on-demand, 0.096 USD an hour) runs from 70 s, holds two pods of `front` (half of its
+//! CPU each) and a daemon pod from 95 s on, expires at 3600 s and is terminated at 3632 s. Node `default-2` (spot,
+//! 0.036 USD an hour, tagged) runs from 610 s, holds one pod of `job` (a quarter of its memory) from 640 s to 1600 s
+//! and goes empty at 1720 s. Node `default-3` replaces the first and lives. Three pods of `huge` find no node.
 
 use std::sync::Arc;
 

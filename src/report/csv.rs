@@ -1,6 +1,6 @@
-//! `nodes.csv` and `series.csv`. Columns keep their order, new ones come last but for the tags; units are in the names.
-//! Instants are decimal seconds since the scenario's start, money is decimal USD from integers. Cells without a value are
-//! empty.
+//! `nodes.csv` and `series.csv`. Columns keep their order, new ones come last but for the tags; units are in the
+//! names. Instants are decimal seconds since the scenario's start, money is decimal USD from integers. Cells without
+//! a value are empty.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,8 +34,8 @@ const NODE_COLUMNS: [&str; 20] = [
     "removal_decision",
 ];
 
-/// One row for each instance that was launched, in order of launch. `terminating_s` is the TerminateInstances call, where
-/// billing ends; `idle_usd` is the part of the cost that no pod took. Nodes that live have no removal.
+/// One row for each instance that was launched, in order of launch. `terminating_s` is the TerminateInstances call,
+/// where billing ends; `idle_usd` is the part of the cost that no pod took. Nodes that live have no removal.
 pub fn nodes(result: &RunResult) -> Result<String> {
     let removals = removals(&result.disruptions);
     let tag_keys = result.ledger.tag_keys();
@@ -84,9 +84,9 @@ fn removals(disruptions: &[Disruption]) -> BTreeMap<&Arc<str>, &Disruption> {
     carried_out.flat_map(|d| d.nodes.iter().map(move |node| (node, d))).collect()
 }
 
-/// Every step of every series in long form: `t_s,metric,labels,value`, by metric, then labels, then time. A value holds
-/// until the next row of the same metric and labels; only `cost_total_usd` is joined by straight lines. A series of more
-/// than 65,536 steps is thinned to the lowest, the highest and the last of each time bucket.
+/// Every step of every series in long form: `t_s,metric,labels,value`, by metric, then labels, then time. A value
+/// holds until the next row of the same metric and labels; only `cost_total_usd` is joined by straight lines. A
+/// series of more than 65,536 steps is thinned to the lowest, the highest and the last of each time bucket.
 pub fn series(result: &RunResult) -> Result<String> {
     let series = &result.series;
     let mut table = Table::new();

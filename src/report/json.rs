@@ -1,7 +1,7 @@
-//! `summary.json`: a run's answer, figures and bill for programs. Field `schema` is `karpsim.report/1`; within a major
-//! number fields are only added. Spans and instants are decimal seconds since the scenario's start (`_s`), money decimal
-//! USD with all nine digits of the ledger (`_usd`): numbers are written from integers, not from floats, so that sums of
-//! parts equal the whole to the last digit.
+//! `summary.json`: a run's answer, figures and bill for programs. Field `schema` is `karpsim.report/1`; within a
+//! major number fields are only added. Spans and instants are decimal seconds since the scenario's start (`_s`),
+//! money decimal USD with all nine digits of the ledger (`_usd`): numbers are written from integers, not from floats,
+//! so that sums of parts equal the whole to the last digit.
 
 use anyhow::{Context, Result};
 use serde::ser::{Error, Serialize, SerializeMap, Serializer};

@@ -1,7 +1,7 @@
 //! The terminal answer of `run`: plain text without colour, so that a pipe, a file and a terminal get the same.
 //!
-//! Order: the answer sentence, pods left pending, key figures, the breakdowns asked for, warnings, provenance. Tables drop
-//! their least important columns rather than wrap, and say which.
+//! Order: the answer sentence, pods left pending, key figures, the breakdowns asked for, warnings, provenance. Tables
+//! drop their least important columns rather than wrap, and say which.
 
 use std::fmt::Write as _;
 

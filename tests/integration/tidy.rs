@@ -23,7 +23,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("scenario", INPUT),
     ("conformance", RUNNER),
     ("experiment", RUNNER),
-    ("report", &["units", "diagnostic", "world", "outcome", "scenario", "experiment"]),
+    ("report", &["units", "diagnostic", "engine", "world", "outcome", "scenario", "experiment"]),
     ("cli", PROGRAM),
 ];
 const MODEL: &[&str] = &["units", "engine", "kube", "ec2", "world"];

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 mod catalogue;
+mod disrupt;
 mod input;
 mod objects;
 mod outcome;
@@ -128,7 +129,7 @@ fn case(
     let snapshot = snapshot::read(case)?;
     match case["kind"].as_str() {
         Some("provision") => provision::replay(snapshot, recorded, options),
-        Some("disrupt") => Err(NotComparable::NotModelled("disruption".to_owned())),
+        Some("disrupt") => disrupt::replay(snapshot, recorded, options),
         _ => Err(malformed("kind is neither provision nor disrupt")),
     }
 }

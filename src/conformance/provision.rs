@@ -32,6 +32,7 @@ pub(super) fn replay(
     options: &Options<'_>,
 ) -> Result<Outcome, NotComparable> {
     let (found, nanoseconds) = decide(&snapshot, options);
+    let times = vec![("solve", nanoseconds)];
     let Some(recorded) = recorded else {
         let text = format!(
             "{} NodeClaims, {} pods on existing nodes, {} unschedulable",
@@ -39,7 +40,7 @@ pub(super) fn replay(
             found.existing.values().map(Vec::len).sum::<usize>(),
             found.unschedulable.len()
         );
-        return Ok(Outcome::Unrecorded { text, nanoseconds });
+        return Ok(Outcome::Unrecorded { text, times });
     };
     let expected = read(recorded)?;
     let checks = [
@@ -54,7 +55,7 @@ pub(super) fn replay(
     ];
     let checks = LEVELS.into_iter().zip(checks);
     let checks = checks.map(|(name, difference)| Check { name, difference }).collect();
-    Ok(Outcome::Compared { checks, nanoseconds })
+    Ok(Outcome::Compared { checks, parts: Vec::new(), times })
 }
 
 /// Asks the provisioner, as it does when a batch ends.

@@ -47,15 +47,17 @@ pub enum Outcome {
     Compared {
         /// From the loosest to the strictest.
         checks: Vec<Check>,
-        /// Time of the decisions, 0 without a clock.
-        nanoseconds: u64,
+        /// Parts that are told apart in the sums, such as the disruption methods, and whether all of each is equal.
+        parts: Vec<(String, bool)>,
+        /// Nanoseconds that each decision took, 0 without a clock.
+        times: Vec<(&'static str, u64)>,
     },
     /// It ran; there is no recorded outcome.
     Unrecorded {
         /// What was decided.
         text: String,
-        /// Time of the decisions, 0 without a clock.
-        nanoseconds: u64,
+        /// Nanoseconds that each decision took, 0 without a clock.
+        times: Vec<(&'static str, u64)>,
     },
     /// It needs something that is not modelled: what.
     NotModelled(String),
@@ -98,13 +100,13 @@ impl CaseReport {
         checks.iter().find_map(|check| Some((check.name, check.difference.as_deref()?)))
     }
 
-    fn nanoseconds(&self) -> u64 {
-        match self.outcome {
-            Outcome::Compared { nanoseconds, .. } | Outcome::Unrecorded { nanoseconds, .. } => {
-                nanoseconds
-            }
-            Outcome::NotModelled(_) => 0,
-        }
+    /// Nanoseconds that each decision took, empty without a clock.
+    fn times(&self) -> Vec<(&'static str, u64)> {
+        let times = match &self.outcome {
+            Outcome::Compared { times, .. } | Outcome::Unrecorded { times, .. } => times.as_slice(),
+            Outcome::NotModelled(_) => &[],
+        };
+        times.iter().copied().filter(|(_, nanoseconds)| *nanoseconds > 0).collect()
     }
 }
 
@@ -118,6 +120,21 @@ impl Group {
         let names = compared.into_iter().flatten().map(|check| check.name);
         let reached = |level: usize| self.cases.iter().filter(|c| c.level() > level).count();
         names.enumerate().map(|(level, name)| (name, reached(level))).collect()
+    }
+
+    /// Names of the parts and in how many cases each is equal.
+    pub fn parts(&self) -> Vec<(&str, usize)> {
+        let mut sums: Vec<(&str, usize)> = Vec::new();
+        for case in &self.cases {
+            let Outcome::Compared { parts, .. } = &case.outcome else { continue };
+            for (name, equal) in parts {
+                match sums.iter_mut().find(|(known, _)| known == name) {
+                    Some((_, count)) => *count += usize::from(*equal),
+                    None => sums.push((name, usize::from(*equal))),
+                }
+            }
+        }
+        sums
     }
 
     fn count(&self, test: impl Fn(&CaseReport) -> bool) -> usize {
@@ -221,14 +238,21 @@ impl Group {
             let _ = write!(text, "  {name} {count}");
         }
         text.push('\n');
+        let parts = self.parts();
+        if !parts.is_empty() {
+            let parts = parts.iter().map(|(name, count)| format!("{name} {count}"));
+            let _ = writeln!(text, "    {}", parts.collect::<Vec<_>>().join("  "));
+        }
         for (what, count) in self.not_modelled() {
             let _ = writeln!(text, "    {count} not modelled: {what}");
         }
         let mut shown = 0;
         for case in &self.cases {
-            if times && case.nanoseconds() > 0 {
-                let _ =
-                    writeln!(text, "    {} {:.3} ms", case.name, case.nanoseconds() as f64 / 1e6);
+            if times && !case.times().is_empty() {
+                let each = case.times().into_iter();
+                let each = each.map(|(what, ns)| format!("{what} {:.3} ms", ns as f64 / 1e6));
+                let each: Vec<String> = each.collect();
+                let _ = writeln!(text, "    {}: {}", case.name, each.join(", "));
             }
             if let Outcome::Unrecorded { text: decided, .. } = &case.outcome {
                 let _ = writeln!(text, "    {}: {decided}", case.name);
@@ -257,6 +281,7 @@ impl Group {
             "profile": self.profile,
             "equal": self.count(CaseReport::is_equal),
             "levels": levels,
+            "parts": self.parts().into_iter().collect::<BTreeMap<_, _>>(),
             "not_modelled": self.not_modelled(),
             "cases": self.cases.iter().map(CaseReport::to_json).collect::<Vec<_>>(),
         })
@@ -295,8 +320,8 @@ impl CaseReport {
             Outcome::Unrecorded { text, .. } => object["decided"] = json!(text),
             Outcome::NotModelled(what) => object["not_modelled"] = json!(what),
         }
-        if self.nanoseconds() > 0 {
-            object["nanoseconds"] = json!(self.nanoseconds());
+        for (what, nanoseconds) in self.times() {
+            object["nanoseconds"][what] = json!(nanoseconds);
         }
         object
     }

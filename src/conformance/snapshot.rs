@@ -33,6 +33,9 @@ pub(super) fn read(case: &Value) -> Result<Snapshot, NotComparable> {
     let settings = settings(&case["options"])?;
     let list = case["objects"].as_array().ok_or_else(|| malformed("objects is not a list"))?;
     let kinds = Kinds::sort(list)?;
+    if case["kind"] == "disrupt" {
+        refuse_for_disruption(&kinds)?;
+    }
     let mut symbols = label::vocabulary();
     let pools = kinds.node_pools(&mut symbols)?;
     let classes = Classes::read(&kinds.pods, &mut symbols)?;
@@ -117,6 +120,19 @@ fn karpenter_options(options: &Value) -> Result<KarpenterOptions, NotComparable>
 
 fn not_modelled(what: impl Into<String>) -> NotComparable {
     NotComparable::NotModelled(what.into())
+}
+
+/// What only matters to disruption and is not modelled there.
+fn refuse_for_disruption(kinds: &Kinds<'_>) -> Result<(), NotComparable> {
+    for object in kinds.node_claims.iter().chain(&kinds.nodes) {
+        if !object["metadata"]["annotations"]["karpenter.sh/do-not-disrupt"].is_null() {
+            return Err(not_modelled("node with do-not-disrupt"));
+        }
+        if condition(object, "Drifted").is_some() {
+            return Err(not_modelled("drifted NodeClaim"));
+        }
+    }
+    Ok(())
 }
 
 /// Further well-known keys only matter when a NodePool or a pod names one.

@@ -30,6 +30,11 @@ impl Budgets {
         Budgets(left.collect())
     }
 
+    /// What is left, by NodePool.
+    pub(super) fn allowed(&self) -> &[i64] {
+        &self.0
+    }
+
     /// True while the pool may lose another node.
     pub(super) fn allows(&self, pool: PoolIndex) -> bool {
         self.0[pool] > 0

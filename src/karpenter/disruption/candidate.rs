@@ -15,23 +15,26 @@ use crate::world::{ClaimId, ClusterView, PoolIndex, World};
 
 /// A node that may be disrupted.
 #[derive(Clone, Debug)]
-pub(super) struct Candidate {
-    pub(super) claim: ClaimId,
-    pub(super) pool: PoolIndex,
+pub struct Candidate {
+    /// The NodeClaim.
+    pub claim: ClaimId,
+    /// Its NodePool.
+    pub pool: PoolIndex,
     pub(super) type_name: Arc<str>,
     pub(super) type_symbol: LabelValue,
     pub(super) zone: LabelValue,
     pub(super) capacity_type: CapacityType,
     /// USD per hour of its offering, 0 when unknown.
-    pub(super) price: f64,
+    pub price: f64,
     /// 1 for the node, and the positive eviction costs of its pods.
-    pub(super) reschedule_cost: f64,
+    pub reschedule_cost: f64,
     /// Pods that would have to move.
     pub(super) pod_count: usize,
 }
 
 impl Candidate {
-    fn savings_ratio(&self) -> f64 {
+    /// What its removal saves per cost of moving its pods.
+    pub fn savings_ratio(&self) -> f64 {
         self.price / self.reschedule_cost
     }
 

@@ -21,7 +21,7 @@ pub(super) fn compute(view: &ClusterView<'_>, candidates: Vec<Candidate>) -> Fou
         method: Method::Emptiness,
         candidates: empty,
         replacements: Vec::new(),
-        destinations: Vec::new(),
+        placements: Vec::new(),
         savings,
     })
 }

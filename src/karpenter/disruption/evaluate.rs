@@ -65,7 +65,7 @@ pub(super) fn compute_consolidation(
     if strands_running_pods || solution.claims.len() > 1 {
         return None;
     }
-    let destinations = solution.existing.iter().map(|placement| placement.claim).collect();
+    let placements = solution.existing.into_iter().map(|p| (p.claim, p.pods)).collect();
     let mut replacements = solution.claims;
     if let Some(plan) = replacements.first_mut() {
         cheaper_replacement(view, plan, candidates)?;
@@ -77,7 +77,7 @@ pub(super) fn compute_consolidation(
         method,
         candidates: candidates.to_vec(),
         replacements,
-        destinations,
+        placements,
         savings,
     })
 }

@@ -7,7 +7,7 @@ use crate::kube::node_pool::Reason;
 use crate::scheduling::{ClaimPlan, Templates};
 use crate::units::{SimDuration, SimTime};
 use crate::world::journal::{ClaimRef, CommandRef};
-use crate::world::{ClaimId, Event, Fact, World};
+use crate::world::{ClaimId, ClusterView, Event, Fact, PodId, World};
 
 mod budget;
 mod candidate;
@@ -19,7 +19,8 @@ mod single_node;
 mod validation;
 
 use super::Karpenter;
-use candidate::Candidate;
+use budget::Budgets;
+pub use candidate::Candidate;
 use queue::CommandQueue;
 
 /// Pause after a pass without a command.
@@ -43,9 +44,11 @@ pub enum Method {
 }
 
 impl Method {
-    const ORDER: [Method; 3] = [Method::Emptiness, Method::MultiNode, Method::SingleNode];
+    /// All methods, in the order in which a pass asks them.
+    pub const ORDER: [Method; 3] = [Method::Emptiness, Method::MultiNode, Method::SingleNode];
 
-    const fn reason(self) -> Reason {
+    /// The reason whose budgets count.
+    pub const fn reason(self) -> Reason {
         match self {
             Method::Emptiness => Reason::Empty,
             Method::MultiNode | Method::SingleNode => Reason::Underutilized,
@@ -64,15 +67,17 @@ impl Method {
 
 /// A command as computed, before it starts.
 #[derive(Clone, Debug)]
-pub(super) struct Command {
+pub struct Command {
     id: u64,
     method: Method,
-    candidates: Vec<Candidate>,
-    replacements: Vec<ClaimPlan>,
-    /// Existing nodes that the what-if gave pods to.
-    destinations: Vec<ClaimId>,
+    /// The nodes to go.
+    pub candidates: Vec<Candidate>,
+    /// What is launched for them first.
+    pub replacements: Vec<ClaimPlan>,
+    /// Where the what-if put pods on existing nodes.
+    pub placements: Vec<(ClaimId, Vec<PodId>)>,
     /// Karpenter's estimate, USD per hour.
-    savings: f64,
+    pub savings: f64,
 }
 
 impl Command {
@@ -116,6 +121,48 @@ enum Found {
     Command(Command),
     /// Nothing; the flag says whether a budget held a candidate back.
     Nothing { constrained: bool },
+}
+
+/// What a method would do on a given state, and why.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Its candidates, best saving per cost of moving first.
+    pub candidates: Vec<Candidate>,
+    /// Disruptions that the budgets allow for the method's reason, by NodePool.
+    pub budgets: Vec<i64>,
+    /// Its commands, validated on the same state.
+    pub commands: Vec<Command>,
+}
+
+/// Asks one method, as if it were the first pass of a controller that just started.
+pub fn ask(view: &ClusterView<'_>, templates: &Templates, method: Method) -> Answer {
+    let candidates = candidate::of_method(view, method);
+    let budgets = Budgets::build(view, method.reason()).allowed().to_vec();
+    let found = match candidates.is_empty() {
+        true => Found::Nothing { constrained: false },
+        false => compute(view, templates, method, candidates.clone()),
+    };
+    let command = match found {
+        Found::Command(mut command) => {
+            let valid = validation::validate(view, templates, &mut command).is_ok();
+            valid.then_some(command)
+        }
+        Found::Nothing { .. } => None,
+    };
+    Answer { candidates, budgets, commands: command.into_iter().collect() }
+}
+
+fn compute(
+    view: &ClusterView<'_>,
+    templates: &Templates,
+    method: Method,
+    candidates: Vec<Candidate>,
+) -> Found {
+    match method {
+        Method::Emptiness => emptiness::compute(view, candidates),
+        Method::MultiNode => multi_node::compute(view, templates, candidates),
+        Method::SingleNode => single_node::compute(view, templates, candidates),
+    }
 }
 
 impl Disruption {
@@ -177,7 +224,7 @@ impl Disruption {
             if candidates.is_empty() || self.is_consolidated(world, position) {
                 continue;
             }
-            match self.compute(world, templates, method, candidates) {
+            match compute(&world.view(), templates, method, candidates) {
                 Found::Command(mut command) => {
                     command.id = self.command_count;
                     self.command_count += 1;
@@ -192,21 +239,6 @@ impl Disruption {
             }
         }
         Some(POLL)
-    }
-
-    fn compute(
-        &mut self,
-        world: &World,
-        templates: &Templates,
-        method: Method,
-        candidates: Vec<Candidate>,
-    ) -> Found {
-        let view = world.view();
-        match method {
-            Method::Emptiness => emptiness::compute(&view, candidates),
-            Method::MultiNode => multi_node::compute(&view, templates, candidates),
-            Method::SingleNode => single_node::compute(&view, templates, candidates),
-        }
     }
 
     /// The validation wait is over: the command starts, or the pass goes on with the next method.

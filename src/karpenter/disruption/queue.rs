@@ -57,7 +57,7 @@ impl CommandQueue {
             world.set_marked_for_deletion(candidate.claim, true);
             world.set_in_command(candidate.claim, true);
         }
-        command.destinations.iter().for_each(|destination| world.nominate(*destination));
+        command.placements.iter().for_each(|(claim, _)| world.nominate(*claim));
         let fact = started(world, &command, &replacements);
         world.record(fact);
         let id = command.id;

@@ -6,6 +6,8 @@
 //! here, and one test. The hundreds say where the problem lies: 01 files and YAML text, 02 the
 //! scenario file, 03 manifests.
 
+use std::sync::Arc;
+
 /// Diagnostics that are shown of one run; the rest is only counted.
 pub const SHOWN: usize = 50;
 
@@ -13,12 +15,12 @@ pub const SHOWN: usize = 50;
 const KEPT: usize = 1_000;
 
 /// A text that diagnostics point into.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Source {
     /// The path as the user wrote it, or a name such as `<stdin>`.
     pub name: String,
     /// The whole text.
-    pub text: String,
+    pub text: Arc<str>,
 }
 
 /// Index of a [`Source`] in its table.
@@ -47,24 +49,27 @@ pub struct Position {
 
 /// The texts of one run, in the order of reading.
 #[derive(Clone, Debug, Default)]
-pub struct Sources(Vec<Source>);
+pub struct Sources {
+    list: Vec<Source>,
+    /// What an id of another table stands for.
+    nowhere: Source,
+}
 
 impl Sources {
     /// Adds a text.
     pub fn add(&mut self, name: &str, text: String) -> SourceId {
-        self.0.push(Source { name: name.to_owned(), text });
-        SourceId(u32::try_from(self.0.len() - 1).unwrap_or(u32::MAX))
+        self.list.push(Source { name: name.to_owned(), text: text.into() });
+        SourceId(u32::try_from(self.list.len() - 1).unwrap_or(u32::MAX))
     }
 
     /// The text of an id; an empty one for an id of another table.
     pub fn get(&self, id: SourceId) -> &Source {
-        const NOWHERE: &Source = &Source { name: String::new(), text: String::new() };
-        self.0.get(id.0 as usize).unwrap_or(NOWHERE)
+        self.list.get(id.0 as usize).unwrap_or(&self.nowhere)
     }
 
     /// All texts in the order of reading.
     pub fn iter(&self) -> impl Iterator<Item = &Source> {
-        self.0.iter()
+        self.list.iter()
     }
 
     /// Line and column of a byte.
@@ -239,13 +244,15 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// Adds one. The same problem at the same place counts once, however often the place is read.
+    /// Adds one. The same problem at the same place counts once, however often the place is read; beyond what is
+    /// kept, every one counts.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if self.found.contains(&diagnostic) {
+        let has_room = self.found.len() < KEPT;
+        if has_room && self.found.contains(&diagnostic) {
             return;
         }
         self.errors += usize::from(diagnostic.severity == Severity::Error);
-        if self.found.len() < KEPT {
+        if has_room {
             self.found.push(diagnostic);
         } else {
             self.beyond += 1;
@@ -329,6 +336,25 @@ problems! {
     "KS0108" Error undefined_variable(name: &str)
         format!("the variable `{name}` is not defined"),
         help format!("add \"{name}\" to `cluster.env` of the scenario; the process environment is never read");
+    /// A kustomization that builds on itself.
+    "KS0109" Error kustomize_cycle(folder: &str)
+        format!("the kustomization in `{folder}` includes itself");
+    /// A resource of a kustomization that is not a file.
+    "KS0110" Error remote_resource(name: &str)
+        format!("`{name}` lies on the network, which is never used"),
+        help "write it to a file first, with `kubectl kustomize URL > FILE`, and name the file here";
+    /// A folder or file that is no kustomization.
+    "KS0111" Error no_kustomization(folder: &str, reason: &str)
+        format!("`{folder}` is no kustomization: {reason}");
+    /// A patch for one object that is not there.
+    "KS0112" Error patch_without_object(target: &str)
+        format!("no object of this kustomization is {target}");
+    /// A patch whose target selects nothing.
+    "KS0113" Warning patch_selects_nothing()
+        "this target selects no object, so the patch changes nothing".to_owned();
+    /// A patch that cannot be applied.
+    "KS0114" Error bad_patch(reason: &str)
+        format!("the patch cannot be applied: {reason}");
 
     /// The scenario file is no RON.
     "KS0201" Error ron_syntax(reason: &str)

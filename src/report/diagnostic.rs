@@ -74,7 +74,7 @@ fn snippet<'a>(
     sources: &'a Sources,
 ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
     let file = sources.get(source);
-    let mut excerpt = Snippet::source(file.text.as_str()).path(file.name.as_str());
+    let mut excerpt = Snippet::source(&*file.text).path(file.name.as_str());
     for (i, label) in diagnostic.labels.iter().enumerate() {
         if label.span.source != source {
             continue;

@@ -28,7 +28,7 @@ const LATER: [(&str, &str); 8] = [
 
 /// The scenario of a text with the places of its values; `None` when nothing can be made of it.
 pub fn read(source: SourceId, diagnostics: &mut Diagnostics) -> Option<(Scenario, Place)> {
-    let text = diagnostics.sources.get(source).text.clone();
+    let text = diagnostics.sources.get(source).text.to_string();
     let map = places(&text);
     let mut reading = Reading { source, text, map: &map, diagnostics };
     reading.refuse_what_comes_later();

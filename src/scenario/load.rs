@@ -2,9 +2,11 @@
 //! here and nowhere else.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::file;
+use super::kustomize;
 use super::manifest::{self, Admission, Cluster, Objects};
 use super::reader::Reader;
 use super::ron_places::Place;
@@ -16,7 +18,7 @@ use crate::kube::label;
 use crate::units::{SimDuration, SimTime, Symbols};
 
 /// Bytes of one file that are read.
-const MOST_BYTES: u64 = 256 << 20;
+const MOST_BYTES: usize = 256 << 20;
 
 /// A scenario with everything that it names.
 #[derive(Clone, Debug)]
@@ -65,12 +67,8 @@ pub struct DiskFiles;
 
 impl Files for DiskFiles {
     fn read(&self, path: &Path) -> Result<String, String> {
-        let metadata = std::fs::metadata(path).map_err(|error| reason(&error))?;
-        if metadata.len() > MOST_BYTES {
-            return Err(format!("it is larger than {} MiB", MOST_BYTES >> 20));
-        }
-        let bytes = std::fs::read(path).map_err(|error| reason(&error))?;
-        String::from_utf8(bytes).map_err(|_| "it is no UTF-8 text".to_owned())
+        let file = std::fs::File::open(path).map_err(|error| reason(&error))?;
+        read_text(file)
     }
 
     fn list(&self, path: &Path) -> Result<Option<Vec<String>>, String> {
@@ -84,6 +82,43 @@ impl Files for DiskFiles {
         }
         names.sort_unstable();
         Ok(Some(names))
+    }
+}
+
+/// The text of a file or stream, in bounded memory: what is no text ends within its first block, what is too large
+/// ends at the limit.
+pub fn read_text(stream: impl Read) -> Result<String, String> {
+    read_within(stream, MOST_BYTES)
+}
+
+fn read_within(mut stream: impl Read, most: usize) -> Result<String, String> {
+    const BLOCK: usize = 1 << 16;
+    let no_text = || "it is no UTF-8 text".to_owned();
+    let (mut bytes, mut block) = (Vec::new(), vec![0; BLOCK]);
+    // A character may be cut at the end of a block, so its first bytes are looked at again.
+    let mut checked = 0;
+    loop {
+        let count = match stream.read(&mut block) {
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(reason(&error)),
+        };
+        if count == 0 {
+            return String::from_utf8(bytes).map_err(|_| no_text());
+        }
+        let is_control = |byte: &u8| byte.is_ascii_control() && !b"\t\n\r".contains(byte);
+        if block[..count].iter().any(is_control) {
+            return Err("it holds control characters, so it is no text".to_owned());
+        }
+        bytes.extend_from_slice(&block[..count]);
+        checked = match std::str::from_utf8(&bytes[checked..]) {
+            Ok(_) => bytes.len(),
+            Err(error) if error.error_len().is_none() => checked + error.valid_up_to(),
+            Err(_) => return Err(no_text()),
+        };
+        if bytes.len() > most {
+            return Err(format!("it is larger than {} MiB", most >> 20));
+        }
     }
 }
 
@@ -158,6 +193,14 @@ pub fn load_with(
     (!diagnostics.has_errors()).then_some(loaded)
 }
 
+/// What an entry of `cluster.manifests` leads to.
+enum Found {
+    /// A file with objects.
+    File(PathBuf),
+    /// A folder that kustomize builds.
+    Kustomization(PathBuf),
+}
+
 struct Loading<'a> {
     source: SourceId,
     places: Place,
@@ -220,35 +263,64 @@ impl Loading<'_> {
         }
         let mut documents = Vec::new();
         for file in files {
-            let full = self.folder.join(&file);
-            match self.files.read(&full) {
-                Ok(text) => {
-                    let name = full.to_string_lossy();
-                    let source = self.diagnostics.sources.add(&name, text);
-                    documents.extend(yaml::parse(source, self.diagnostics));
-                }
-                Err(reason) => {
-                    let span = self.span(path);
-                    let name = file.to_string_lossy();
-                    self.diagnostics.push(diagnostic::unreadable(span, &name, &reason));
-                }
+            match file {
+                Found::File(file) => documents.extend(self.file_documents(&file, path)),
+                Found::Kustomization(folder) => documents.extend(self.kustomization(&folder, path)),
             }
         }
         documents
     }
 
-    /// A file itself, whatever its ending; of a folder all files that end like manifests, in
-    /// ascending order.
+    fn file_documents(&mut self, file: &Path, path: &str) -> Vec<yaml::Node> {
+        let full = self.folder.join(file);
+        match self.files.read(&full) {
+            Ok(text) => {
+                let source = self.diagnostics.sources.add(&full.to_string_lossy(), text);
+                yaml::parse(source, self.diagnostics)
+            }
+            Err(reason) => {
+                let span = self.span(path);
+                let name = file.to_string_lossy();
+                self.diagnostics.push(diagnostic::unreadable(span, &name, &reason));
+                Vec::new()
+            }
+        }
+    }
+
+    /// The objects of a folder with a kustomization file, as `kubectl apply -k` makes them.
+    fn kustomization(&mut self, folder: &Path, path: &str) -> Vec<yaml::Node> {
+        let named_at = self.span(path);
+        // Kustomize knows no variables and interns nothing: what it makes is read like any other manifest.
+        let (variables, mut symbols) = (BTreeMap::new(), Symbols::default());
+        let mut reader =
+            Reader::new(self.diagnostics, &variables, &mut symbols, self.catalogue, &[]);
+        let full = self.folder.join(folder);
+        let documents = kustomize::build(self.files, &full, named_at, &mut reader);
+        reader.close();
+        documents
+    }
+
+    /// A file itself, whatever its ending; a folder with a kustomization file as a whole; of any other folder all files
+    /// that end like manifests, in ascending order.
     fn manifest_files(
         &self,
         path: &Path,
-        found: &mut Vec<PathBuf>,
+        found: &mut Vec<Found>,
         level: usize,
     ) -> Result<(), String> {
         let Some(names) = self.files.list(&self.folder.join(path))? else {
-            found.push(path.to_owned());
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let is_kustomization = !kustomize::files_among(&[name]).is_empty();
+            found.push(match path.parent().filter(|_| is_kustomization) {
+                Some(folder) => Found::Kustomization(folder.to_owned()),
+                None => Found::File(path.to_owned()),
+            });
             return Ok(());
         };
+        if !kustomize::files_among(&names).is_empty() {
+            found.push(Found::Kustomization(path.to_owned()));
+            return Ok(());
+        }
         if level > 16 {
             return Err("its folders are nested too deeply".to_owned());
         }
@@ -257,9 +329,7 @@ impl Loading<'_> {
             let is_folder = self.files.list(&self.folder.join(&inner))?.is_some();
             let ending =
                 inner.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json");
-            // Kustomize's own file is no object.
-            let is_object = ending && !name.starts_with("kustomization.");
-            if is_folder || is_object {
+            if is_folder || ending {
                 self.manifest_files(&inner, found, level + 1)?;
             }
         }
@@ -411,4 +481,24 @@ fn digest(diagnostics: &Diagnostics) -> u64 {
         mix(source.text.as_bytes());
     }
     hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_read_to_the_limit_and_garbage_ends_at_once() {
+        let long = "é".repeat(100_000);
+        assert_eq!(read_text(long.as_bytes()), Ok(long));
+        let endless = [
+            (0xff, "it is no UTF-8 text"),
+            (0, "it holds control characters, so it is no text"),
+            (b'x', "it is larger than 1 MiB"),
+        ];
+        for (byte, reason) in endless {
+            assert_eq!(read_within(std::io::repeat(byte), 1 << 20), Err(reason.to_owned()));
+        }
+        assert_eq!(read_text(&b"cut \xc3"[..]), Err("it is no UTF-8 text".to_owned()));
+    }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::pod::{self, METADATA_WITHOUT_EFFECT, PodOwner, PriorityClasses};
 use super::reader::{Field, Object, Reader, Unknown, is_dns_subdomain};
 use super::yaml::{Node, Value};
-use super::{node_class, node_pool, volume};
+use super::{node_class, node_pool, old_version, volume};
 use crate::diagnostic::{self, Span};
 use crate::ec2::node_class::NodeClass;
 use crate::kube::volume::Storage;
@@ -187,9 +187,8 @@ fn collect<'n>(
     let span = document.get("kind").map_or(document.span, |node| node.span);
     if let Some(read) = readable(group, version_name, &kind) {
         known.extend(open(reader, document, read));
-    } else if let Some(change) = old_version(group, version_name, &kind) {
-        let place = document.get("apiVersion").map_or(span, |node| node.span);
-        reader.push(diagnostic::old_api_version(place, &version, &kind).help(change));
+    } else if let Some(problem) = old_version::problem(document, group, version_name, &kind) {
+        reader.push(problem);
     } else if let Some((_, effect)) = REFUSED.iter().find(|(name, _)| *name == kind) {
         reader.push(diagnostic::kind_not_modelled(span, &kind, effect));
     } else if WITHOUT_EFFECT.contains(&kind.as_str()) {
@@ -238,30 +237,6 @@ const READ: [(&str, &str, &str); 11] = [
 
 fn readable(group: &str, version: &str, kind: &str) -> Option<&'static str> {
     READ.iter().find(|read| **read == (group, version, kind)).map(|(_, _, kind)| *kind)
-}
-
-/// What to change in an object of an API version that is no longer served.
-fn old_version(group: &str, version: &str, kind: &str) -> Option<&'static str> {
-    Some(match (group, kind) {
-        ("karpenter.sh", "Provisioner") => {
-            "write a NodePool of karpenter.sh/v1; `karpenter-convert` of Karpenter v0.32 does most of it"
-        }
-        ("karpenter.k8s.aws", "AWSNodeTemplate") => {
-            "write an EC2NodeClass of karpenter.k8s.aws/v1; `karpenter-convert` of Karpenter v0.32 does \
-             most of it"
-        }
-        ("karpenter.sh", "NodePool") if version == "v1beta1" => {
-            "write karpenter.sh/v1: nodeClassRef gets `group: karpenter.k8s.aws`, expireAfter moves to \
-             spec.template.spec, WhenUnderutilized becomes WhenEmptyOrUnderutilized, kubelet moves to \
-             the EC2NodeClass"
-        }
-        ("karpenter.k8s.aws", "EC2NodeClass") if version == "v1beta1" => {
-            "write karpenter.k8s.aws/v1: amiSelectorTerms becomes required, for example \
-             `- alias: al2023@latest`"
-        }
-        ("extensions" | "apps", "Deployment" | "DaemonSet") => "write apiVersion: apps/v1",
-        _ => return None,
-    })
 }
 
 /// Opens an object and reads its metadata.

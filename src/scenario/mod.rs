@@ -3,11 +3,13 @@
 
 pub mod catalog;
 pub mod file;
+mod kustomize;
 pub mod latency;
 pub mod load;
 pub mod manifest;
 pub mod node_class;
 pub mod node_pool;
+mod old_version;
 pub mod pod;
 pub mod pod_topology;
 pub mod reader;

@@ -17,6 +17,8 @@ const MOST_NODES: usize = 2_000_000;
 const MOST_BYTES: usize = 256 << 20;
 /// Collections within each other, aliases expanded.
 const MOST_LEVELS: usize = 100;
+/// Duplicate keys of one text: after that many it is no manifest with a slip.
+const MOST_DUPLICATES: usize = 50;
 
 /// A value with its place.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,6 +116,45 @@ impl Node {
         }
     }
 
+    /// The value of a key of a mapping, to change it.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        match &mut self.value {
+            Value::Mapping(entries) => {
+                entries.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.value)
+            }
+            _ => None,
+        }
+    }
+
+    /// Sets a key of a mapping; anything else becomes a mapping first.
+    pub fn set(&mut self, key: &str, key_span: Span, value: Node) {
+        if !matches!(self.value, Value::Mapping(_)) {
+            *self = Node { value: Value::Mapping(Vec::new()), span: key_span };
+        }
+        if let Value::Mapping(entries) = &mut self.value {
+            match entries.iter_mut().find(|entry| entry.key == key) {
+                Some(entry) => *entry = Entry { key: key.to_owned(), key_span, value },
+                None => entries.push(Entry { key: key.to_owned(), key_span, value }),
+            }
+        }
+    }
+
+    /// Takes a key out of a mapping.
+    pub fn remove(&mut self, key: &str) -> Option<Node> {
+        match &mut self.value {
+            Value::Mapping(entries) => {
+                let position = entries.iter().position(|entry| entry.key == key)?;
+                Some(entries.remove(position).value)
+            }
+            _ => None,
+        }
+    }
+
+    /// A text at a place.
+    pub fn of_text(text: &str, span: Span) -> Node {
+        Node { value: Value::Scalar { text: text.to_owned(), quoted: true }, span }
+    }
+
     /// The text of a scalar.
     pub fn text(&self) -> Option<&str> {
         match &self.value {
@@ -141,6 +182,11 @@ impl Node {
 /// All documents of a text. After a syntax error the documents before it are returned.
 pub fn parse(source: SourceId, diagnostics: &mut Diagnostics) -> Vec<Node> {
     let text = diagnostics.sources.get(source).text.clone();
+    parse_text(&text, source, diagnostics)
+}
+
+/// All documents of a text whose bytes lie at the same places in `source`.
+pub fn parse_text(text: &str, source: SourceId, diagnostics: &mut Diagnostics) -> Vec<Node> {
     let mut tree = Tree {
         source,
         diagnostics,
@@ -148,8 +194,9 @@ pub fn parse(source: SourceId, diagnostics: &mut Diagnostics) -> Vec<Node> {
         open: Vec::new(),
         anchors: BTreeMap::new(),
         size: Size::default(),
+        duplicates: 0,
     };
-    for next in Parser::new_from_str(&text) {
+    for next in Parser::new_from_str(text) {
         let more = match next {
             Ok((event, range)) => tree.on_event(event, range),
             Err(error) => {
@@ -194,6 +241,7 @@ struct Tree<'a> {
     open: Vec<Open>,
     anchors: BTreeMap<usize, (Node, Size)>,
     size: Size,
+    duplicates: usize,
 }
 
 impl Tree<'_> {
@@ -229,6 +277,12 @@ impl Tree<'_> {
     fn on_syntax_error(&mut self, error: &ScanError) {
         let start = error.marker().byte_offset().unwrap_or(0);
         let span = Span { source: self.source, start, end: start + 1 };
+        if error.info().contains("recursion limit") {
+            // The parser's own limit is met first when it looks ahead.
+            let what = format!("{MOST_LEVELS} levels");
+            self.diagnostics.push(diagnostic::document_too_large(span, &what));
+            return;
+        }
         let mut problem = diagnostic::yaml_syntax(span, &error.info());
         let text = &self.diagnostics.sources.get(self.source).text;
         let before = text.get(..start).unwrap_or_default();
@@ -339,6 +393,8 @@ impl Tree<'_> {
                         let problem = diagnostic::duplicate_key(key_span, &key)
                             .also(*first, "first defined here");
                         self.diagnostics.push(problem);
+                        self.duplicates += 1;
+                        return self.duplicates < MOST_DUPLICATES;
                     } else {
                         if key != "<<" {
                             places.insert(key.clone(), key_span);

@@ -2,6 +2,8 @@
 
 mod catalog;
 mod conformance;
+mod kustomize;
+mod manifests;
 mod scenario;
 mod tidy;
 mod timeline;

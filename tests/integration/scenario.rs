@@ -11,7 +11,7 @@ use karpsim::scenario::manifest::Cluster;
 use karpsim::scenario::{Catalogue, LoadedScenario, MemoryFiles, load};
 use karpsim::units::{Lane, SimDuration};
 
-const CLASS: &str = r#"apiVersion: karpenter.k8s.aws/v1
+pub const CLASS: &str = r#"apiVersion: karpenter.k8s.aws/v1
 kind: EC2NodeClass
 metadata:
   name: default
@@ -22,7 +22,7 @@ spec:
   securityGroupSelectorTerms: [{tags: {karpenter.sh/discovery: $CLUSTER}}]
 "#;
 
-const POOL: &str = r#"apiVersion: karpenter.sh/v1
+pub const POOL: &str = r#"apiVersion: karpenter.sh/v1
 kind: NodePool
 metadata:
   name: default
@@ -52,7 +52,7 @@ spec:
     memory: 1000Gi
 "#;
 
-const APP: &str = r#"apiVersion: apps/v1
+pub const APP: &str = r#"apiVersion: apps/v1
 kind: Deployment
 metadata:
   name: web
@@ -83,7 +83,7 @@ const SCENARIO: &str = r#"Scenario(
 )
 "#;
 
-fn catalogue() -> Catalogue {
+pub fn catalogue() -> Catalogue {
     let zones = ["us-west-2a", "us-west-2b"].map(str::to_owned).to_vec();
     let types = ["c5.large", "m5.large", "m5.xlarge"].map(str::to_owned);
     let regions = [("us-west-2".to_owned(), zones), ("eu-nowhere-1".to_owned(), Vec::new())];
@@ -95,7 +95,7 @@ fn catalogue() -> Catalogue {
 }
 
 /// Loads files given as name and text.
-fn load_files(files: &[(&str, &str)]) -> (Option<LoadedScenario>, Diagnostics) {
+pub fn load_files(files: &[(&str, &str)]) -> (Option<LoadedScenario>, Diagnostics) {
     let files = files.iter().map(|(name, text)| (PathBuf::from(name), (*text).to_owned()));
     let mut diagnostics = Diagnostics::default();
     let files = MemoryFiles(files.collect());
@@ -123,7 +123,7 @@ fn load_edited(file: &str, edits: &[(&str, &str)]) -> (Option<LoadedScenario>, D
 }
 
 /// `KS0NNN file:line:column message` of all errors and warnings.
-fn problems(diagnostics: &Diagnostics) -> Vec<String> {
+pub fn problems(diagnostics: &Diagnostics) -> Vec<String> {
     let (shown, _) = diagnostics.shown();
     let severe = shown.iter().filter(|d| d.severity != karpsim::diagnostic::Severity::Note);
     severe
@@ -860,6 +860,7 @@ fn embedded_json_objects_are_read_with_the_same_rules() {
 fn every_code_has_a_test() {
     let tests = [
         include_str!("scenario.rs"),
+        include_str!("kustomize.rs"),
         include_str!("../../src/scenario/yaml.rs"),
         include_str!("../../src/scenario/file.rs"),
     ]

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{NotComparable, malformed};
+use crate::ec2::instance_type::Reservation;
 use crate::ec2::{CapacityType, InstanceType, Offering};
 use crate::kube::requirement::{Operator, Requirement};
 use crate::kube::{Requirements, label};
@@ -81,11 +82,15 @@ fn offering(entry: &Value, symbols: &mut Symbols) -> Result<Offering, NotCompara
     else {
         return Err(malformed("offering without capacityType, zone or price"));
     };
-    if capacity_type == CapacityType::Reserved {
-        return Err(NotComparable::NotModelled("reserved offerings".to_owned()));
-    }
     let available = entry["available"].as_bool().unwrap_or(false);
     let zone = symbols.intern_value(zone);
+    if capacity_type == CapacityType::Reserved {
+        let id = entry["reservationId"].as_str();
+        let id = id.ok_or_else(|| malformed("reserved offering without reservationId"))?;
+        let capacity = entry["reservationCapacity"].as_i64().unwrap_or(0);
+        let reservation = Reservation { id: symbols.intern_value(id), capacity };
+        return Ok(Offering::reserved(zone, price, available, reservation, symbols));
+    }
     Ok(Offering::new(capacity_type, zone, price, available, symbols))
 }
 

@@ -76,7 +76,8 @@ fn decide(snapshot: &Snapshot, options: &Options<'_>) -> (Pass, u64) {
         let name = view.cluster.claims[placement.claim].name.to_string();
         pass.existing.insert(name, pod_names(&view, &placement.pods));
     }
-    for (pod, error) in &solution.unplaced {
+    let ignored = provisioner::ignored_pods(&view);
+    for (pod, error) in solution.unplaced.iter().chain(&solution.deferred).chain(&ignored) {
         let name = view.cluster.pods[*pod].full_name();
         pass.unschedulable.insert(name.clone());
         pass.errors.insert(name, error.clone());

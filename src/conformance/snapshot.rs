@@ -41,6 +41,8 @@ pub(super) fn read(case: &Value) -> Result<Snapshot, NotComparable> {
     let classes = Classes::read(&kinds.pods, &mut symbols)?;
     let daemon_sets = daemon_sets(&kinds, &classes, &mut symbols)?;
     refuse_further_well_known(&case["options"], &symbols)?;
+    let others: Vec<Value> = kinds.others.iter().map(|object| (*object).clone()).collect();
+    let others = objects::read(&others, &mut symbols)?;
     let types = Arc::new(catalogue::instance_types(&case["instanceTypes"], &mut symbols)?);
     scheduling::intern_fixed_values(&mut symbols);
     let boot = Arc::new(Boot::same(Distribution::Fixed(0)));
@@ -54,7 +56,8 @@ pub(super) fn read(case: &Value) -> Result<Snapshot, NotComparable> {
     };
     let mut pools: Vec<Pool> = pools.into_iter().map(pool).collect();
     pools.sort_by(|a, b| a.name.cmp(&b.name));
-    let cluster = Cluster { pools, daemon_sets, ..Cluster::default() };
+    let (storage, namespaces) = (others.storage, others.namespaces);
+    let cluster = Cluster { pools, daemon_sets, storage, namespaces, ..Cluster::default() };
     let mut world = World::new(Arc::new(settings), symbols, cluster);
     world.clock.advance_to(now);
     let nodes = restore_nodes(&kinds, &types, &mut world)?;
@@ -97,6 +100,8 @@ fn karpenter_options(options: &Value) -> Result<KarpenterOptions, NotComparable>
         batch_idle: SimDuration::from_seconds(1),
         batch_max: SimDuration::from_seconds(10),
         ignore_preferences: false,
+        best_effort_min_values: false,
+        reserved_capacity: true,
     };
     for (key, value) in options.as_object().into_iter().flatten() {
         match (key.as_str(), value.as_str()) {
@@ -105,6 +110,7 @@ fn karpenter_options(options: &Value) -> Result<KarpenterOptions, NotComparable>
             | ("preferencePolicy", Some("Respect"))
             | ("minValuesPolicy", Some("Strict")) => {}
             ("preferencePolicy", Some("Ignore")) => result.ignore_preferences = true,
+            ("minValuesPolicy", Some("BestEffort")) => result.best_effort_min_values = true,
             ("featureGates", _) => {
                 for (gate, on) in value.as_object().into_iter().flatten() {
                     if *on != json!(gate == "ReservedCapacity") {
@@ -152,6 +158,8 @@ struct Kinds<'a> {
     nodes: Vec<&'a Value>,
     pods: Vec<&'a Value>,
     daemon_sets: Vec<&'a Value>,
+    /// Storage kinds and namespaces.
+    others: Vec<&'a Value>,
 }
 
 impl<'a> Kinds<'a> {
@@ -167,6 +175,13 @@ impl<'a> Kinds<'a> {
                 Some("Node") => kinds.nodes.push(object),
                 Some("Pod") => kinds.pods.push(object),
                 Some("DaemonSet") => kinds.daemon_sets.push(object),
+                Some(
+                    "CSINode"
+                    | "Namespace"
+                    | "PersistentVolume"
+                    | "PersistentVolumeClaim"
+                    | "StorageClass",
+                ) => kinds.others.push(object),
                 Some(kind) => return Err(not_modelled(kind)),
                 None => return Err(malformed("object without kind")),
             }
@@ -175,7 +190,7 @@ impl<'a> Kinds<'a> {
             let text = |field: &str| object["metadata"][field].as_str().unwrap_or("").to_owned();
             (text("namespace"), text("name"))
         };
-        let Kinds { node_pools, node_claims, nodes, pods, daemon_sets } = &mut kinds;
+        let Kinds { node_pools, node_claims, nodes, pods, daemon_sets, .. } = &mut kinds;
         for list in [node_pools, node_claims, nodes, pods, daemon_sets] {
             list.sort_by_key(key);
         }

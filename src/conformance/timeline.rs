@@ -186,6 +186,8 @@ fn settings(constants: &Value) -> Result<Settings, NotComparable> {
             batch_idle: SimDuration::from_seconds(1),
             batch_max: SimDuration::from_seconds(10),
             ignore_preferences: false,
+            best_effort_min_values: false,
+            reserved_capacity: true,
         },
     })
 }

@@ -70,6 +70,17 @@ pub struct Offering {
     /// Sold at all: compatible with the node class, priced, in one of its zones. Whether it is out of stock at the
     /// moment is a matter of the cloud's state.
     pub available: bool,
+    /// The capacity reservation behind a reserved offering.
+    pub reservation: Option<Reservation>,
+}
+
+/// A capacity reservation as an offering states it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    /// `karpenter.k8s.aws/capacity-reservation-id`.
+    pub id: LabelValue,
+    /// Instances that may still be launched into it.
+    pub capacity: i64,
 }
 
 impl Offering {
@@ -89,7 +100,26 @@ impl Offering {
             let key = symbols.intern(&format!("karpenter.k8s.aws/capacity-reservation-{suffix}"));
             requirements.add(key, Requirement::does_not_exist());
         }
-        Offering { capacity_type, zone, requirements, price, available }
+        Offering { capacity_type, zone, requirements, price, available, reservation: None }
+    }
+
+    /// The offering of a capacity reservation of the kind `default`.
+    pub fn reserved(
+        zone: LabelValue,
+        price: f64,
+        available: bool,
+        reservation: Reservation,
+        symbols: &mut Symbols,
+    ) -> Offering {
+        let capacity_type = CapacityType::Reserved;
+        let mut offering = Offering::new(capacity_type, zone, price, available, symbols);
+        for (suffix, value) in [("type", "default"), ("interruptible", "false")] {
+            let key = symbols.intern(&format!("karpenter.k8s.aws/capacity-reservation-{suffix}"));
+            offering.requirements.replace(key, Requirement::is(symbols.intern_value(value)));
+        }
+        offering.requirements.replace(label::RESERVATION_ID, Requirement::is(reservation.id));
+        offering.reservation = Some(reservation);
+        offering
     }
 
     /// True iff a claim with requirements `wanted` may launch into this offering.

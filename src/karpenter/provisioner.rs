@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Karpenter;
-use crate::scheduling::{self, ClaimPlan, Purpose, Solution, Templates};
+use crate::scheduling::{self, ClaimPlan, Purpose, Solution, Templates, validation};
 use crate::units::{ResourceVec, SimDuration, SimTime};
 use crate::world::claims::NewClaim;
 use crate::world::{ClaimId, ClusterView, Fact, PodId, PoolIndex, World};
@@ -83,13 +83,20 @@ impl Karpenter {
     }
 }
 
-/// Provisionable pods, then those of nodes on their way out that may move now.
+/// Provisionable pods that pass validation, then those of nodes on their way out that may move now.
 pub(crate) fn pods_to_place(view: &ClusterView<'_>) -> Vec<PodId> {
-    let mut pods: Vec<PodId> = view.provisionable_pods().collect();
+    let is_valid = |id: &PodId| validation::ignored(view, &view.cluster.pods[*id]).is_none();
+    let mut pods: Vec<PodId> = view.provisionable_pods().filter(is_valid).collect();
     for (_, claim) in view.deleting_state_nodes() {
         pods.extend(view.currently_reschedulable_pods(claim));
     }
     pods
+}
+
+/// Provisionable pods that validation keeps out of the batch, each with Karpenter's reason.
+pub(crate) fn ignored_pods(view: &ClusterView<'_>) -> Vec<(PodId, String)> {
+    let reason = |id| Some((id, validation::ignored(view, &view.cluster.pods[id])?));
+    view.provisionable_pods().filter_map(reason).collect()
 }
 
 /// Packs the pods of a batch.

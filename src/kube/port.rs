@@ -13,6 +13,8 @@ pub enum Protocol {
     Udp,
     /// SCTP.
     Sctp,
+    /// None was stated and no API server filled in the default: it is none of the others.
+    Unset,
 }
 
 /// A port of the node that a container takes.

@@ -259,7 +259,7 @@ fn difference(from: &[LabelValue], without: &[LabelValue]) -> SmallVec<[LabelVal
 pub struct Requirements(SmallVec<[(Symbol, Requirement); 4]>);
 
 /// Which keys of the wanting side may be undefined on the having side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AllowUndefined {
     /// None: an existing node must carry the label.
     Nothing,
@@ -302,6 +302,13 @@ impl Requirements {
         match self.0.binary_search_by_key(&key, |(k, _)| *k) {
             Ok(i) => self.0[i].1 = requirement,
             Err(i) => self.0.insert(i, (key, requirement)),
+        }
+    }
+
+    /// Sets the flexibility minimum of `key`, if the key is there.
+    pub fn set_min_values(&mut self, key: Symbol, min_values: u32) {
+        if let Ok(i) = self.0.binary_search_by_key(&key, |(k, _)| *k) {
+            self.0[i].1.min_values = Some(min_values);
         }
     }
 

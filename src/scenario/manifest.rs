@@ -320,6 +320,7 @@ fn read_one(
 ) {
     let Known { mut object, kind, name, namespace, id } = known;
     let document = object.field.node;
+    let defaulted = admission == Admission::Full;
     let unknown = match kind {
         "NodePool" => {
             if let Some(pool) = node_pool::read(reader, &mut object, &name) {
@@ -334,7 +335,7 @@ fn read_one(
             Unknown::Error
         }
         "Pod" => {
-            let owner = PodOwner { namespace: &namespace, workload: &id, daemon: false };
+            let owner = PodOwner { namespace: &namespace, workload: &id, daemon: false, defaulted };
             let metadata = object.get("metadata");
             let metadata = pod::metadata(reader, metadata.as_ref());
             let spec = object.required("spec", reader);
@@ -360,7 +361,8 @@ fn read_one(
             Unknown::Note
         }
         _ => {
-            read_workload(reader, &mut object, kind, (&namespace, &name, &id), cluster, objects);
+            let names = (namespace.as_str(), name.as_str(), id.as_str());
+            read_workload(reader, &mut object, kind, names, (cluster, defaulted), objects);
             Unknown::Note
         }
     };
@@ -385,7 +387,7 @@ fn read_workload(
     object: &mut Object<'_>,
     kind: &'static str,
     (namespace, name, id): (&str, &str, &str),
-    cluster: &Cluster,
+    (cluster, defaulted): (&Cluster, bool),
     objects: &mut Objects,
 ) {
     let daemon = kind == "DaemonSet";
@@ -415,7 +417,7 @@ fn read_workload(
     if let Some(selector) = &selector {
         check_selector(reader, selector, metadata_field.as_ref());
     }
-    let owner = PodOwner { namespace, workload: id, daemon };
+    let owner = PodOwner { namespace, workload: id, daemon, defaulted };
     let class =
         pod_spec.and_then(|spec| pod::class(reader, &spec, metadata, &owner, &cluster.priorities));
     let Some(template) = class.map(Arc::new) else {

@@ -68,6 +68,8 @@ pub struct PodOwner<'a> {
     pub workload: &'a str,
     /// DaemonSet pods get further tolerations.
     pub daemon: bool,
+    /// The API server's defaults are to be filled in. Recordings are of a cluster without an API server.
+    pub defaulted: bool,
 }
 
 /// What a pod's metadata says.
@@ -193,7 +195,13 @@ pub fn class(
     let spread = object.get("topologySpreadConstraints");
     let spread = spread.map(|field| pod_topology::spread(reader, &field, &metadata.labels));
     let volumes = object.get("volumes").map(|field| volume::pod_volumes(reader, &field));
-    let sizes = sizes(reader, &mut object, host_network)?;
+    let rules = ContainerRules {
+        host_network,
+        // For a DaemonSet's template Karpenter itself takes limits for requests.
+        limits_are_requests: owner.defaulted || owner.daemon,
+        default_protocol: if owner.defaulted { Protocol::Tcp } else { Protocol::Unset },
+    };
+    let sizes = sizes(reader, &mut object, rules)?;
     refuse_what_is_not_modelled(reader, &mut object);
     object.without_effect(&WITHOUT_EFFECT, reader);
     reader.finish(object, Unknown::Note);
@@ -389,10 +397,18 @@ struct Container {
     host_ports: Vec<HostPort>,
 }
 
-fn sizes(reader: &mut Reader<'_>, object: &mut Object<'_>, host_network: bool) -> Option<Sizes> {
+/// How containers are read.
+#[derive(Clone, Copy)]
+struct ContainerRules {
+    host_network: bool,
+    limits_are_requests: bool,
+    default_protocol: Protocol,
+}
+
+fn sizes(reader: &mut Reader<'_>, object: &mut Object<'_>, rules: ContainerRules) -> Option<Sizes> {
     let read = |field: Option<Field<'_>>, reader: &mut Reader<'_>| -> Vec<Container> {
         let items = field.map(|field| reader.list(&field)).unwrap_or_default();
-        items.iter().filter_map(|item| container(reader, item, host_network)).collect()
+        items.iter().filter_map(|item| container(reader, item, rules)).collect()
     };
     let init = read(object.get("initContainers"), reader);
     let main = read(object.required("containers", reader), reader);
@@ -516,7 +532,11 @@ const CONTAINER_WITHOUT_EFFECT: [&str; 19] = [
     "workingDir",
 ];
 
-fn container(reader: &mut Reader<'_>, item: &Field<'_>, host_network: bool) -> Option<Container> {
+fn container(
+    reader: &mut Reader<'_>,
+    item: &Field<'_>,
+    rules: ContainerRules,
+) -> Option<Container> {
     let mut object = reader.object(item)?;
     let mut container = Container::default();
     object.get("name");
@@ -527,7 +547,7 @@ fn container(reader: &mut Reader<'_>, item: &Field<'_>, host_network: bool) -> O
         container.sidecar = field.node.text() == Some("Always");
     }
     if let Some(field) = object.get("resources") {
-        container.requests = container_requests(reader, &field);
+        container.requests = container_requests(reader, &field, rules.limits_are_requests);
     }
     if let Some(mut probe) = object.get("readinessProbe").and_then(|field| reader.object(&field)) {
         let delay = probe.get("initialDelaySeconds");
@@ -535,7 +555,7 @@ fn container(reader: &mut Reader<'_>, item: &Field<'_>, host_network: bool) -> O
         container.ready_delay = delay.map_or(SimDuration::ZERO, SimDuration::from_seconds);
     }
     for port in object.get("ports").map(|field| reader.list(&field)).unwrap_or_default() {
-        container.host_ports.extend(host_port(reader, &port, host_network));
+        container.host_ports.extend(host_port(reader, &port, rules));
     }
     object.without_effect(&CONTAINER_WITHOUT_EFFECT, reader);
     reader.finish(object, Unknown::Note);
@@ -543,7 +563,7 @@ fn container(reader: &mut Reader<'_>, item: &Field<'_>, host_network: bool) -> O
 }
 
 /// The port of the node that a container port takes: its `hostPort`, on the host's network the port itself.
-fn host_port(reader: &mut Reader<'_>, item: &Field<'_>, host_network: bool) -> Option<HostPort> {
+fn host_port(reader: &mut Reader<'_>, item: &Field<'_>, rules: ContainerRules) -> Option<HostPort> {
     let mut object = reader.object(item)?;
     object.get("name");
     let container_port = object.required("containerPort", reader);
@@ -554,9 +574,9 @@ fn host_port(reader: &mut Reader<'_>, item: &Field<'_>, host_network: bool) -> O
     let protocols = [("TCP", Protocol::Tcp), ("UDP", Protocol::Udp), ("SCTP", Protocol::Sctp)];
     let protocol = match protocol {
         Some(field) => reader.choice(&field, &protocols)?,
-        None => Protocol::Tcp,
+        None => rules.default_protocol,
     };
-    let port = host_port.or(container_port.filter(|_| host_network))?;
+    let port = host_port.or(container_port.filter(|_| rules.host_network))?;
     let port = reader.integer(&port, 0, 65_535).and_then(|port| u16::try_from(port).ok())?;
     let mut specified = None;
     if let Some(field) = address {
@@ -571,8 +591,12 @@ fn host_port(reader: &mut Reader<'_>, item: &Field<'_>, host_network: bool) -> O
     (port != 0).then_some(HostPort { address: specified, port, protocol })
 }
 
-/// A container's requests; a limit without a request is a request.
-fn container_requests(reader: &mut Reader<'_>, field: &Field<'_>) -> ResourceVec {
+/// A container's requests; a limit without a request is a request where `limits_count`.
+fn container_requests(
+    reader: &mut Reader<'_>,
+    field: &Field<'_>,
+    limits_count: bool,
+) -> ResourceVec {
     let Some(mut object) = reader.object(field) else {
         return ResourceVec::default();
     };
@@ -585,12 +609,12 @@ fn container_requests(reader: &mut Reader<'_>, field: &Field<'_>) -> ResourceVec
     object.refuse("claims", "it needs devices of the node", reader);
     for (name, limit) in limits.iter() {
         match requests.find(name) {
-            None => requests.set(name, limit),
+            None if limits_count => requests.set(name, limit),
             Some(request) if request > limit => {
                 let rule = format!("requests more {name} than its limit");
                 reader.broken(&object.field, &rule);
             }
-            Some(_) => {}
+            _ => {}
         }
     }
     reader.finish(object, Unknown::Note);

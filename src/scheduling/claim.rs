@@ -2,14 +2,18 @@
 //!
 //! Upstream: karpenter v1.14.1 `pkg/controllers/provisioning/scheduling/nodeclaim.go`.
 
-use super::explain::Rejection;
-use super::min_values;
-use super::template::{DaemonGroup, Template, with_pod_count};
+use super::requirement_set::{Clash, RequirementSets, SetId};
+use super::reservation::{Held, ReservationError, Reservations};
+use super::template::{DaemonGroup, Template};
+use super::topology::{Demand, Host, Topology, TopologyRefusal};
+use super::type_filter::TypeMasks;
 use super::variant::Variant;
-use super::{ClaimPlan, price};
-use crate::kube::requirement::AllowUndefined;
-use crate::kube::{Requirements, label, taint};
-use crate::units::{BitSet, ResourceVec};
+use super::volume::VolumeDemand;
+use super::{ClaimPlan, min_values, price};
+use crate::kube::port;
+use crate::kube::requirement::{AllowUndefined, Operator, Requirement};
+use crate::kube::{HostPort, Requirements, label, taint};
+use crate::units::{BitSet, LabelValue, ResourceVec};
 use crate::world::PodId;
 
 /// A claim that exists only inside the running Solve.
@@ -17,124 +21,242 @@ use crate::world::PodId;
 pub(super) struct InFlightClaim {
     /// Position of the template.
     pub(super) template: usize,
-    requirements: Requirements,
-    options: BitSet,
+    pub(super) set: SetId,
+    pub(super) options: BitSet,
     /// Requests of the pods, without DaemonSets.
     requests: ResourceVec,
     pub(super) pods: Vec<PodId>,
-    /// Variants that this claim has refused: it only ever gets fuller and narrower, so it refuses them again.
-    refused: Vec<bool>,
+    ports: Vec<HostPort>,
+    pub(super) host: Host,
+    held: Held,
 }
 
 /// What a claim would become with one more pod.
-struct Accepted {
-    requirements: Option<Requirements>,
+pub(super) struct Accepted {
+    set: SetId,
     options: BitSet,
+    held: Held,
+    pub(super) min_values_relaxed: bool,
+}
+
+/// Why a claim or a template refused a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// A taint of the NodePool is not tolerated.
+    Taint,
+    /// The pod's requirements do not go with the claim's.
+    Requirements(Clash),
+    /// No alternative of the pod's volumes goes with the claim.
+    Volumes,
+    /// Other pods are in the way.
+    Topology(TopologyRefusal, SetId),
+    /// No instance type is left; `for_ever` when the resources alone say so.
+    Types { set: SetId, for_ever: bool },
+    /// Too few values are left for a key with minValues.
+    MinValues(SetId),
+    /// Reserved capacity is not to be had at present.
+    Reserved(ReservationError),
+    /// The NodePool's limit on nodes is used up.
+    NodeLimit,
+    /// Every instance type would exceed the NodePool's limits.
+    Limits,
+}
+
+/// How long a refusal holds for the same claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Duration {
+    /// For all pods of the variant, for ever.
+    Variant,
+    /// For all pods of the variant with these requests, for ever.
+    Kind,
+    /// It may accept such a pod later.
+    Now,
+}
+
+impl Refusal {
+    /// A claim only gets fuller and narrower, and counts on its host only grow; everything else may change.
+    pub(super) fn duration(&self) -> Duration {
+        match self {
+            Refusal::Taint
+            | Refusal::Requirements(Clash::Disjoint)
+            | Refusal::Topology(TopologyRefusal::HostForever, _) => Duration::Variant,
+            Refusal::Types { for_ever: true, .. } => Duration::Kind,
+            _ => Duration::Now,
+        }
+    }
+}
+
+/// One pod that looks for a place.
+pub(super) struct Seeker<'s> {
+    pub(super) variant: &'s Variant,
+    pub(super) requests: &'s ResourceVec,
+    pub(super) demand: &'s Demand,
+    pub(super) volumes: &'s VolumeDemand,
+}
+
+/// What evaluations share and remember.
+pub(super) struct Memory<'a> {
+    pub(super) sets: RequirementSets,
+    pub(super) topology: Topology<'a>,
+    pub(super) masks: TypeMasks,
+    pub(super) reservations: Reservations,
+    /// Reserved capacity must be used while there is some.
+    pub(super) strict_reservations: bool,
 }
 
 impl InFlightClaim {
     /// An empty claim of a template, restricted to `options`.
-    pub(super) fn new(index: usize, template: &Template, options: BitSet) -> InFlightClaim {
+    pub(super) fn new(template: usize, set: SetId, options: BitSet, host: Host) -> InFlightClaim {
         InFlightClaim {
-            template: index,
-            requirements: template.requirements.clone(),
+            template,
+            set,
             options,
             requests: ResourceVec::default(),
             pods: Vec::new(),
-            refused: Vec::new(),
+            ports: Vec::new(),
+            host,
+            held: Held::new(),
         }
     }
 
-    /// Takes the pod if some instance type still fits all of them.
-    pub(super) fn try_add(
-        &mut self,
-        pod: PodId,
-        number: usize,
-        variant: &Variant,
+    /// What the claim would become with the pod, if some instance type still fits all of them. With `relax_min_values`
+    /// minValues that cannot be kept are lowered.
+    pub(super) fn can_add(
+        &self,
+        memory: &mut Memory<'_>,
         template: &Template,
-    ) -> Result<(), Rejection> {
-        if self.refused.get(number).copied().unwrap_or(false) {
-            return Err(Rejection::Repeated);
+        pod: &Seeker<'_>,
+        relax_min_values: bool,
+    ) -> Result<Accepted, Refusal> {
+        const ALLOW: AllowUndefined = AllowUndefined::WellKnown;
+        let (variant, wishes) = (pod.variant, &pod.variant.wishes);
+        let taints = &template.spec.template.taints;
+        if taint::first_untolerated(taints, &wishes.tolerations).is_some() {
+            return Err(Refusal::Taint);
         }
-        match self.can_add(variant, template) {
-            Ok(accepted) => {
-                self.pods.push(pod);
-                self.requests.add(&variant.class.requests);
-                self.options = accepted.options;
-                if let Some(requirements) = accepted.requirements {
-                    self.requirements = requirements;
-                }
-                Ok(())
-            }
-            Err(rejection) => {
-                self.refused.resize(self.refused.len().max(number + 1), false);
-                self.refused[number] = true;
-                Err(rejection)
+        let base = memory.sets.join(self.set, variant.requirements, ALLOW);
+        let base = base.map_err(Refusal::Requirements)?;
+        let requests = self.requests.plus(pod.requests);
+        let roomy = self.roomy(&requests, template, &variant.class.host_ports);
+        if roomy.is_empty() && !self.pods.is_empty() {
+            return Err(Refusal::Types { set: base, for_ever: true });
+        }
+        if pod.volumes.alternatives.is_empty() {
+            return self.finish(memory, template, pod, (base, &roomy), relax_min_values);
+        }
+        let mut last = Refusal::Volumes;
+        for alternative in &pod.volumes.alternatives {
+            let tried = match memory.sets.join(base, *alternative, ALLOW) {
+                Ok(set) => self.finish(memory, template, pod, (set, &roomy), relax_min_values),
+                Err(_) => Err(Refusal::Volumes),
+            };
+            match tried {
+                Ok(accepted) => return Ok(accepted),
+                Err(refusal) => last = refusal,
             }
         }
+        Err(last)
     }
 
-    fn can_add(&self, variant: &Variant, template: &Template) -> Result<Accepted, Rejection> {
-        let taints = &template.spec.template.taints;
-        if let Some(taint) = taint::first_untolerated(taints, &variant.tolerations) {
-            return Err(Rejection::Taint(taint.clone()));
-        }
-        let wanted = &variant.requirements;
-        if let Some(conflict) = self.requirements.conflict(wanted, AllowUndefined::WellKnown) {
-            let (have, want) = (Box::new(self.requirements.clone()), Box::new(wanted.clone()));
-            return Err(Rejection::Requirements { have, want, conflict });
-        }
-        let mut tightened = self.requirements.clone();
-        tightened.add_all(wanted);
+    /// The part of [`InFlightClaim::can_add`] that depends on the alternative of the volumes: topology, instance types,
+    /// minValues, reservations.
+    fn finish(
+        &self,
+        memory: &mut Memory<'_>,
+        template: &Template,
+        pod: &Seeker<'_>,
+        (base, roomy): (SetId, &BitSet),
+        relax_min_values: bool,
+    ) -> Result<Accepted, Refusal> {
+        let Memory { sets, topology, masks, .. } = memory;
+        let allow = AllowUndefined::WellKnown;
+        let constrained = topology.constrain(sets, pod.demand, self.host, base, allow);
+        let mut set = constrained.map_err(|refusal| Refusal::Topology(refusal, base))?;
+        let mut options = roomy.clone();
         // The options satisfy the present requirements: only tightened ones have to be looked at again.
-        let changed = (tightened != self.requirements).then_some(tightened);
-        let requests = self.requests.plus(&variant.class.requests);
-        let options = self.remaining_options(changed.as_ref(), &requests, template);
-        let requirements = changed.as_ref().unwrap_or(&self.requirements);
-        if let Some(keys) = min_values::unmet(&template.types, options.iter(), requirements) {
-            return Err(Rejection::MinValues(keys));
+        if set != self.set {
+            options.intersect_with(masks.get(sets, self.template, template, set));
+        }
+        let mut relaxed = false;
+        if sets.get(set).has_min_values() {
+            let ordered = template
+                .groups
+                .iter()
+                .flat_map(|group| options.iter().filter(|i| group.types.contains(*i)));
+            if let Some(unmet) = min_values::unmet(&template.types, ordered, sets.get(set)) {
+                if !relax_min_values {
+                    return Err(Refusal::MinValues(set));
+                }
+                let mut lowered = sets.get(set).clone();
+                unmet.iter().for_each(|(key, found)| lowered.set_min_values(*key, *found));
+                set = sets.intern(lowered);
+                relaxed = true;
+            }
         }
         if options.is_empty() {
-            return Err(Rejection::types(&self.options, requirements, &requests, template));
+            // Volumes and other pods may leave more later.
+            let fixed = pod.volumes.alternatives.is_empty() && !pod.demand.is_changeable();
+            return Err(Refusal::Types { set, for_ever: fixed });
         }
-        Ok(Accepted { requirements: changed, options })
+        let mut held = Held::new();
+        if !memory.reservations.is_empty() {
+            let strict = memory.strict_reservations;
+            let requirements = memory.sets.get(set);
+            held = memory
+                .reservations
+                .wanted(template, &options, requirements, &self.held, strict)
+                .map_err(Refusal::Reserved)?;
+        }
+        Ok(Accepted { set, options, held, min_values_relaxed: relaxed })
     }
 
-    fn remaining_options(
-        &self,
-        changed: Option<&Requirements>,
-        requests: &ResourceVec,
-        template: &Template,
-    ) -> BitSet {
-        let mut remaining = BitSet::empty(template.types.len());
+    /// The options with room for `requests` and ports. DaemonSet pods that run on a type need room too.
+    fn roomy(&self, requests: &ResourceVec, template: &Template, ports: &[HostPort]) -> BitSet {
+        let mut roomy = BitSet::empty(template.types.len());
+        if !ports.is_empty() && port::conflict(ports, &self.ports) {
+            return roomy;
+        }
         for group in &template.groups {
-            let need = requests.plus(&group.overhead);
-            let mut members = self.options.clone();
-            members.intersect_with(&group.types);
-            for i in members.iter() {
-                let it = &template.types[i];
-                let still_offered = changed.is_none_or(|requirements| {
-                    it.requirements.intersects(requirements)
-                        && it
-                            .offerings
-                            .iter()
-                            .any(|o| o.available && o.compatible_with(requirements))
-                });
-                if need.fits(&it.allocatable) && still_offered {
-                    remaining.insert(i);
-                }
+            if port::conflict(ports, &group.ports) {
+                continue;
             }
+            let mut members = self.options.clone();
+            if template.groups.len() > 1 {
+                members.intersect_with(&group.types);
+            }
+            let need = requests.plus(&group.overhead);
+            template.fit.keep(&mut members, &need, &template.types);
+            if template.groups.len() == 1 {
+                return members;
+            }
+            roomy.union_with(&members);
         }
-        remaining
+        roomy
     }
 
-    /// The options that are still possible.
-    pub(super) fn options(&self) -> &BitSet {
-        &self.options
+    /// Takes the pod.
+    pub(super) fn add(
+        &mut self,
+        memory: &mut Memory<'_>,
+        template: &Template,
+        pod: PodId,
+        seeker: &Seeker<'_>,
+        accepted: Accepted,
+    ) {
+        self.pods.push(pod);
+        self.requests.add(seeker.requests);
+        self.set = accepted.set;
+        self.options = accepted.options;
+        self.ports.extend(&seeker.variant.class.host_ports);
+        let Memory { sets, topology, reservations, .. } = memory;
+        let taints = &template.spec.template.taints;
+        topology.record(sets, &seeker.variant.rules, taints, self.set, self.host);
+        reservations.exchange(&self.held, &accepted.held);
+        self.held = accepted.held;
     }
 
     /// The claim as planned: daemon overhead added, options in group order, simulation keys dropped.
-    pub(super) fn finalize(self, template: &Template) -> ClaimPlan {
+    pub(super) fn finalize(self, memory: &Memory<'_>, template: &Template) -> ClaimPlan {
         let alive: Vec<(&DaemonGroup, BitSet)> = template
             .groups
             .iter()
@@ -145,18 +267,42 @@ impl InFlightClaim {
             })
             .filter(|(_, members)| !members.is_empty())
             .collect();
-        let overhead = alive
-            .iter()
-            .map(|(group, _)| group.overhead.clone())
-            .reduce(|a, b| a.intersected_minimum(&b))
-            .unwrap_or_default();
-        let requests = with_pod_count(self.requests, self.pods.len()).plus(&overhead);
+        // Upstream takes a list without entries for one that was not set yet.
+        let mut overhead = ResourceVec::default();
+        for (group, _) in &alive {
+            overhead = match overhead.is_empty() {
+                true => group.overhead.clone(),
+                false => overhead.intersected_minimum(&group.overhead),
+            };
+        }
+        let requests = self.requests.plus(&overhead);
         let mut types: Vec<u32> =
             alive.iter().flat_map(|(_, members)| members.iter().map(|i| i as u32)).collect();
-        let mut requirements = self.requirements;
-        requirements.remove(label::REGISTERED);
-        requirements.remove(label::INITIALIZED);
+        let mut requirements = memory.sets.get(self.set).clone();
+        for key in [label::HOSTNAME, label::REGISTERED, label::INITIALIZED] {
+            requirements.remove(key);
+        }
+        if let Some(reserved) = template.reserved.filter(|_| !self.held.is_empty()) {
+            require_reserved(&mut requirements, reserved, memory.reservations.ids(&self.held));
+        }
         price::order_by_price(&mut types, &template.types, &requirements);
-        ClaimPlan { pool: template.pool, requirements, types, requests, pods: self.pods }
+        ClaimPlan {
+            pool: template.pool,
+            requirements,
+            types,
+            requests,
+            pods: self.pods,
+            min_values_relaxed: false,
+        }
     }
+}
+
+/// A claim that holds reservations launches into one of them and nothing else.
+fn require_reserved(
+    requirements: &mut Requirements,
+    reserved: LabelValue,
+    ids: impl Iterator<Item = LabelValue>,
+) {
+    requirements.replace(label::CAPACITY_TYPE, Requirement::is(reserved));
+    requirements.add(label::RESERVATION_ID, Requirement::new(Operator::In, ids));
 }

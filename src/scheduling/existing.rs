@@ -2,13 +2,16 @@
 //!
 //! Upstream: karpenter v1.14.1 `pkg/controllers/provisioning/scheduling/existingnode.go`.
 
+use super::claim::{Duration, Memory, Seeker};
+use super::requirement_set::{Clash, SetId};
 use super::template::{runs_on_node, with_pod_count};
-use super::variant::Variant;
+use super::topology::{Host, TopologyRefusal};
+use super::volume::Attachments;
 use crate::kube::requirement::AllowUndefined;
 use crate::kube::taint::{self, Taint};
-use crate::kube::{Requirement, Requirements, label};
-use crate::units::ResourceVec;
-use crate::world::cluster::Claim;
+use crate::kube::{HostPort, Requirement, Requirements, label, port};
+use crate::units::{LabelValue, ResourceVec};
+use crate::world::cluster::{Claim, Pod};
 use crate::world::{ClaimId, ClusterView, PodId};
 
 /// A node that may take pods.
@@ -19,16 +22,30 @@ pub(super) struct ExistingNode {
     /// Closed to pods that are neither pending nor fleeing a deleting node.
     pub(super) under_consolidate_after: bool,
     taints: Vec<Taint>,
-    requirements: Requirements,
+    set: SetId,
+    host: Host,
     remaining: ResourceVec,
+    ports: Vec<HostPort>,
+    attachments: Option<Attachments>,
     pub(super) pods: Vec<PodId>,
 }
 
-/// All active nodes in the order of first fit: initialized ones first, then by name.
-pub(super) fn existing_nodes(view: &ClusterView<'_>, enforce: bool) -> Vec<ExistingNode> {
+/// All active nodes in the order of first fit: initialized ones first, then by name. `nameless` stands for the host of
+/// a node whose name no label holds.
+pub(super) fn existing_nodes(
+    view: &ClusterView<'_>,
+    memory: &mut Memory<'_>,
+    enforce_consolidate_after: bool,
+    nameless: LabelValue,
+) -> Vec<ExistingNode> {
     let mut nodes: Vec<ExistingNode> = view
         .active_state_nodes()
-        .map(|(id, claim)| ExistingNode::new(view, id, claim, enforce))
+        .map(|(id, claim)| {
+            let mut node = ExistingNode::new(view, memory, id, claim, nameless);
+            node.under_consolidate_after =
+                enforce_consolidate_after && is_under_consolidate_after(view, claim);
+            node
+        })
         .collect();
     // State nodes come by name; the stable sort keeps that within both halves.
     nodes.sort_by_key(|node| !node.initialized);
@@ -36,37 +53,98 @@ pub(super) fn existing_nodes(view: &ClusterView<'_>, enforce: bool) -> Vec<Exist
 }
 
 impl ExistingNode {
-    fn new(view: &ClusterView<'_>, id: ClaimId, claim: &Claim, enforce: bool) -> ExistingNode {
+    fn new(
+        view: &ClusterView<'_>,
+        memory: &mut Memory<'_>,
+        id: ClaimId,
+        claim: &Claim,
+        nameless: LabelValue,
+    ) -> ExistingNode {
         let taints = view.taints(claim);
         let mut requirements = Requirements::from_labels(view.labels(claim));
-        if requirements.get(label::HOSTNAME).is_none()
-            && let Some(name) = view.symbols.find(&claim.name)
-        {
-            requirements.add(label::HOSTNAME, Requirement::is(view.symbols.value(name)));
-        }
         let remaining = remaining_resources(view, claim, &taints, &requirements);
+        let own = requirements.get(label::HOSTNAME).and_then(Requirement::single);
+        let name = own.or_else(|| view.symbols.find(&claim.name).map(|s| view.symbols.value(s)));
+        let host = memory.topology.host(name, nameless);
+        requirements.add(label::HOSTNAME, Requirement::is(host.value));
+        let node = view.node(claim);
+        let bound = node.into_iter().flat_map(|node| &node.pods);
+        let bound: Vec<&Pod> = bound.map(|pod| &view.cluster.pods[*pod]).collect();
         ExistingNode {
             claim: id,
             initialized: claim.is_initialized(),
-            under_consolidate_after: enforce && is_under_consolidate_after(view, claim),
+            under_consolidate_after: false,
             taints,
-            requirements,
+            set: memory.sets.intern(requirements),
+            host,
             remaining,
+            ports: bound.iter().flat_map(|pod| &pod.class.host_ports).copied().collect(),
+            attachments: node.and_then(|node| Attachments::of(view, &node.name, &bound)),
             pods: Vec::new(),
         }
     }
 
-    /// Takes the pod if taints, resources and requirements allow it.
-    pub(super) fn try_add(&mut self, pod: PodId, variant: &Variant) -> bool {
-        let accepted = taint::first_untolerated(&self.taints, &variant.tolerations).is_none()
-            && variant.class.requests.fits(&self.remaining)
-            && self.requirements.compatible(&variant.requirements, AllowUndefined::Nothing);
-        if accepted {
-            self.pods.push(pod);
-            self.remaining.subtract(&variant.class.requests);
-            self.requirements.add_all(&variant.requirements);
+    /// The node's requirements with the pod, if taints, volumes, ports, resources, requirements and other pods allow
+    /// it.
+    pub(super) fn can_add(
+        &self,
+        memory: &mut Memory<'_>,
+        pod: &Seeker<'_>,
+    ) -> Result<SetId, Duration> {
+        let variant = pod.variant;
+        if taint::first_untolerated(&self.taints, &variant.wishes.tolerations).is_some() {
+            return Err(Duration::Variant);
         }
-        accepted
+        if self.attachments.as_ref().is_some_and(|attachments| attachments.exceeds(pod.volumes)) {
+            return Err(Duration::Now);
+        }
+        if port::conflict(&variant.class.host_ports, &self.ports) {
+            return Err(Duration::Variant);
+        }
+        if !pod.requests.fits(&self.remaining) {
+            return Err(Duration::Kind);
+        }
+        let allow = AllowUndefined::Nothing;
+        let base = memory.sets.join(self.set, variant.requirements, allow);
+        let base = base.map_err(|clash| match clash {
+            Clash::Disjoint => Duration::Variant,
+            Clash::Undefined => Duration::Now,
+        })?;
+        let Memory { sets, topology, .. } = memory;
+        if pod.volumes.alternatives.is_empty() {
+            let constrained = topology.constrain(sets, pod.demand, self.host, base, allow);
+            return constrained.map_err(|refusal| match refusal {
+                TopologyRefusal::HostForever => Duration::Variant,
+                TopologyRefusal::ForNow => Duration::Now,
+            });
+        }
+        for alternative in &pod.volumes.alternatives {
+            if let Ok(set) = sets.join(base, *alternative, allow)
+                && let Ok(set) = topology.constrain(sets, pod.demand, self.host, set, allow)
+            {
+                return Ok(set);
+            }
+        }
+        Err(Duration::Now)
+    }
+
+    /// Takes the pod.
+    pub(super) fn add(
+        &mut self,
+        memory: &mut Memory<'_>,
+        pod: PodId,
+        seeker: &Seeker<'_>,
+        set: SetId,
+    ) {
+        self.pods.push(pod);
+        self.remaining.subtract(seeker.requests);
+        self.set = set;
+        self.ports.extend(&seeker.variant.class.host_ports);
+        if let Some(attachments) = &mut self.attachments {
+            attachments.add(seeker.volumes);
+        }
+        let Memory { sets, topology, .. } = memory;
+        topology.record(sets, &seeker.variant.rules, &self.taints, set, self.host);
     }
 }
 
@@ -97,7 +175,8 @@ fn remaining_resources(
 /// Initialized and within consolidateAfter of its last pod event (karpenter v1.14.1
 /// `pkg/utils/disruption/disruption.go`).
 fn is_under_consolidate_after(view: &ClusterView<'_>, claim: &Claim) -> bool {
-    let after = view.cluster.pools[claim.pool].spec.disruption.consolidate_after;
+    let pool = view.cluster.pools.get(claim.pool);
+    let after = pool.and_then(|pool| pool.spec.disruption.consolidate_after);
     let since = claim.last_pod_event_at.or(claim.initialized_at);
     match (after, since, claim.initialized_at) {
         (Some(after), Some(since), Some(_)) => view.now.since(since) < after,

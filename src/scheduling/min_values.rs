@@ -9,12 +9,13 @@ use crate::ec2::InstanceType;
 use crate::kube::Requirements;
 use crate::units::Symbol;
 
-/// The keys with too few distinct values over `options`, `None` when all minimums are met. An empty list meets all.
+/// The keys with too few distinct values over `options` and how many there are, `None` when all minimums are met. An
+/// empty list meets all.
 pub fn unmet(
     types: &[InstanceType],
     options: impl IntoIterator<Item = usize>,
     requirements: &Requirements,
-) -> Option<Vec<Symbol>> {
+) -> Option<Vec<(Symbol, u32)>> {
     let wanted: Vec<(Symbol, usize)> = requirements
         .iter()
         .filter_map(|(key, r)| r.min_values().map(|minimum| (key, minimum as usize)))
@@ -39,6 +40,7 @@ pub fn unmet(
         let few = |((_, minimum), values): &(&(Symbol, usize), &BTreeSet<Symbol>)| {
             values.len() < *minimum
         };
-        wanted.iter().zip(&seen).filter(few).map(|((key, _), _)| *key).collect()
+        let found = wanted.iter().zip(&seen).filter(few);
+        found.map(|((key, _), values)| (*key, values.len() as u32)).collect()
     })
 }

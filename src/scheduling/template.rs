@@ -5,13 +5,17 @@
 use std::sync::Arc;
 
 use super::min_values;
+use super::type_filter::{FitIndex, is_offered};
 use crate::ec2::InstanceType;
 use crate::kube::pod::NodeAffinity;
 use crate::kube::requirement::{AllowUndefined, Requirement, Requirements};
 use crate::kube::taint::{self, Effect, Taint, Toleration, TolerationOperator};
-use crate::kube::{NodePool, PodClass, label};
+use crate::kube::{HostPort, NodePool, PodClass, label};
 use crate::units::{BitSet, LabelValue, Lane, ResourceVec};
 use crate::world::{ClusterView, PoolIndex};
+
+/// The host of every claim that exists only while solving: no pod can ask for it by name.
+pub(super) const PLACEHOLDER: &str = "hostname-placeholder";
 
 /// All usable templates, in the order in which a Solve tries them.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +25,17 @@ pub struct Templates {
     pub(super) tolerate_prefer_no_schedule: bool,
     /// NodePools whose requirements leave no instance type.
     pub(super) without_types: Vec<PoolIndex>,
+    /// All NodePools: new nodes' topology domains come from these, whether a template is left or not.
+    pub(super) sources: Vec<Source>,
+    /// The value that the hosts of new claims share while solving.
+    pub(super) placeholder: Option<LabelValue>,
+}
+
+/// A NodePool with its instance types.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub(super) spec: Arc<NodePool>,
+    pub(super) types: Arc<Vec<InstanceType>>,
 }
 
 /// The scheduling view of one NodePool.
@@ -33,6 +48,9 @@ pub struct Template {
     /// The types that are compatible, on offer and not negative.
     pub(super) options: BitSet,
     pub(super) groups: Vec<DaemonGroup>,
+    pub(super) fit: FitIndex,
+    /// The value `reserved`, when some instance type has a reserved offering.
+    pub(super) reserved: Option<LabelValue>,
 }
 
 /// Instance types on which the same DaemonSets run.
@@ -41,6 +59,8 @@ pub struct DaemonGroup {
     pub(super) types: BitSet,
     /// Requests of those DaemonSets' pods; nothing named without any.
     pub(super) overhead: ResourceVec,
+    /// Their host ports.
+    pub(super) ports: Vec<HostPort>,
 }
 
 impl Templates {
@@ -52,8 +72,14 @@ impl Templates {
                 |i: &PoolIndex| (view.cluster.pools[*i].spec.weight, &view.cluster.pools[*i].name);
             key(b).cmp(&key(a))
         });
-        let mut templates = Templates::default();
+        let mut templates = Templates {
+            placeholder: view.symbols.find(PLACEHOLDER).map(|symbol| view.symbols.value(symbol)),
+            ..Templates::default()
+        };
         for pool in pools {
+            let cluster_pool = &view.cluster.pools[pool];
+            let (spec, types) = (cluster_pool.spec.clone(), cluster_pool.types.clone());
+            templates.sources.push(Source { spec, types });
             let template = Template::build(view, pool);
             let taints = &template.spec.template.taints;
             templates.tolerate_prefer_no_schedule |=
@@ -81,22 +107,35 @@ impl Templates {
 impl Template {
     fn build(view: &ClusterView<'_>, index: PoolIndex) -> Template {
         let pool = &view.cluster.pools[index];
-        let requirements = template_requirements(view, &pool.spec);
+        let mut requirements = template_requirements(view, &pool.spec);
         let types = pool.types.clone();
         let mut options = BitSet::empty(types.len());
         for (i, it) in types.iter().enumerate() {
-            let compatible = it.requirements.intersects(&requirements);
-            let offered =
-                || it.offerings.iter().any(|o| o.available && o.compatible_with(&requirements));
-            if compatible && !it.allocatable.has_negative() && offered() {
+            if !it.allocatable.has_negative() && is_offered(it, &requirements) {
                 options.insert(i);
             }
         }
-        if min_values::unmet(&types, options.iter(), &requirements).is_some() {
+        let strict = !view.settings.karpenter.best_effort_min_values;
+        if strict && min_values::unmet(&types, options.iter(), &requirements).is_some() {
             options = BitSet::empty(types.len());
         }
         let groups = daemon_groups(view, &pool.spec, &requirements, &types, &options);
-        Template { pool: index, spec: pool.spec.clone(), requirements, types, options, groups }
+        if let Some(symbol) = view.symbols.find(PLACEHOLDER) {
+            requirements.add(label::HOSTNAME, Requirement::is(view.symbols.value(symbol)));
+        }
+        let mut offerings = types.iter().flat_map(|it| &it.offerings);
+        let reserved = offerings.any(|offering| offering.reservation.is_some());
+        let reserved = view.symbols.find("reserved").filter(|_| reserved);
+        Template {
+            pool: index,
+            spec: pool.spec.clone(),
+            requirements,
+            options,
+            groups,
+            fit: FitIndex::new(&types),
+            reserved: reserved.map(|symbol| view.symbols.value(symbol)),
+            types,
+        }
     }
 }
 
@@ -141,7 +180,9 @@ fn daemon_groups(
                 let mut set = BitSet::empty(types.len());
                 set.insert(i);
                 let overhead = sum_requests(daemons.iter().map(|(_, class)| *class));
-                groups.push((key, DaemonGroup { types: set, overhead }));
+                let ports = daemons.iter().flat_map(|(_, class)| &class.host_ports);
+                let ports = ports.copied().collect();
+                groups.push((key, DaemonGroup { types: set, overhead, ports }));
             }
         }
     }

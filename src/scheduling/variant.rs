@@ -1,33 +1,171 @@
-//! Pod classes during one Solve: their requirements at each level of relaxation, computed once per class.
+//! Pods during one Solve, by what they want: what is equal for many pods is computed once.
 //!
-//! Upstream: karpenter v1.14.1 `pkg/controllers/provisioning/scheduling/preferences.go`. A pod that failed relaxes one
-//! step and tries again; which step depends on its specification alone, so that the ladder belongs to the class.
+//! A *variant* is everything that a pod wants but its requests, at one level of relaxation; a *kind* is a variant with
+//! requests. Upstream: karpenter v1.14.1 `pkg/controllers/provisioning/scheduling/preferences.go`. A pod that failed
+//! relaxes one step and tries again; which step depends on its specification alone, so that the ladder belongs to the
+//! variant.
 
+use std::cmp::Reverse;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use rustc_hash::{FxHashMap, FxHasher};
+use smallvec::SmallVec;
+
+use super::requirement_set::{RequirementSets, SetId};
 use super::template::prefer_no_schedule_toleration;
+use super::topology::{Rules, Topology};
 use crate::kube::pod::NodeAffinity;
 use crate::kube::taint::Toleration;
+use crate::kube::topology::{PodAffinityTerm, SpreadConstraint};
 use crate::kube::{PodClass, Requirements};
-use crate::units::{LabelValue, SimTime};
+use crate::units::{BitSet, LabelValue, ResourceVec, SimTime};
 
-/// One level of relaxation of a class.
+/// What relaxation changes.
 #[derive(Clone, Debug)]
-pub(super) struct Variant {
-    pub(super) class: Arc<PodClass>,
-    /// Node selector, heaviest preferred term, first required term.
-    pub(super) requirements: Requirements,
+pub(super) struct Wishes {
+    pub(super) node_affinity: NodeAffinity,
+    pub(super) spread: Vec<SpreadConstraint>,
+    pub(super) pod_affinity: Vec<(i32, PodAffinityTerm)>,
+    pub(super) pod_anti_affinity: Vec<(i32, PodAffinityTerm)>,
     pub(super) tolerations: Vec<Toleration>,
-    /// The next level's number, if there is one.
-    pub(super) relaxed: Option<usize>,
 }
 
-/// All levels of all classes seen so far. Levels of a class are computed when they are first needed.
+impl Wishes {
+    fn of(class: &PodClass) -> Wishes {
+        Wishes {
+            node_affinity: class.node_affinity.clone(),
+            spread: class.spread.clone(),
+            pod_affinity: class.pod_affinity.preferred.clone(),
+            pod_anti_affinity: class.pod_anti_affinity.preferred.clone(),
+            tolerations: class.tolerations.clone(),
+        }
+    }
+
+    /// One step, the first that applies; `None` when nothing is left to give up.
+    fn relaxed(&self, prefer_no_schedule: Option<LabelValue>) -> Option<Wishes> {
+        let mut wishes = self.clone();
+        if wishes.node_affinity.required.len() > 1 {
+            wishes.node_affinity.required.remove(0);
+        } else if drop_heaviest(&mut wishes.pod_affinity)
+            || drop_heaviest(&mut wishes.pod_anti_affinity)
+            || drop_heaviest(&mut wishes.node_affinity.preferred)
+        {
+        } else if let Some(soft) = wishes.spread.iter().position(|constraint| !constraint.hard) {
+            // The last constraint takes its place.
+            wishes.spread.swap_remove(soft);
+        } else {
+            let toleration = prefer_no_schedule_toleration(prefer_no_schedule?);
+            if wishes.tolerations.contains(&toleration) {
+                return None;
+            }
+            wishes.tolerations.push(toleration);
+        }
+        Some(wishes)
+    }
+
+    /// Node selector, then the heaviest preferred term as if it were required, then the first required term.
+    fn requirements(&self, with_preference: bool) -> Requirements {
+        let mut requirements = self.node_affinity.selector.clone();
+        let preferred = &self.node_affinity.preferred;
+        // The first of equals.
+        let heaviest = preferred.iter().rev().max_by_key(|(weight, _)| *weight);
+        if let Some((_, heaviest)) = heaviest.filter(|_| with_preference) {
+            requirements.add_all(heaviest);
+        }
+        if let Some(first) = self.node_affinity.required.first() {
+            requirements.add_all(first);
+        }
+        requirements
+    }
+}
+
+/// Drops the heaviest term, the first of equals; the others are sorted by weight from then on.
+fn drop_heaviest<T>(terms: &mut Vec<(i32, T)>) -> bool {
+    terms.sort_by_key(|(weight, _)| Reverse(*weight));
+    if terms.is_empty() {
+        return false;
+    }
+    terms.remove(0);
+    true
+}
+
+/// One level of relaxation.
+#[derive(Clone, Debug)]
+pub(super) struct Variant {
+    /// A pod class of the kind.
+    pub(super) class: Arc<PodClass>,
+    pub(super) wishes: Wishes,
+    /// With the heaviest preference, unless preferences are ignored.
+    pub(super) requirements: SetId,
+    /// Without preferences.
+    pub(super) strict: SetId,
+    pub(super) rules: Rules,
+    next: Next,
+    /// Claims that will refuse the variant for ever.
+    pub(super) refused: BitSet,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    Unknown,
+    Nothing,
+    Variant(usize),
+}
+
+/// A variant with requests.
+#[derive(Clone, Debug)]
+pub(super) struct Kind {
+    pub(super) variant: usize,
+    pub(super) requests: ResourceVec,
+    request: usize,
+    /// Claims, among the first `seen`, that may still accept such pods: the others will refuse them for ever.
+    pub(super) open: BitSet,
+    pub(super) open_count: usize,
+    pub(super) seen: usize,
+    /// Nodes that will refuse such pods for ever.
+    pub(super) refused_nodes: BitSet,
+    /// All nodes before this one have refused for ever.
+    pub(super) first_node: usize,
+    /// The Solve's version at which such a pod last failed, and why; by exemption.
+    pub(super) failed: [Option<(u64, Arc<str>)>; 2],
+}
+
+impl Variant {
+    /// A claim will refuse the variant for ever.
+    pub(super) fn refuse(&mut self, claim: usize) {
+        self.refused.grow(claim + 1);
+        self.refused.insert(claim);
+    }
+}
+
+impl Kind {
+    /// Claims that were made since the last look are open.
+    pub(super) fn open_to(&mut self, claims: usize) {
+        if self.seen < claims {
+            self.open.grow(claims);
+            (self.seen..claims).for_each(|claim| self.open.insert(claim));
+            self.open_count += claims - self.seen;
+            self.seen = claims;
+        }
+    }
+
+    /// A claim will refuse such pods for ever.
+    pub(super) fn close(&mut self, claim: usize) {
+        self.open.remove(claim);
+        self.open_count -= 1;
+    }
+}
+
+/// All variants and kinds seen so far. Levels of relaxation are made when they are first needed.
 #[derive(Debug, Default)]
 pub(super) struct Variants {
-    list: Vec<Variant>,
-    affinities: Vec<NodeAffinity>,
-    by_class: Vec<(Arc<PodClass>, usize)>,
+    pub(super) list: Vec<Variant>,
+    pub(super) kinds: Vec<Kind>,
+    shapes: FxHashMap<u64, SmallVec<[usize; 1]>>,
+    requests: FxHashMap<ResourceVec, usize>,
+    by_class: FxHashMap<*const PodClass, usize>,
+    by_parts: FxHashMap<(usize, usize), usize>,
     tolerate_prefer_no_schedule: Option<LabelValue>,
     ignore_preferences: bool,
 }
@@ -39,80 +177,121 @@ impl Variants {
         Variants { tolerate_prefer_no_schedule: empty, ignore_preferences, ..Variants::default() }
     }
 
-    /// The unrelaxed level of a class.
-    pub(super) fn first(&mut self, class: &Arc<PodClass>) -> usize {
-        if let Some((_, variant)) =
-            self.by_class.iter().find(|(known, _)| Arc::ptr_eq(known, class))
-        {
-            return *variant;
+    /// The unrelaxed kind of a class.
+    pub(super) fn first(
+        &mut self,
+        class: &Arc<PodClass>,
+        sets: &mut RequirementSets,
+        topology: &mut Topology<'_>,
+    ) -> usize {
+        if let Some(kind) = self.by_class.get(&Arc::as_ptr(class)) {
+            return *kind;
         }
-        let variant =
-            self.push(class.clone(), class.node_affinity.clone(), class.tolerations.clone());
-        self.by_class.push((class.clone(), variant));
-        variant
+        let mut hasher = FxHasher::default();
+        hash_shape(class, &mut hasher);
+        let hash = hasher.finish();
+        let same = self.shapes.get(&hash).into_iter().flatten();
+        let known = same.copied().find(|variant| same_shape(&self.list[*variant].class, class));
+        let variant = known.unwrap_or_else(|| {
+            let variant = self.push(class.clone(), Wishes::of(class), sets, topology);
+            self.shapes.entry(hash).or_default().push(variant);
+            variant
+        });
+        let next = self.requests.len();
+        let request = *self.requests.entry(class.requests.clone()).or_insert(next);
+        let kind = self.kind(variant, request, &class.requests);
+        self.by_class.insert(Arc::as_ptr(class), kind);
+        kind
     }
 
-    /// The level of this number.
-    pub(super) fn get(&self, variant: usize) -> &Variant {
-        &self.list[variant]
-    }
-
-    /// Number of levels known.
-    pub(super) fn len(&self) -> usize {
-        self.list.len()
-    }
-
-    /// The next level, if a preference or an alternative is left.
-    pub(super) fn relax(&mut self, variant: usize) -> Option<usize> {
-        if let Some(known) = self.list[variant].relaxed {
-            return Some(known);
+    fn kind(&mut self, variant: usize, request: usize, requests: &ResourceVec) -> usize {
+        let next = self.kinds.len();
+        let kind = *self.by_parts.entry((variant, request)).or_insert(next);
+        if kind == next {
+            self.kinds.push(Kind {
+                variant,
+                requests: requests.clone(),
+                request,
+                open: BitSet::default(),
+                open_count: 0,
+                seen: 0,
+                refused_nodes: BitSet::default(),
+                first_node: 0,
+                failed: [None, None],
+            });
         }
-        let mut affinity = self.affinities[variant].clone();
-        let mut tolerations = self.list[variant].tolerations.clone();
-        if affinity.required.len() > 1 {
-            affinity.required.remove(0);
-        } else if !affinity.preferred.is_empty() {
-            // A stable sort by weight, descending: the heaviest goes, the first of equals.
-            affinity.preferred.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
-            affinity.preferred.remove(0);
-        } else {
-            let toleration = prefer_no_schedule_toleration(self.tolerate_prefer_no_schedule?);
-            if tolerations.contains(&toleration) {
-                return None;
+        kind
+    }
+
+    /// The kind one step more relaxed, if a preference or an alternative is left.
+    pub(super) fn relax(
+        &mut self,
+        kind: usize,
+        sets: &mut RequirementSets,
+        topology: &mut Topology<'_>,
+    ) -> Option<usize> {
+        let Kind { variant, request, requests, .. } = &self.kinds[kind];
+        let (variant, request, requests) = (*variant, *request, requests.clone());
+        let relaxed = match self.list[variant].next {
+            Next::Variant(next) => next,
+            Next::Nothing => return None,
+            Next::Unknown => {
+                let relaxed = self.list[variant].wishes.relaxed(self.tolerate_prefer_no_schedule);
+                let Some(wishes) = relaxed else {
+                    self.list[variant].next = Next::Nothing;
+                    return None;
+                };
+                let class = self.list[variant].class.clone();
+                let next = self.push(class, wishes, sets, topology);
+                self.list[variant].next = Next::Variant(next);
+                next
             }
-            tolerations.push(toleration);
-        }
-        let class = self.list[variant].class.clone();
-        let next = self.push(class, affinity, tolerations);
-        self.list[variant].relaxed = Some(next);
-        Some(next)
+        };
+        Some(self.kind(relaxed, request, &requests))
     }
 
     fn push(
         &mut self,
         class: Arc<PodClass>,
-        affinity: NodeAffinity,
-        tolerations: Vec<Toleration>,
+        wishes: Wishes,
+        sets: &mut RequirementSets,
+        topology: &mut Topology<'_>,
     ) -> usize {
-        let requirements = requirements_of(&affinity, self.ignore_preferences);
-        self.list.push(Variant { class, requirements, tolerations, relaxed: None });
-        self.affinities.push(affinity);
+        let strict = sets.intern(wishes.requirements(false));
+        let requirements = match self.ignore_preferences {
+            true => strict,
+            false => sets.intern(wishes.requirements(true)),
+        };
+        let rules = topology.rules(&class, &wishes, self.ignore_preferences);
+        let (next, refused) = (Next::Unknown, BitSet::default());
+        self.list.push(Variant { class, wishes, requirements, strict, rules, next, refused });
         self.list.len() - 1
     }
 }
 
-/// Node selector, then the heaviest preferred term as if it were required, then the first required term.
-fn requirements_of(affinity: &NodeAffinity, ignore_preferences: bool) -> Requirements {
-    let mut requirements = affinity.selector.clone();
-    let mut preferred: Vec<&(i32, Requirements)> = affinity.preferred.iter().collect();
-    preferred.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
-    if let Some((_, heaviest)) = preferred.first().filter(|_| !ignore_preferences) {
-        requirements.add_all(heaviest);
-    }
-    if let Some(first) = affinity.required.first() {
-        requirements.add_all(first);
-    }
-    requirements
+/// All that a variant is made of. Pods with ephemeral volumes have claims of their own; these are looked up by pod.
+fn same_shape(a: &PodClass, b: &PodClass) -> bool {
+    a.namespace == b.namespace
+        && a.labels == b.labels
+        && a.node_affinity == b.node_affinity
+        && a.tolerations == b.tolerations
+        && a.spread == b.spread
+        && a.pod_affinity == b.pod_affinity
+        && a.pod_anti_affinity == b.pod_anti_affinity
+        && a.host_ports == b.host_ports
+        && a.volumes == b.volumes
+}
+
+fn hash_shape(class: &PodClass, hasher: &mut FxHasher) {
+    class.namespace.hash(hasher);
+    class.labels.hash(hasher);
+    class.node_affinity.hash(hasher);
+    class.tolerations.hash(hasher);
+    class.spread.hash(hasher);
+    class.pod_affinity.hash(hasher);
+    class.pod_anti_affinity.hash(hasher);
+    class.host_ports.hash(hasher);
+    class.volumes.hash(hasher);
 }
 
 /// Queue position of a pod: CPU, then memory, both descending, then creation second, then UID.

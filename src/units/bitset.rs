@@ -29,6 +29,12 @@ impl BitSet {
         self.len
     }
 
+    /// Widens the universe to `0..len`; a wider one stays.
+    pub fn grow(&mut self, len: usize) {
+        self.len = self.len.max(len);
+        self.words.resize(self.len.div_ceil(64), 0);
+    }
+
     /// Adds `index`, which must be below the universe's size.
     pub fn insert(&mut self, index: usize) {
         assert!(index < self.len, "bit {index} of {}", self.len);

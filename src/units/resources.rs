@@ -39,7 +39,7 @@ impl Lane {
 }
 
 /// Amounts by resource. Amounts may be negative (a deficit).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ResourceVec {
     lanes: [i64; 4],
     present: u8,
@@ -103,6 +103,11 @@ impl ResourceVec {
         lanes
             .map(|lane| (lane.name(), self.lane(lane)))
             .chain(self.tail.iter().map(|(n, a)| (n.as_ref(), *a)))
+    }
+
+    /// The rare resources, by name.
+    pub fn tail(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.tail.iter().map(|(name, amount)| (name.as_ref(), *amount))
     }
 
     /// True when nothing is named.

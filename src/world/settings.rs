@@ -119,6 +119,10 @@ pub struct KarpenterOptions {
     pub batch_max: SimDuration,
     /// `PREFERENCE_POLICY` is `Ignore`: preferences are left to kube-scheduler.
     pub ignore_preferences: bool,
+    /// `MIN_VALUES_POLICY` is `BestEffort`: minValues that cannot be kept are lowered.
+    pub best_effort_min_values: bool,
+    /// The feature gate ReservedCapacity, on by default.
+    pub reserved_capacity: bool,
 }
 
 impl KarpenterOptions {

@@ -58,13 +58,16 @@ impl<'a> ClusterView<'a> {
     /// the order of their names.
     pub fn active_state_nodes(&self) -> impl Iterator<Item = (ClaimId, &'a Claim)> + '_ {
         let cluster = self.cluster;
-        let active = |id: &ClaimId, claim: &Claim| {
-            (claim.is_state_node() || !claim.managed)
-                && !claim.is_deleting()
-                && !self.removed.contains(id)
-        };
         let claims = cluster.claims_by_name.values().map(|id| (*id, &cluster.claims[*id]));
-        claims.filter(move |(id, claim)| active(id, claim))
+        claims.filter(|(id, _)| self.is_active(*id))
+    }
+
+    /// True for a node that offers capacity; see [`ClusterView::active_state_nodes`].
+    pub fn is_active(&self, id: ClaimId) -> bool {
+        let claim = &self.cluster.claims[id];
+        (claim.is_state_node() || !claim.managed)
+            && !claim.is_deleting()
+            && !self.removed.contains(&id)
     }
 
     /// State nodes on their way out.

@@ -283,6 +283,15 @@ impl Diagnostics {
         (list, more)
     }
 
+    /// Those of some severities, with all texts.
+    pub fn only(&self, wanted: impl Fn(Severity) -> bool) -> Diagnostics {
+        let mut chosen = Diagnostics { sources: self.sources.clone(), ..Diagnostics::default() };
+        self.found.iter().filter(|d| wanted(d.severity)).for_each(|d| chosen.push(d.clone()));
+        // What was not kept was never told apart; errors are what must not be missed.
+        chosen.beyond = if wanted(Severity::Error) { self.beyond } else { 0 };
+        chosen
+    }
+
     /// All that are kept, in the order of finding.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.found.iter()
@@ -404,6 +413,10 @@ problems! {
     "KS0214" Error region_without_prices(region: &str)
         format!("the EC2 catalogue knows no prices in {region}, so nothing could be launched"),
         help "choose another region";
+    /// A workload whose pods no NodePool can take.
+    "KS0215" Warning unplaceable_workload(workload: &str, error: &str)
+        format!("no new node can ever take a pod of {workload}: {error}"),
+        help "its pods will stay pending; change their requests or selectors, or a NodePool's requirements or limits";
 
     /// A document that is no Kubernetes object.
     "KS0301" Error no_object(reason: &str)
@@ -461,7 +474,7 @@ problems! {
         format!("NodePool/{pool} refers to EC2NodeClass/{class}, which no manifest defines"),
         help "add the EC2NodeClass to `cluster.manifests`";
     /// An instance type that the catalogue does not have: misspelt, or retired, which Karpenter tolerates.
-    "KS0318" Warning unknown_instance_type(name: &str)
+    "KS0318" Error unknown_instance_type(name: &str)
         format!("the EC2 catalogue has no instance type `{name}`");
     /// A pod whose PriorityClass does not exist.
     "KS0319" Error missing_priority_class(name: &str)

@@ -32,7 +32,10 @@ pub struct LoadedScenario {
     /// What happens later, in the order of time; what happens at one time is in the order of the
     /// file.
     pub timeline: Vec<(SimTime, TimelineAction)>,
-    /// FNV-1a of the names and texts of all files read, in the order of reading.
+    /// Where each object is defined, by `Kind/namespace/name` or `Kind/name`; the last place of one that is applied
+    /// again.
+    pub places: BTreeMap<String, Span>,
+    /// FNV-1a of the texts of all files read, in the order of reading.
     pub input_digest: u64,
 }
 
@@ -239,9 +242,9 @@ impl Loading<'_> {
             let span = self.span("cluster.manifests");
             self.diagnostics.push(diagnostic::no_node_pool(span));
         }
-        let timeline = self.timeline(&settings, &mut symbols, &cluster);
+        let (timeline, places) = self.timeline(&settings, &mut symbols, &cluster);
         let input_digest = digest(self.diagnostics);
-        LoadedScenario { settings, symbols, objects, timeline, input_digest }
+        LoadedScenario { settings, symbols, objects, timeline, places, input_digest }
     }
 
     fn span(&self, path: &str) -> Span {
@@ -355,7 +358,7 @@ impl Loading<'_> {
         settings: &Settings,
         symbols: &mut Symbols,
         cluster: &Cluster,
-    ) -> Vec<(SimTime, TimelineAction)> {
+    ) -> (Vec<(SimTime, TimelineAction)>, BTreeMap<String, Span>) {
         let mut steps: Vec<(SimTime, usize)> = Vec::new();
         for (i, Step::At(at, _)) in self.scenario.timeline.iter().enumerate() {
             let path = format!("timeline[{i}][0]");
@@ -381,7 +384,7 @@ impl Loading<'_> {
             };
             timeline.extend(action.map(|action| (at, action)));
         }
-        timeline
+        (timeline, known.places)
     }
 
     fn scale(
@@ -466,7 +469,7 @@ pub fn load_objects_json(
     objects
 }
 
-/// FNV-1a, 64 bits, of all names and texts.
+/// FNV-1a, 64 bits, of all texts.
 fn digest(diagnostics: &Diagnostics) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut mix = |bytes: &[u8]| {
@@ -475,9 +478,7 @@ fn digest(diagnostics: &Diagnostics) -> u64 {
         }
     };
     for source in diagnostics.sources.iter() {
-        // The folder must not matter, only what stands in the files.
-        let name = Path::new(&source.name).file_name().unwrap_or_default();
-        mix(name.to_string_lossy().as_bytes());
+        // Neither folder nor name must matter, only what stands in the files.
         mix(source.text.as_bytes());
     }
     hash

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::pod::{self, METADATA_WITHOUT_EFFECT, PodOwner, PriorityClasses};
 use super::reader::{Field, Object, Reader, Unknown, is_dns_subdomain};
 use super::yaml::{Node, Value};
-use super::{node_class, node_pool, old_version, volume};
+use super::{node_class, node_pool, old_version, requirement, volume};
 use crate::diagnostic::{self, Span};
 use crate::ec2::node_class::NodeClass;
 use crate::kube::volume::Storage;
@@ -353,8 +353,10 @@ fn read_one(
         }
         "Namespace" => {
             object.get("spec");
-            let metadata = object.get("metadata");
-            let mut labels = pod::metadata(reader, metadata.as_ref()).labels;
+            let metadata = object.get("metadata").and_then(|field| reader.object(&field));
+            let labels = metadata.and_then(|mut metadata| metadata.get("labels"));
+            let mut labels =
+                labels.map_or_else(Labels::default, |f| requirement::labels(reader, &f));
             let key = reader.symbols.intern("kubernetes.io/metadata.name");
             labels.set(key, reader.symbols.intern_value(&name));
             objects.namespaces.insert(name.as_str().into(), labels);

@@ -14,6 +14,7 @@ pub mod pod;
 pub mod pod_topology;
 pub mod reader;
 pub mod requirement;
+pub mod resolve;
 pub mod ron_places;
 pub mod schema;
 pub mod settings;

@@ -122,6 +122,10 @@ pub struct KarpenterSettings {
     pub batch_max: SimDuration,
     /// `PREFERENCE_POLICY`.
     pub preference_policy: PreferencePolicy,
+    /// `MIN_VALUES_POLICY`.
+    pub min_values_policy: MinValuesPolicy,
+    /// `FEATURE_GATES`: each gate of Karpenter v1.14 with its state.
+    pub feature_gates: BTreeMap<&'static str, bool>,
 }
 
 /// Gates that Karpenter v1.14 has, with their defaults, and whether switching them on is modelled.
@@ -322,15 +326,13 @@ impl Context<'_> {
                 Some(_) => {}
             }
         }
-        if options.min_values_policy == MinValuesPolicy::BestEffort {
-            let span = self.span("autoscaler.options.min_values_policy");
-            let why = "is not modelled yet";
-            self.push(diagnostic::not_modelled_yet(span, "`BestEffort`", why));
-        }
+        let state = |name, default| options.feature_gates.get(name).copied().unwrap_or(default);
         KarpenterSettings {
             batch_idle: self.duration(&options.batch_idle, "autoscaler.options.batch_idle"),
             batch_max: self.duration(&options.batch_max, "autoscaler.options.batch_max"),
             preference_policy: options.preference_policy,
+            min_values_policy: options.min_values_policy,
+            feature_gates: GATES.iter().map(|(name, on, _)| (*name, state(*name, *on))).collect(),
         }
     }
 }

@@ -16,8 +16,10 @@ use crate::world::{Event, Settings, World};
 mod dispatch;
 pub mod invariant;
 mod timeline;
+mod unplaceable;
 
 pub use timeline::Action;
+pub use unplaceable::unplaceable;
 
 /// Everything a run starts from. Shared by all runs of a scenario.
 #[derive(Clone, Debug)]

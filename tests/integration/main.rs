@@ -1,6 +1,7 @@
 //! One integration-test binary; one module a topic.
 
 mod catalog;
+mod cli;
 mod conformance;
 mod kustomize;
 mod manifests;

@@ -225,7 +225,7 @@ error[KS0104]: the key `replicas` stands twice in one mapping
         "m/pool.yaml",
         &[("m5.large", "m5.lrage")],
         "\
-warning[KS0318]: the EC2 catalogue has no instance type `m5.lrage`
+error[KS0318]: the EC2 catalogue has no instance type `m5.lrage`
   --> m/pool.yaml:17:32
    |
 17 |           values: [\"c5.large\", \"m5.lrage\"]
@@ -861,6 +861,7 @@ fn every_code_has_a_test() {
     let tests = [
         include_str!("scenario.rs"),
         include_str!("kustomize.rs"),
+        include_str!("cli.rs"),
         include_str!("../../src/scenario/yaml.rs"),
         include_str!("../../src/scenario/file.rs"),
     ]

@@ -39,7 +39,8 @@ const RUN: &[&str] = &[
     "kube_scheduler",
     "workload",
 ];
-const INPUT: &[&str] = &["units", "diagnostic", "engine", "kube", "ec2", "world", "simulation"];
+const INPUT: &[&str] =
+    &["units", "diagnostic", "engine", "kube", "ec2", "world", "simulation", "outcome"];
 const RUNNER: &[&str] = &[
     "units",
     "diagnostic",
@@ -58,6 +59,7 @@ const RUNNER: &[&str] = &[
 const PROGRAM: &[&str] = &[
     "units",
     "diagnostic",
+    "world",
     "ec2",
     "simulation",
     "outcome",

@@ -1,0 +1,239 @@
+//! The command line's grammar.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::outcome::Breakdown;
+use crate::units::SimDuration;
+
+/// A dry run for Karpenter: what a NodePool policy costs, how many nodes it needs and how often it moves pods.
+#[derive(Debug, Parser)]
+#[command(name = "karpsim", version, about, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// Options of every verb.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Options of every verb.
+#[derive(Args, Debug)]
+pub struct Global {
+    /// When to colour output; NO_COLOR and FORCE_COLOR are respected
+    #[arg(long, value_enum, default_value_t = ColorChoice::Auto, global = true, value_name = "WHEN")]
+    pub color: ColorChoice,
+    /// Only ASCII in tables
+    #[arg(long, global = true)]
+    pub ascii: bool,
+    /// Nothing but the result and errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more: notes about fields without effect
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// How problems are printed
+    #[arg(long, value_enum, default_value_t = Diagnostics::Text, global = true, value_name = "FORM")]
+    pub diagnostics: Diagnostics,
+}
+
+/// When to colour output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// How problems are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Diagnostics {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run a scenario: print the answer, write picture, tables and log
+    Run(RunOptions),
+    /// Check a scenario without running it
+    Check(CheckOptions),
+    /// Write the EKS workshop's scenario with its manifests, to start from
+    Init(InitOptions),
+    /// Print a completion script
+    Completions(CompletionsOptions),
+    /// Write man pages
+    Man(ManOptions),
+}
+
+/// `karpsim init`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  karpsim init
+  karpsim init my-cluster
+  karpsim init my-cluster && karpsim run my-cluster/eks-workshop.ron")]
+pub struct InitOptions {
+    /// Where to write
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub folder: PathBuf,
+}
+
+/// `karpsim completions`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  karpsim completions bash > /etc/bash_completion.d/karpsim
+  karpsim completions zsh > ~/.zfunc/_karpsim
+  karpsim completions fish > ~/.config/fish/completions/karpsim.fish")]
+pub struct CompletionsOptions {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// `karpsim man`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  karpsim man man1
+  karpsim man /usr/local/share/man/man1
+  karpsim man man1 && man -l man1/karpsim-run.1")]
+pub struct ManOptions {
+    /// Where to write
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+}
+
+/// `karpsim run`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  karpsim run scenarios/eks-workshop.ron
+  karpsim run scenarios/eks-workshop.ron --json | jq .answer
+  karpsim run scenarios/eks-workshop.ron --by zone --until 2h --out /tmp/workshop
+  karpsim run scenarios/eks-workshop.ron --log json -q | jq 'select(.logger == \"disruption\")'
+  kubectl kustomize prod | karpsim run scenarios/eks-workshop.ron --manifests -")]
+pub struct RunOptions {
+    /// The scenario file, or - for stdin
+    #[arg(value_name = "SCENARIO")]
+    pub scenario: PathBuf,
+    /// Shared with other verbs.
+    #[command(flatten)]
+    pub input: InputOptions,
+    /// Folder for the files [default: reports/NAME]
+    #[arg(short, long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Overwrite a folder that karpsim did not make
+    #[arg(long)]
+    pub force: bool,
+    /// Print the result as JSON on stdout
+    #[arg(long, conflicts_with = "log")]
+    pub json: bool,
+    /// Split the bill: pool, type, zone, capacity, namespace, workload or tag:KEY
+    #[arg(long, value_name = "KEY", value_parser = parse_by)]
+    pub by: Vec<Breakdown>,
+    /// Print the controller's log on stdout, and the answer on stderr
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub log: Option<LogForm>,
+    /// End the run early
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub until: Option<SimDuration>,
+    /// Do not draw the picture
+    #[arg(long)]
+    pub no_plot: bool,
+    /// Size of the picture in pixels
+    #[arg(long, value_name = "WxH", value_parser = parse_size, default_value = "1600x1200")]
+    pub png_size: (u32, u32),
+    /// Pixels per pixel: 2 for fine screens
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=2))]
+    pub scale: u32,
+    /// Check all invariants of the model after every event
+    #[arg(long)]
+    pub invariants: bool,
+    /// Exit 5 when the result is not to be relied on: pods left pending
+    #[arg(long)]
+    pub strict: bool,
+    /// How progress is shown on stderr
+    #[arg(long, value_enum, default_value_t = ProgressForm::Auto, value_name = "FORM")]
+    pub progress: ProgressForm,
+}
+
+/// What several verbs read.
+#[derive(Args, Debug)]
+pub struct InputOptions {
+    /// Further manifests: a file, or - for stdin (kubectl kustomize DIR | karpsim run FILE --manifests -)
+    #[arg(long, value_name = "FILE")]
+    pub manifests: Vec<PathBuf>,
+    /// Seed of all random draws, instead of the scenario's
+    #[arg(short, long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// The policy of the scenario [default: its first]
+    #[arg(long, value_name = "NAME")]
+    pub policy: Option<String>,
+}
+
+/// `karpsim check`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  karpsim check scenarios/eks-workshop.ron
+  karpsim check scenarios/eks-workshop.ron --diagnostics json
+  kubectl get nodepools,ec2nodeclasses -o yaml | karpsim check scenarios/eks-workshop.ron --manifests -")]
+pub struct CheckOptions {
+    /// The scenario file, or - for stdin
+    #[arg(value_name = "SCENARIO")]
+    pub scenario: PathBuf,
+    /// Shared with other verbs.
+    #[command(flatten)]
+    pub input: InputOptions,
+    /// Exit 5 on warnings
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// The form of the log on stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogForm {
+    /// One line of text an entry
+    Text,
+    /// One JSON object a line, as Karpenter's controller writes it
+    Json,
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProgressForm {
+    /// A line that rewrites itself, on a terminal only
+    Auto,
+    /// One line per tenth
+    Plain,
+    /// Not at all
+    None,
+}
+
+fn parse_duration(text: &str) -> Result<SimDuration, String> {
+    let parsed = SimDuration::parse(text).filter(|span| *span > SimDuration::ZERO);
+    parsed.ok_or_else(|| "write a number with a unit: 30s, 5m, 1h30m, 72h".to_owned())
+}
+
+fn parse_size(text: &str) -> Result<(u32, u32), String> {
+    let parts =
+        text.split_once(['x', 'X']).and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    let size = parts.filter(|(w, h)| (1200..=8000).contains(w) && (900..=8000).contains(h));
+    size.ok_or_else(|| "write WIDTHxHEIGHT, from 1200x900 to 8000x8000".to_owned())
+}
+
+fn parse_by(text: &str) -> Result<Breakdown, String> {
+    let parsed = Breakdown::parse(text);
+    parsed
+        .ok_or_else(|| "one of pool, type, zone, capacity, namespace, workload, tag:KEY".to_owned())
+}

@@ -1,0 +1,280 @@
+//! A loaded scenario and the EC2 catalogue become what a run starts from.
+//!
+//! Nothing is decided here: names become objects, texts that were checked at load become settings. Objects that a
+//! timeline step applies are resolved against what exists by then.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::latency::{self, distribution};
+use super::load::{LoadedScenario, TimelineAction};
+use super::manifest::Objects;
+use super::schema::{MinValuesPolicy, NodeTies, PreferencePolicy, TieBreaks, Victims};
+use super::settings::Settings;
+use crate::diagnostic::{self, Diagnostics};
+use crate::ec2::node_class::NodeClass;
+use crate::ec2::{self, InstanceType};
+use crate::kube::NodePool;
+use crate::kube::node_pool::{BudgetNodes, ConsolidationPolicy};
+use crate::outcome::Header;
+use crate::simulation::{self, Action, Config, PoolConfig};
+use crate::units::{SimDuration, SimTime, Symbols};
+use crate::world::settings::TieBreaks as WorldTieBreaks;
+use crate::world::settings::{
+    Boot, KarpenterOptions, Latency, PodUids, SchedulerTies, Settings as WorldSettings, VictimRule,
+};
+
+/// What a run of `loaded` starts from, with the catalogue's instance types and prices.
+pub fn config(loaded: &LoadedScenario, catalog: &ec2::Catalog) -> Config {
+    let mut resolver = Resolver {
+        settings: &loaded.settings,
+        catalog,
+        symbols: loaded.symbols.clone(),
+        classes: BTreeMap::new(),
+        pools: BTreeMap::new(),
+        offered: BTreeMap::new(),
+    };
+    let pools = resolver.put(&loaded.objects);
+    let timeline = loaded.timeline.iter();
+    let timeline = timeline.map(|(at, action)| (*at, resolver.action(action))).collect();
+    Config {
+        settings: Arc::new(world_settings(&loaded.settings)),
+        symbols: resolver.symbols,
+        pools,
+        deployments: loaded.objects.deployments.clone(),
+        daemon_sets: loaded.objects.daemon_sets.clone(),
+        pods: loaded.objects.pods.clone(),
+        storage: loaded.objects.storage.clone(),
+        namespaces: loaded.objects.namespaces.clone(),
+        timeline,
+        horizon: SimTime::ZERO + loaded.settings.horizon,
+    }
+}
+
+/// Warns of workloads of which no new node takes a single pod.
+pub fn warn_of_unplaceable(
+    loaded: &LoadedScenario,
+    config: &Arc<Config>,
+    diagnostics: &mut Diagnostics,
+) {
+    for (workload, error) in simulation::unplaceable(config) {
+        if let Some(place) = loaded.places.get(workload.as_ref()) {
+            diagnostics.push(diagnostic::unplaceable_workload(*place, &workload, &error));
+        }
+    }
+}
+
+/// What identifies a run of `loaded`, resolved to `config`, in every output.
+pub fn header(loaded: &LoadedScenario, config: &Config, catalog: &ec2::Catalog) -> Header {
+    let settings = &loaded.settings;
+    Header {
+        scenario: settings.name.clone(),
+        about: settings.about.clone(),
+        policy: policy_in_words(&loaded.objects.node_pools, &loaded.symbols),
+        start_epoch_s: settings.start_epoch_s,
+        horizon: settings.horizon,
+        seed: settings.seed,
+        region: settings.region.clone(),
+        price_basis: price_basis(&settings.region, config, catalog),
+        input_digest: format!("{:016x}", loaded.input_digest),
+        catalogue_digest: format!("{:016x}", catalog.digest),
+        program: concat!("karpsim ", env!("CARGO_PKG_VERSION")).to_owned(),
+        semantics: "karpenter 1.14.1".to_owned(),
+    }
+}
+
+/// Where the prices of the instance types that the NodePools of the start admit come from.
+fn price_basis(region: &str, config: &Config, catalog: &ec2::Catalog) -> String {
+    let mut admitted: BTreeSet<&str> = BTreeSet::new();
+    for pool in &config.pools {
+        let wanted = &pool.spec.template.requirements;
+        let types = pool.types.iter().filter(|it| it.requirements.intersects(wanted));
+        admitted.extend(types.map(|it| config.symbols.text(it.name.symbol)));
+    }
+    let counts = catalog.price_basis(region, admitted.into_iter());
+    let basis: Vec<String> =
+        counts.iter().map(|(basis, count)| format!("{count} {}", basis.name())).collect();
+    format!("{} ({})", catalog.price_list(region), basis.join(", "))
+}
+
+/// The instance types that a node class offers, and how long its nodes take to boot.
+#[derive(Clone)]
+struct Offered {
+    types: Arc<Vec<InstanceType>>,
+    tags: Arc<[(Arc<str>, Arc<str>)]>,
+    boot: Arc<Boot>,
+}
+
+/// What exists at a step of the timeline.
+struct Resolver<'a> {
+    settings: &'a Settings,
+    catalog: &'a ec2::Catalog,
+    symbols: Symbols,
+    classes: BTreeMap<String, NodeClass>,
+    pools: BTreeMap<String, NodePool>,
+    offered: BTreeMap<String, Offered>,
+}
+
+impl Resolver<'_> {
+    /// Takes in objects and returns the NodePools that they change: those among them, and those whose class is.
+    fn put(&mut self, objects: &Objects) -> Vec<PoolConfig> {
+        for class in &objects.node_classes {
+            self.offered.remove(&class.name);
+            self.classes.insert(class.name.clone(), class.clone());
+        }
+        let mut changed = Vec::new();
+        for pool in &objects.node_pools {
+            let name = self.symbols.text(pool.name.symbol).to_owned();
+            self.pools.insert(name.clone(), pool.clone());
+            changed.push(name);
+        }
+        for (name, pool) in &self.pools {
+            let class = self.symbols.text(pool.template.node_class.symbol);
+            if objects.node_classes.iter().any(|c| c.name == class) && !changed.contains(name) {
+                changed.push(name.clone());
+            }
+        }
+        changed.iter().filter_map(|name| self.pool(name)).collect()
+    }
+
+    /// A NodePool with what its class offers. A class that is missing was reported at load.
+    fn pool(&mut self, name: &str) -> Option<PoolConfig> {
+        let spec = self.pools.get(name)?.clone();
+        let class = self.symbols.text(spec.template.node_class.symbol).to_owned();
+        let Offered { types, tags, boot } = self.offered(&class)?;
+        Some(PoolConfig { spec: Arc::new(spec), types, tags, boot })
+    }
+
+    fn offered(&mut self, class: &str) -> Option<Offered> {
+        if let Some(known) = self.offered.get(class) {
+            return Some(known.clone());
+        }
+        let node_class = self.classes.get(class)?;
+        let Settings { region, zones, .. } = self.settings;
+        let types = ec2::provider::instance_types(
+            self.catalog,
+            region,
+            zones,
+            node_class,
+            &ec2::provider::Options::default(),
+            &mut self.symbols,
+        );
+        let tags = node_class.tags.iter();
+        let offered = Offered {
+            types: Arc::new(types),
+            tags: tags.map(|(k, v)| (Arc::from(k.as_str()), Arc::from(v.as_str()))).collect(),
+            boot: Arc::new(latency::boot(
+                node_class.ami_family,
+                self.settings.cloud.registered.as_ref(),
+            )),
+        };
+        self.offered.insert(class.to_owned(), offered.clone());
+        Some(offered)
+    }
+
+    fn action(&mut self, action: &TimelineAction) -> Action {
+        match action {
+            TimelineAction::Scale { namespace, name, replicas } => Action::Scale {
+                namespace: namespace.clone(),
+                name: name.clone(),
+                replicas: *replicas,
+            },
+            TimelineAction::Apply(objects) => Action::Apply {
+                pools: self.put(objects),
+                deployments: objects.deployments.clone(),
+                daemon_sets: objects.daemon_sets.clone(),
+                pods: objects.pods.clone(),
+            },
+        }
+    }
+}
+
+fn world_settings(settings: &Settings) -> WorldSettings {
+    let cloud = &settings.cloud;
+    let gate = |name| settings.karpenter.feature_gates.get(name).copied().unwrap_or(false);
+    WorldSettings {
+        start_epoch_seconds: settings.start_epoch_s,
+        seed: settings.seed,
+        tie_breaks: match settings.tie_breaks {
+            TieBreaks::Canonical => WorldTieBreaks::Canonical,
+            TieBreaks::Seeded => WorldTieBreaks::Seeded,
+        },
+        latency: Latency {
+            create: distribution(&cloud.create),
+            running: distribution(&cloud.running),
+            ready: distribution(&cloud.ready),
+            initialized: distribution(&cloud.init),
+            terminate: distribution(&cloud.terminate),
+            pod_start: distribution(&settings.pod_start),
+            image_pull: distribution(&settings.image_pull),
+            pod_stop: distribution(&settings.pod_stop),
+        },
+        scheduler_ties: match settings.node_ties {
+            NodeTies::Name => SchedulerTies::Name,
+            NodeTies::Seeded => SchedulerTies::Seeded,
+        },
+        victims: match settings.victims {
+            Victims::ReplicaSet => VictimRule::ReplicaSet,
+            Victims::Newest => VictimRule::Newest,
+            Victims::Colocated => VictimRule::Colocated,
+        },
+        pod_uids: PodUids::Hash,
+        controller_latency: settings.controller_latency,
+        karpenter: KarpenterOptions {
+            batch_idle: settings.karpenter.batch_idle,
+            batch_max: settings.karpenter.batch_max,
+            ignore_preferences: settings.karpenter.preference_policy == PreferencePolicy::Ignore,
+            best_effort_min_values: settings.karpenter.min_values_policy
+                == MinValuesPolicy::BestEffort,
+            reserved_capacity: gate("ReservedCapacity"),
+        },
+    }
+}
+
+/// NodePools at most that are told one by one.
+const SAID_POOLS: usize = 3;
+
+/// `NodePool default: WhenEmptyOrUnderutilized, consolidateAfter 1m, expireAfter 72h, budget 10 %`.
+fn policy_in_words(pools: &[NodePool], symbols: &Symbols) -> String {
+    let mut pools: Vec<(&str, &NodePool)> =
+        pools.iter().map(|pool| (symbols.text(pool.name.symbol), pool)).collect();
+    pools.sort_by_key(|(name, _)| *name);
+    let more = pools.len().saturating_sub(SAID_POOLS);
+    let mut words: Vec<String> =
+        pools.iter().take(SAID_POOLS).map(|(name, pool)| pool_in_words(name, pool)).collect();
+    if more > 0 {
+        words.push(format!("and {more} more NodePools"));
+    }
+    words.join("; ")
+}
+
+fn pool_in_words(name: &str, pool: &NodePool) -> String {
+    let never = |span: Option<SimDuration>| span.map_or("Never".to_owned(), |s| s.to_string());
+    let disruption = &pool.disruption;
+    let mut words = format!("NodePool {name}: {}", disruption.policy.name());
+    let after = never(disruption.consolidate_after);
+    if disruption.policy != ConsolidationPolicy::WhenEmpty || disruption.consolidate_after.is_some()
+    {
+        let _ = write!(words, ", consolidateAfter {after}");
+    }
+    let _ = write!(words, ", expireAfter {}", never(pool.template.expire_after));
+    let budgets: Vec<String> = disruption
+        .budgets
+        .iter()
+        .map(|budget| match budget.nodes {
+            BudgetNodes::Count(count) => count.to_string(),
+            BudgetNodes::Percent(percent) => format!("{percent}%"),
+        })
+        .collect();
+    match budgets.as_slice() {
+        [] => words.push_str(", no budget"),
+        [one] => {
+            let _ = write!(words, ", budget {one}");
+        }
+        _ => {
+            let _ = write!(words, ", budgets {}", budgets.join(" and "));
+        }
+    }
+    words
+}

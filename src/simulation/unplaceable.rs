@@ -1,0 +1,53 @@
+//! Workloads whose pods no NodePool can ever take, found before a run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Action, Config, Simulation};
+use crate::kube::PodClass;
+use crate::scheduling::{self, Purpose, Templates};
+use crate::world::cluster::Owner;
+
+/// Workloads of `config`, ascending, of which one pod alone fits no new node at the start, each with Karpenter's words.
+/// Replicas of 0 count too: they may be scaled. Nothing is known beforehand when a timeline step applies a NodePool.
+pub fn unplaceable(config: &Arc<Config>) -> Vec<(Arc<str>, String)> {
+    let mut classes: BTreeMap<Arc<str>, Arc<PodClass>> = BTreeMap::new();
+    let mut add = |class: &Arc<PodClass>| {
+        classes.entry(class.workload.clone()).or_insert_with(|| class.clone());
+    };
+    config.deployments.iter().for_each(|deployment| add(&deployment.template));
+    config.pods.iter().for_each(|pod| add(&pod.template));
+    let changes_pools = |(_, action): &(_, Action)| matches!(action, Action::Apply { pools, .. } if !pools.is_empty());
+    if config.timeline.iter().any(changes_pools) {
+        return Vec::new();
+    }
+    for (_, action) in &config.timeline {
+        if let Action::Apply { deployments, pods, .. } = action {
+            deployments.iter().for_each(|deployment| add(&deployment.template));
+            pods.iter().for_each(|pod| add(&pod.template));
+        }
+    }
+    let empty = Config {
+        deployments: Vec::new(),
+        pods: Vec::new(),
+        timeline: Vec::new(),
+        ..config.as_ref().clone()
+    };
+    let mut simulation = Simulation::new(Arc::new(empty));
+    let tried = classes.into_iter().enumerate();
+    tried
+        .filter_map(|(i, (workload, class))| Some((workload, simulation.error_of(i, class)?)))
+        .collect()
+}
+
+impl Simulation {
+    /// Why no new node takes a pod of this class.
+    fn error_of(&mut self, number: usize, class: Arc<PodClass>) -> Option<String> {
+        let key = (1 << 41, number as u64);
+        let pod = self.world.create_pod("probe".into(), class, Owner::Bare, key, None);
+        let view = self.world.view();
+        let templates = Templates::build(&view);
+        let solution = scheduling::solve(&view, &templates, &[pod], Purpose::Provision);
+        solution.unplaced.into_iter().next().map(|(_, error)| error)
+    }
+}

@@ -1,5 +1,6 @@
 //! One integration-test binary; one module a topic.
 
+mod behaviour;
 mod catalog;
 mod cli;
 mod conformance;

@@ -1,0 +1,231 @@
+//! Behaviour in words, manifests and an expected timeline: one Markdown file a case under `tests/behaviour`. The README
+//! there says how to read them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use karpsim::diagnostic::Diagnostics;
+use karpsim::ec2::provider::{Options, instance_types};
+use karpsim::engine::Distribution;
+use karpsim::report::diagnostic::{Colour, render};
+use karpsim::scenario::catalog::embedded;
+use karpsim::scenario::{Catalogue, LoadedScenario, MemoryFiles, TimelineAction, load};
+use karpsim::simulation::{Action, Config, PoolConfig, Simulation};
+use karpsim::units::{SimDuration, SimTime};
+use karpsim::world::journal::{Cause, Fact, PodRef};
+use karpsim::world::settings::{
+    Boot, KarpenterOptions, Latency, PodUids, SchedulerTies, Settings, TieBreaks, VictimRule,
+};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/behaviour")
+}
+
+/// The content of the first fenced block of a language.
+fn block(text: &str, language: &str) -> Option<String> {
+    let start = format!("\n```{language}\n");
+    let from = text.find(&start)? + start.len();
+    let length = text[from..].find("\n```")?;
+    Some(text[from..from + length].to_owned() + "\n")
+}
+
+fn scenario(case: &str, class: String) -> LoadedScenario {
+    let part = |language| block(case, language).unwrap_or_else(|| panic!("a {language} block"));
+    let files = [("s.ron", part("ron")), ("objects.yaml", part("yaml")), ("class.yaml", class)];
+    let files = files.into_iter().map(|(name, text)| (PathBuf::from(name), text));
+    let (files, mut diagnostics) = (MemoryFiles(files.collect()), Diagnostics::default());
+    let catalogue = Catalogue::from(embedded());
+    let loaded = load(Path::new("s.ron"), &files, &catalogue, &mut diagnostics);
+    loaded.unwrap_or_else(|| panic!("{}", render(&diagnostics, Colour::Off)))
+}
+
+/// The world of the README: every delay is fixed.
+fn world(loaded: &LoadedScenario) -> Settings {
+    let fixed = |seconds: i64| Distribution::Fixed(seconds * 1_000);
+    Settings {
+        start_epoch_seconds: 0,
+        seed: loaded.settings.seed,
+        tie_breaks: TieBreaks::Canonical,
+        latency: Latency {
+            create: fixed(3),
+            running: fixed(0),
+            ready: fixed(10),
+            initialized: fixed(0),
+            terminate: fixed(40),
+            pod_start: fixed(2),
+            image_pull: fixed(0),
+            pod_stop: fixed(2),
+        },
+        scheduler_ties: SchedulerTies::Name,
+        victims: VictimRule::Newest,
+        pod_uids: PodUids::CreationOrder,
+        controller_latency: SimDuration::ZERO,
+        karpenter: KarpenterOptions {
+            batch_idle: loaded.settings.karpenter.batch_idle,
+            batch_max: loaded.settings.karpenter.batch_max,
+            ignore_preferences: false,
+            best_effort_min_values: false,
+            reserved_capacity: true,
+        },
+    }
+}
+
+fn config(mut loaded: LoadedScenario) -> Config {
+    let settings = Arc::new(world(&loaded));
+    let boot = Arc::new(Boot::same(Distribution::Fixed(30_000)));
+    let (region, zones) = (&loaded.settings.region, &loaded.settings.zones);
+    let class = &loaded.objects.node_classes[0];
+    let options = Options::default();
+    let types = instance_types(embedded(), region, zones, class, &options, &mut loaded.symbols);
+    let types = Arc::new(types);
+    let pools = loaded.objects.node_pools.into_iter().map(|spec| PoolConfig {
+        spec: Arc::new(spec),
+        types: types.clone(),
+        tags: Arc::new([]),
+        boot: boot.clone(),
+    });
+    let timeline = loaded.timeline.into_iter().map(|(at, action)| match action {
+        TimelineAction::Scale { namespace, name, replicas } => {
+            (at, Action::Scale { namespace, name, replicas })
+        }
+        TimelineAction::Apply(_) => panic!("cases do not apply files"),
+    });
+    Config {
+        settings,
+        symbols: loaded.symbols,
+        pools: pools.collect(),
+        deployments: loaded.objects.deployments,
+        daemon_sets: loaded.objects.daemon_sets,
+        pods: loaded.objects.pods,
+        storage: loaded.objects.storage,
+        namespaces: loaded.objects.namespaces,
+        timeline: timeline.collect(),
+        horizon: SimTime::ZERO + loaded.settings.horizon,
+    }
+}
+
+/// Lines of a timeline; pods of one workload that do the same within one second are one line.
+#[derive(Default)]
+struct Timeline {
+    /// Nodes by NodeClaim, numbered in order of creation.
+    nodes: BTreeMap<u64, usize>,
+    /// Pods that were reported as left pending.
+    pending: Vec<u64>,
+    lines: Vec<(i64, String)>,
+    /// Pods by second, verb and rest of the line.
+    pods: BTreeMap<(i64, String, String), usize>,
+}
+
+impl Timeline {
+    fn node(&self, ordinal: u64) -> String {
+        format!("node-{}", self.nodes.get(&ordinal).copied().unwrap_or_default())
+    }
+
+    fn pod(&mut self, at: i64, verb: &str, pod: &PodRef, rest: String) {
+        let rest = format!("of {}{rest}", pod.workload);
+        *self.pods.entry((at, verb.to_owned(), rest)).or_default() += usize::from(!pod.daemon);
+    }
+
+    fn add(&mut self, at: i64, fact: &Fact) {
+        let line = match fact {
+            Fact::Scaled { workload, replicas } => format!("scaled {workload} to {replicas}"),
+            Fact::ClaimCreated { claim, .. } => {
+                let number = self.nodes.len() + 1;
+                self.nodes.insert(claim.ordinal, number);
+                format!("created node-{number} of NodePool/{}", claim.pool)
+            }
+            Fact::Launched { claim, launch } => {
+                let node = self.node(claim.ordinal);
+                format!("launched {node} as {} {}", launch.capacity_type, launch.instance_type)
+            }
+            Fact::Initialized { claim, .. } => format!("initialized {}", self.node(claim.ordinal)),
+            Fact::DisruptionStarted { command, .. } => {
+                let nodes = command.candidates.iter().map(|(claim, _, _)| self.node(claim.ordinal));
+                let nodes: Vec<String> = nodes.collect();
+                format!("started to {} {}: {}", command.decision, nodes.join(", "), command.reason)
+            }
+            Fact::Expired(claim) => format!("expired {}", self.node(claim.ordinal)),
+            Fact::InstanceTerminating { claim } => {
+                format!("terminated {}", self.node(claim.ordinal))
+            }
+            Fact::PodBound { pod, node } => {
+                let rest = format!(" to {}", self.node(node.ordinal));
+                return self.pod(at, "bound", pod, rest);
+            }
+            Fact::PodTerminating { pod, node, cause } if *cause != Cause::ScaleDown => {
+                let rest = format!(" from {}", self.node(node.ordinal));
+                return self.pod(at, "evicted", pod, rest);
+            }
+            Fact::PodFailedScheduling { pod, .. } if !self.pending.contains(&pod.ordinal) => {
+                self.pending.push(pod.ordinal);
+                return self.pod(at, "left pending", pod, String::new());
+            }
+            _ => return,
+        };
+        self.lines.push((at, line));
+    }
+
+    /// All lines by second; within a second their order means nothing, so they are sorted.
+    fn finish(mut self) -> Vec<(i64, String)> {
+        for ((at, verb, rest), count) in self.pods.into_iter().filter(|(_, count)| *count > 0) {
+            let pods = if count == 1 { "pod" } else { "pods" };
+            self.lines.push((at, format!("{verb} {count} {pods} {rest}")));
+        }
+        self.lines.sort();
+        self.lines
+    }
+}
+
+fn simulate(config: Config) -> Vec<(i64, String)> {
+    let mut simulation = Simulation::new(Arc::new(config));
+    let mut timeline = Timeline::default();
+    loop {
+        for record in simulation.drain_journal() {
+            timeline.add(record.at.ms().div_euclid(1_000), &record.fact);
+        }
+        if simulation.step().is_none() {
+            return timeline.finish();
+        }
+    }
+}
+
+/// `+61s text` of each line.
+fn expected(case: &str) -> Vec<(i64, String)> {
+    let text = block(case, "timeline").expect("a timeline block");
+    let line = |line: &str| {
+        let (at, text) = line.split_once(' ').unwrap_or_else(|| panic!("{line:?}"));
+        let seconds = at.strip_prefix('+').and_then(|at| at.strip_suffix('s')?.parse().ok());
+        (seconds.unwrap_or_else(|| panic!("{line:?}")), text.trim().to_owned())
+    };
+    let mut lines: Vec<(i64, String)> =
+        text.lines().filter(|text| !text.is_empty()).map(line).collect();
+    lines.sort();
+    lines
+}
+
+fn show(lines: &[(i64, String)]) -> String {
+    lines.iter().map(|(at, text)| format!("+{at}s {text}\n")).collect()
+}
+
+#[test]
+fn every_case_has_its_timeline() {
+    let read = |path: &Path| std::fs::read_to_string(path).expect("a text");
+    let class = block(&read(&folder().join("README.md")), "yaml").expect("the EC2NodeClass");
+    let entries = std::fs::read_dir(folder()).expect("the folder");
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths
+        .retain(|path| path.extension().is_some_and(|e| e == "md") && !path.ends_with("README.md"));
+    paths.sort();
+    assert!(paths.len() >= 12, "{} cases", paths.len());
+    let mut wrong = Vec::new();
+    for path in paths {
+        let case = read(&path);
+        let (found, wanted) = (simulate(config(scenario(&case, class.clone()))), expected(&case));
+        if found != wanted {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            wrong.push(format!("{name} expected\n{}found\n{}", show(&wanted), show(&found)));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}

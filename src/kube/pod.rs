@@ -74,12 +74,15 @@ pub struct NodeAffinity {
 impl NodeAffinity {
     /// True iff `labels` satisfy the selector and one required term, as kube-scheduler reads them.
     pub fn matches(&self, labels: &Labels) -> bool {
-        let satisfied = |terms: &Requirements| {
-            terms.iter().all(|(key, requirement)| label_satisfies(labels, key, requirement))
-        };
-        satisfied(&self.selector)
-            && (self.required.is_empty() || self.required.iter().any(satisfied))
+        labels_satisfy(labels, &self.selector)
+            && (self.required.is_empty()
+                || self.required.iter().any(|term| labels_satisfy(labels, term)))
     }
+}
+
+/// True iff a node's labels satisfy all requirements, as kube-scheduler reads them.
+pub fn labels_satisfy(labels: &Labels, requirements: &Requirements) -> bool {
+    requirements.iter().all(|(key, requirement)| label_satisfies(labels, key, requirement))
 }
 
 /// Whether the label of `key` satisfies one requirement: an absent label satisfies only negative operators.

@@ -76,6 +76,11 @@ impl LabelSelector {
         }
     }
 
+    /// True iff nothing is required: everything matches.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty() && self.expressions.is_empty()
+    }
+
     /// True iff `labels` satisfy everything.
     pub fn matches(&self, labels: &Labels) -> bool {
         self.labels.iter().all(|(key, value)| labels.get(*key) == Some(*value))

@@ -1,7 +1,8 @@
 //! kube-scheduler: binds pending pods to nodes (layer 5).
 //!
-//! Upstream: Kubernetes v1.36 `pkg/scheduler/`: the filters TaintToleration, NodeAffinity, NodeResourcesFit and the
-//! score NodeResourcesFit with LeastAllocated.
+//! Upstream: Kubernetes v1.36 `pkg/scheduler/`: the filters TaintToleration, NodeAffinity, NodePorts, NodeResourcesFit,
+//! NodeVolumeLimits, VolumeBinding, PodTopologySpread and InterPodAffinity, and the score NodeResourcesFit with
+//! LeastAllocated.
 //!
 //! DEVIATION: NodeResourcesFit's LeastAllocated is the only score; BalancedAllocation, spreading and image locality are
 //! not modelled.
@@ -16,36 +17,115 @@ use crate::kube::taint::Effect;
 use crate::units::Lane;
 use crate::world::cluster::Node;
 use crate::world::settings::SchedulerTies;
-use crate::world::{NodeId, PodId, World};
+use crate::world::{NodeId, PodId, Wake, World};
+
+mod placement;
+
+use placement::Surroundings;
 
 /// One pass over all pending pods: higher priority first, then order of creation.
 pub fn on_scheduler_pass(world: &mut World) {
     let pending: Vec<PodId> = world.cluster.pending.values().copied().collect();
-    // Within a pass nodes only get fuller: what one pod of a class was refused, its siblings are refused too.
-    let mut refused: Vec<Arc<PodClass>> = Vec::new();
+    let mut pass = Pass::default();
     for pod in pending {
         let class = world.cluster.pods[pod].class.clone();
-        if refused.iter().any(|known| Arc::ptr_eq(known, &class)) {
+        let kind = pass.kind(world, &class);
+        if pass.is_refused(kind) {
             world.mark_unschedulable(pod);
             continue;
         }
-        match choose_node(world, pod, &class) {
-            Some(node) => world.bind_pod(pod, node),
+        match choose_node(world, pod, &class, &pass.kinds[kind].surroundings) {
+            Some(node) => {
+                world.bind_pod(pod, node);
+                pass.on_bound(world, pod, node);
+            }
             None => {
-                refused.push(class);
+                pass.kinds[kind].refused_at = Some(pass.bound);
                 world.mark_unschedulable(pod);
             }
         }
     }
+    if pass.is_overtaken() {
+        // A pod that was bound later may be what an earlier one waits for.
+        world.wake(Wake::Scheduler);
+    }
+}
+
+/// What one pass knows of the classes that it has seen.
+#[derive(Default)]
+struct Pass {
+    kinds: Vec<Kind>,
+    /// Pods bound so far.
+    bound: usize,
+}
+
+struct Kind {
+    class: Arc<PodClass>,
+    surroundings: Surroundings,
+    /// Pods bound when a pod of the class found no node.
+    refused_at: Option<usize>,
+}
+
+impl Kind {
+    /// Nothing but the room on nodes decides, which only shrinks within a pass.
+    fn is_steady(&self) -> bool {
+        let class = &self.class;
+        class.pod_affinity.required.is_empty()
+            && class.spread.iter().all(|constraint| !constraint.hard)
+            && class.volumes.is_empty()
+    }
+}
+
+impl Pass {
+    fn kind(&mut self, world: &World, class: &Arc<PodClass>) -> usize {
+        let known = self.kinds.iter().position(|kind| Arc::ptr_eq(&kind.class, class));
+        known.unwrap_or_else(|| {
+            let surroundings = Surroundings::survey(world, class);
+            self.kinds.push(Kind { class: class.clone(), surroundings, refused_at: None });
+            self.kinds.len() - 1
+        })
+    }
+
+    /// What one pod of a class was refused, its siblings are refused too, until something changes that may matter.
+    fn is_refused(&self, kind: usize) -> bool {
+        let kind = &self.kinds[kind];
+        // Each pod has its own volumes.
+        kind.class.volumes.is_empty()
+            && kind.refused_at.is_some_and(|bound| kind.is_steady() || bound == self.bound)
+    }
+
+    fn on_bound(&mut self, world: &World, pod: PodId, node: NodeId) {
+        self.bound += 1;
+        let (pod, node) = (&world.cluster.pods[pod], &world.cluster.nodes[node]);
+        self.kinds.iter_mut().for_each(|kind| kind.surroundings.meet(node, pod));
+    }
+
+    /// Some pod was refused before the last one was bound, and that may have changed something for it.
+    fn is_overtaken(&self) -> bool {
+        let overtaken = |kind: &Kind| {
+            !kind.is_steady() && kind.refused_at.is_some_and(|bound| bound < self.bound)
+        };
+        self.kinds.iter().any(overtaken)
+    }
 }
 
 /// The node with the highest score; among equals the smaller name, or a keyed draw.
-fn choose_node(world: &World, pod: PodId, class: &PodClass) -> Option<NodeId> {
+fn choose_node(
+    world: &World,
+    pod: PodId,
+    class: &PodClass,
+    surroundings: &Surroundings,
+) -> Option<NodeId> {
     let mut best: Vec<NodeId> = Vec::new();
     let mut highest = -1;
     for id in world.cluster.nodes_by_name.values() {
         let node = &world.cluster.nodes[*id];
-        if !is_feasible(node, class) {
+        if !is_feasible(node, class)
+            || !placement::has_free_ports(world, node, class)
+            || !(class.volumes.is_empty()
+                || placement::admits_volumes(world, node, &world.cluster.pods[pod]))
+            || !surroundings.admits(node)
+        {
             continue;
         }
         let score = least_allocated(node, class);

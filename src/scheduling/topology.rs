@@ -163,14 +163,7 @@ impl<'a> Topology<'a> {
     }
 
     fn add_inverse_of_running(&mut self) {
-        let any = self.view.cluster.nodes_by_name.values().any(|id| {
-            let pods = &self.view.cluster.nodes[*id].pods;
-            let repels = |id: &PodId| {
-                !self.view.cluster.pods[*id].class.pod_anti_affinity.required.is_empty()
-            };
-            pods.iter().any(repels)
-        });
-        if !any {
+        if self.view.cluster.repelling.is_empty() {
             return;
         }
         let repelling: Vec<(&Arc<PodClass>, &Labels)> = {

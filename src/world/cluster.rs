@@ -45,6 +45,8 @@ pub struct Cluster {
     pub namespaces: BTreeMap<Arc<str>, Labels>,
     /// Unbound pods without deletionTimestamp: higher priority first, then order of creation.
     pub pending: BTreeMap<(i64, u64), PodId>,
+    /// Bound pods with required anti-affinity, by ordinal: they keep others away.
+    pub repelling: BTreeMap<u64, PodId>,
     /// Live NodeClaims by name, the order in which lists of state nodes are taken.
     pub claims_by_name: BTreeMap<Arc<str>, ClaimId>,
     /// Nodes by name.

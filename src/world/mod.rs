@@ -19,6 +19,7 @@ pub mod pods;
 pub mod restore;
 pub mod settings;
 pub mod view;
+mod volumes;
 
 pub use cluster::{ClaimId, Cluster, NodeId, PodId, PoolIndex};
 pub use event::{Event, EventClass};

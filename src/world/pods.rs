@@ -51,6 +51,7 @@ impl World {
         if let Owner::Deployment(index) = owner {
             self.cluster.deployments[index].live.push(id);
         }
+        self.create_ephemeral_claims(id);
         let fact = Fact::PodCreated(self.cluster.pods[id].reference());
         self.record(fact);
         match node {
@@ -85,6 +86,7 @@ impl World {
         pod.bound_at = Some(now);
         let reference = pod.reference();
         self.occupy(id, node_id);
+        self.bind_volumes(id, node_id);
         let node = &self.cluster.nodes[node_id];
         let (claim, ready) = (node.claim, node.ready);
         let node = self.cluster.claim_ref(claim);
@@ -107,6 +109,9 @@ impl World {
         node.nonzero_memory_bytes += pod.class.nonzero_memory_bytes;
         if pod.is_daemon() {
             node.daemon_used.add(&pod.class.requests);
+        }
+        if !pod.class.pod_anti_affinity.required.is_empty() {
+            self.cluster.repelling.insert(pod.ordinal, id);
         }
     }
 
@@ -215,6 +220,8 @@ impl World {
             self.queue.cancel(timer);
         }
         self.cluster.pending.remove(&(-i64::from(pod.class.priority), pod.ordinal));
+        self.cluster.repelling.remove(&pod.ordinal);
+        self.remove_ephemeral_claims(&pod.class.namespace, &pod.name, &pod.class.volumes);
         if pod.deletion_at.is_none() {
             self.forget_live(id, pod.owner);
         }

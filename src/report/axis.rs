@@ -391,6 +391,12 @@ impl ValueAxis {
         ValueAxis::new(max, 0.000_001, top, bottom)
     }
 
+    /// An axis from 0 to 100 per cent, with a little room above.
+    pub fn percent(top: f64, bottom: f64) -> ValueAxis {
+        let step = if bottom - top >= 120.0 { 25.0 } else { 50.0 };
+        ValueAxis { highest: 106.0, step, decimals: 0, top, bottom }
+    }
+
     /// About one tick every 30 pixels, with a seventh of the height left free for labels above the
     /// highest value.
     fn new(max: f64, finest: f64, top: f64, bottom: f64) -> ValueAxis {

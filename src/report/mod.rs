@@ -7,6 +7,7 @@ pub mod chart;
 pub mod csv;
 pub mod diagnostic;
 pub mod disruption;
+pub mod distribution;
 pub mod font;
 pub mod frame;
 pub mod header;
@@ -18,3 +19,4 @@ pub mod raster;
 #[cfg(test)]
 mod samples;
 pub mod table;
+pub mod utilization;

@@ -1,4 +1,4 @@
-//! A run as one PNG: five panels over one time axis.
+//! A run as one PNG: six panels over one time axis, and two distributions below them.
 //!
 //! The bytes depend on the result and the options alone. The file has no time chunk; Title,
 //! Software and `karpsim-provenance` (JSON) are text chunks.
@@ -10,7 +10,7 @@ use super::axis::TimeAxis;
 use super::canvas::Canvas;
 use super::chart::{self, NODES_TITLE, Scene};
 use super::layout::{Layout, plot_span};
-use super::{disruption, frame, header, raster};
+use super::{disruption, distribution, frame, header, raster, utilization};
 use crate::outcome::{Header, RunResult, Steps};
 use crate::units::SimTime;
 
@@ -88,8 +88,10 @@ fn panels(canvas: &mut Canvas, result: &RunResult, width: f64, height: f64) -> R
     chart::rate(canvas, &scene)?;
     chart::total(canvas, &scene)?;
     chart::pods(canvas, &scene)?;
+    utilization::utilization(canvas, &scene)?;
     disruption::disruptions(canvas, &scene)?;
     frame::time_labels(canvas, &ticks, &layout.disruptions.plot, start.is_some())?;
+    distribution::distributions(canvas, &scene)?;
     header::footer(canvas, &scene, width)
 }
 
@@ -262,7 +264,7 @@ mod tests {
         let (_, pixels, texts) = decode(&first)?;
         // A change of this number is a change of what users see: look at the picture before it is
         // renewed.
-        assert_eq!(digest(&pixels), 9_326_736_589_932_195_081);
+        assert_eq!(digest(&pixels), 5_492_732_584_216_419_973);
         assert_eq!(texts[0], ("Title".to_owned(), "eks-workshop".to_owned()));
         assert_eq!(texts[1].1, "karpsim 0.1.0");
         assert_eq!(texts[2].0, "karpsim-provenance");

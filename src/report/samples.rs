@@ -74,6 +74,8 @@ fn node(result: &mut RunResult, (name, price): (&str, i64), launched_s: i64, gon
 fn settle(result: &mut RunResult) {
     let mut changes: Vec<(SimTime, i64, Arc<str>, i64)> = Vec::new();
     for entry in &result.ledger.entries {
+        let lifetime = entry.lifetime().map(SimDuration::ms);
+        lifetime.into_iter().for_each(|ms| result.node_lifetimes.add(ms));
         let (name, price) = (&entry.instance_type, entry.price.nano());
         changes.push((entry.launched_at, 1, Arc::clone(name), price));
         let gone = entry.terminating_at;
@@ -90,6 +92,8 @@ fn settle(result: &mut RunResult) {
         series.cumulative_cost.push((at, bill));
         series.nodes.add(at, delta);
         series.cost_rate.add(at, price);
+        series.allocatable_cpu_milli.add(at, 1_930 * delta);
+        series.allocatable_memory_bytes.add(at, 7_238_320_128 * delta);
         let by_type = &mut series.nodes_by_type;
         by_type.entry(Arc::clone(&name)).or_default().add(at, delta);
         series.cost_rate_by_type.entry(name).or_default().add(at, price);
@@ -110,6 +114,23 @@ fn settle(result: &mut RunResult) {
         better: Better::Lower,
         value: monthly,
     });
+}
+
+/// Lets the running pods request something, as far as the nodes go.
+fn request(result: &mut RunResult, cpu_milli: i64, memory_bytes: i64) {
+    let series = &mut result.series;
+    let instants = [&series.pods_running, &series.allocatable_cpu_milli];
+    let mut instants: Vec<SimTime> =
+        instants.iter().flat_map(|s| s.points()).map(|(at, _)| *at).collect();
+    instants.sort_unstable();
+    instants.dedup();
+    for at in instants {
+        let pods = series.pods_running.value_at(at);
+        let cpu = series.allocatable_cpu_milli.value_at(at).min(cpu_milli * pods);
+        let memory = series.allocatable_memory_bytes.value_at(at).min(memory_bytes * pods);
+        series.requested_cpu_milli.set(at, cpu);
+        series.requested_memory_bytes.set(at, memory);
+    }
 }
 
 fn steps(points: &[(i64, i64)]) -> Steps {
@@ -194,6 +215,7 @@ pub fn workshop() -> RunResult {
     for wait in [43, 43, 43, 43, 43, 44, 44, 2, 2, 2, 44, 44, 44, 44, 44, 54, 54, 54, 54, 54] {
         result.pod_waits.add(wait * 1_000);
     }
+    request(&mut result, 150, 1 << 30);
     result
 }
 
@@ -209,6 +231,7 @@ pub fn one_event() -> RunResult {
 pub fn unschedulable() -> RunResult {
     let mut result = empty("unschedulable", SimDuration::from_minutes(60));
     result.series.pods_pending = steps(&[(60, 1_200)]);
+    (0..1_200).for_each(|_| result.pod_waits.add(59 * 60_000));
     result
 }
 
@@ -268,5 +291,6 @@ pub fn busy(name: &str, types: usize, events: usize) -> RunResult {
         let waiting = if i % 997 == 500 { 300 } else { value % 20 };
         result.series.pods_pending.set(at, waiting);
     }
+    request(&mut result, 140, 180 << 20);
     result
 }

@@ -20,8 +20,8 @@ const DASH: (f64, f64) = (7.0, 11.0);
 /// Distance of the labels at the right end.
 const LABEL_LINE: f64 = 14.0;
 
-/// Requested over allocatable, of all nodes together: CPU solid, memory dashed. Faint where it changed within one column
-/// of pixels; no line where there is no node.
+/// Requested over allocatable, of all nodes together: CPU solid, memory dashed. Faint where it changed within one
+/// column of pixels; no line where there is no node.
 pub fn utilization(canvas: &mut Canvas, scene: &Scene) -> Result<()> {
     let (panel, series) = (&scene.layout.utilization, &scene.result.series);
     let plot = &panel.plot;

@@ -1,21 +1,18 @@
 //! From the command line to a loaded scenario, all problems said.
 
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::Exit;
 use super::args::InputOptions;
 use super::terminal::Terminal;
 use crate::diagnostic::Diagnostics;
 use crate::ec2::Catalog;
+use crate::scenario::load::read_text;
 use crate::scenario::{self, Catalogue, DiskFiles, Files, LoadedScenario, catalog};
 use crate::simulation::Config;
-
-/// Bytes of stdin that are read.
-const MOST_BYTES: u64 = 256 << 20;
 
 /// A scenario that can be run.
 pub struct Input {
@@ -81,12 +78,7 @@ fn further(paths: &[std::path::PathBuf]) -> Result<Vec<(String, String)>> {
 }
 
 fn stdin() -> Result<String> {
-    let mut bytes = Vec::new();
-    std::io::stdin().lock().take(MOST_BYTES + 1).read_to_end(&mut bytes).context("stdin")?;
-    if bytes.len() as u64 > MOST_BYTES {
-        bail!("stdin is larger than {} MiB", MOST_BYTES >> 20);
-    }
-    String::from_utf8(bytes).map_err(|_| anyhow::anyhow!("stdin is no UTF-8 text"))
+    read_text(std::io::stdin().lock()).map_err(|reason| anyhow::anyhow!("stdin: {reason}"))
 }
 
 /// The machine's files, and stdin under the name `-`.

@@ -212,7 +212,7 @@ fn on_batch(fact: &Fact, say: &mut Say<'_>) {
     let pods = ("Pods", text(&shortened(&names, *pod_count)));
     let on_nodes = vec![("nodes", integer(*nodes)), ("pods", integer(*node_pods))];
     if *claims == 0 {
-        let mut fields = vec![pods];
+        let mut fields = if names.is_empty() { Vec::new() } else { vec![pods] };
         fields.extend(on_nodes);
         say.own("existing node(s) will fit pod(s)", fields);
         return;

@@ -6,17 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use karpsim::diagnostic::Diagnostics;
-use karpsim::ec2::provider::{Options, instance_types};
 use karpsim::engine::Distribution;
 use karpsim::report::diagnostic::{Colour, render};
 use karpsim::scenario::catalog::embedded;
-use karpsim::scenario::{Catalogue, LoadedScenario, MemoryFiles, TimelineAction, load};
-use karpsim::simulation::{Action, Config, PoolConfig, Simulation};
-use karpsim::units::{SimDuration, SimTime};
+use karpsim::scenario::{Catalogue, LoadedScenario, MemoryFiles, load, resolve};
+use karpsim::simulation::{Config, Simulation};
+use karpsim::units::SimDuration;
 use karpsim::world::journal::{Cause, Fact, PodRef};
-use karpsim::world::settings::{
-    Boot, KarpenterOptions, Latency, PodUids, SchedulerTies, Settings, TieBreaks, VictimRule,
-};
+use karpsim::world::settings::{Boot, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/behaviour")
@@ -40,69 +37,29 @@ fn scenario(case: &str, class: String) -> LoadedScenario {
     loaded.unwrap_or_else(|| panic!("{}", render(&diagnostics, Colour::Off)))
 }
 
-/// The world of the README: every delay is fixed.
-fn world(loaded: &LoadedScenario) -> Settings {
+/// The scenario in the world of the README: every delay is fixed.
+fn config(loaded: &LoadedScenario) -> Config {
     let fixed = |seconds: i64| Distribution::Fixed(seconds * 1_000);
-    Settings {
-        start_epoch_seconds: 0,
-        seed: loaded.settings.seed,
-        tie_breaks: TieBreaks::Canonical,
-        latency: Latency {
-            create: fixed(3),
-            running: fixed(0),
-            ready: fixed(10),
-            initialized: fixed(0),
-            terminate: fixed(40),
-            pod_start: fixed(2),
-            image_pull: fixed(0),
-            pod_stop: fixed(2),
-        },
-        scheduler_ties: SchedulerTies::Name,
-        victims: VictimRule::Newest,
-        pod_uids: PodUids::CreationOrder,
-        controller_latency: SimDuration::ZERO,
-        karpenter: KarpenterOptions {
-            batch_idle: loaded.settings.karpenter.batch_idle,
-            batch_max: loaded.settings.karpenter.batch_max,
-            ignore_preferences: false,
-            best_effort_min_values: false,
-            reserved_capacity: true,
-        },
-    }
-}
-
-fn config(mut loaded: LoadedScenario) -> Config {
-    let settings = Arc::new(world(&loaded));
-    let boot = Arc::new(Boot::same(Distribution::Fixed(30_000)));
-    let (region, zones) = (&loaded.settings.region, &loaded.settings.zones);
-    let class = &loaded.objects.node_classes[0];
-    let options = Options::default();
-    let types = instance_types(embedded(), region, zones, class, &options, &mut loaded.symbols);
-    let types = Arc::new(types);
-    let pools = loaded.objects.node_pools.into_iter().map(|spec| PoolConfig {
-        spec: Arc::new(spec),
-        types: types.clone(),
-        tags: Arc::new([]),
-        boot: boot.clone(),
-    });
-    let timeline = loaded.timeline.into_iter().map(|(at, action)| match action {
-        TimelineAction::Scale { namespace, name, replicas } => {
-            (at, Action::Scale { namespace, name, replicas })
-        }
-        TimelineAction::Apply(_) => panic!("cases do not apply files"),
-    });
-    Config {
-        settings,
-        symbols: loaded.symbols,
-        pools: pools.collect(),
-        deployments: loaded.objects.deployments,
-        daemon_sets: loaded.objects.daemon_sets,
-        pods: loaded.objects.pods,
-        storage: loaded.objects.storage,
-        namespaces: loaded.objects.namespaces,
-        timeline: timeline.collect(),
-        horizon: SimTime::ZERO + loaded.settings.horizon,
-    }
+    let mut config = resolve::config(loaded, embedded());
+    let settings = Arc::make_mut(&mut config.settings);
+    settings.tie_breaks = TieBreaks::Canonical;
+    settings.latency = Latency {
+        create: fixed(3),
+        running: fixed(0),
+        ready: fixed(10),
+        initialized: fixed(0),
+        terminate: fixed(40),
+        pod_start: fixed(2),
+        image_pull: fixed(0),
+        pod_stop: fixed(2),
+    };
+    settings.scheduler_ties = SchedulerTies::Name;
+    settings.victims = VictimRule::Newest;
+    settings.pod_uids = PodUids::CreationOrder;
+    settings.controller_latency = SimDuration::ZERO;
+    let boot = Arc::new(Boot::same(fixed(30)));
+    config.pools.iter_mut().for_each(|pool| pool.boot = boot.clone());
+    config
 }
 
 /// Lines of a timeline; pods of one workload that do the same within one second are one line.
@@ -221,7 +178,7 @@ fn every_case_has_its_timeline() {
     let mut wrong = Vec::new();
     for path in paths {
         let case = read(&path);
-        let (found, wanted) = (simulate(config(scenario(&case, class.clone()))), expected(&case));
+        let (found, wanted) = (simulate(config(&scenario(&case, class.clone()))), expected(&case));
         if found != wanted {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             wrong.push(format!("{name} expected\n{}found\n{}", show(&wanted), show(&found)));

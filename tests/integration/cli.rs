@@ -229,3 +229,59 @@ fn check_says_what_would_be_run() {
     assert_eq!(output.status.code(), Some(0));
     assert!(stdout.starts_with("eks-workshop can be run."), "{stdout}");
 }
+
+#[test]
+fn invariants_hold_after_every_event_of_the_main_job() {
+    let folder = copy();
+    let mut command = karpsim();
+    command.current_dir(&folder).args(["run", "s.ron", "--invariants", "--no-plot"]);
+    let output = command.output().expect("runs");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn init_writes_a_scenario_that_runs_and_never_writes_over_one() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let run = |arguments: &[&str]| {
+        let mut command = karpsim();
+        command.current_dir(&folder).args(arguments).output().expect("runs").status.code()
+    };
+    assert_eq!(run(&["init", "mine"]), Some(0));
+    assert_eq!(run(&["run", "mine/eks-workshop.ron", "--until", "1h"]), Some(0));
+    assert_eq!(run(&["init", "mine"]), Some(1));
+}
+
+#[test]
+fn scenarios_and_manifests_are_read_from_stdin() {
+    let folder = copy();
+    let scenario = fs::read_to_string(folder.path().join("s.ron")).expect("a text");
+    let mut command = karpsim();
+    command.current_dir(&folder).args(["check", "-"]).write_stdin(scenario);
+    assert_eq!(command.output().expect("runs").status.code(), Some(0));
+    // The NodePool of the folder moves to stdin; a mistake in it is said to be there.
+    let pool = folder.path().join("eks-workshop/nodepool.yaml");
+    let manifests = fs::read_to_string(&pool).expect("a text");
+    fs::remove_file(&pool).expect("removed");
+    let check = |manifests: String| {
+        let mut command = karpsim();
+        command.current_dir(&folder).args(["check", "s.ron", "--manifests", "-"]);
+        command.write_stdin(manifests).output().expect("runs")
+    };
+    assert_eq!(check(manifests.clone()).status.code(), Some(0));
+    let output = check(manifests.replace("expireAfter: 72h", "expireAfter: soon"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("<stdin>:22:"));
+}
+
+#[test]
+fn completions_and_man_pages_come_from_the_grammar() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let output = karpsim().args(["completions", "bash"]).output().expect("runs");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("karpsim"));
+    let mut command = karpsim();
+    assert_eq!(
+        command.current_dir(&folder).args(["man", "man1"]).output().expect("runs").status.code(),
+        Some(0)
+    );
+    assert!(folder.path().join("man1/karpsim-run.1").exists());
+}

@@ -14,6 +14,7 @@ mod disrupt;
 mod input;
 mod objects;
 mod outcome;
+mod primitive;
 mod provision;
 pub mod report;
 mod snapshot;
@@ -70,7 +71,7 @@ pub fn run(paths: &[PathBuf], options: &Options<'_>) -> Report {
 fn run_file(file: &Path, options: &Options<'_>, report: &mut Report) {
     let result = input::values(file, &mut |place, value| {
         let profile = profile_of(file, &value);
-        match replay(file, &value, options) {
+        match replay(file, place, &value, options) {
             Ok(Some(case)) => report.push(file, &profile, case),
             Ok(None) => {}
             Err(what) => report.problems.push(format!("{}: {place}: {what}", file.display())),
@@ -89,7 +90,12 @@ fn profile_of(file: &Path, value: &Value) -> String {
 }
 
 /// Replays one recording, whatever its kind. `None` when it is not asked for.
-fn replay(file: &Path, value: &Value, options: &Options<'_>) -> Result<Option<CaseReport>, String> {
+fn replay(
+    file: &Path,
+    place: &str,
+    value: &Value,
+    options: &Options<'_>,
+) -> Result<Option<CaseReport>, String> {
     let wanted = |name: &Value| {
         let wanted = options.case.is_none_or(|wanted| name.as_str() == Some(wanted));
         wanted.then(|| name.as_str().unwrap_or("unnamed").to_owned())
@@ -108,6 +114,10 @@ fn replay(file: &Path, value: &Value, options: &Options<'_>) -> Result<Option<Ca
     } else if value.get("scenario").is_some() {
         let Some(name) = wanted(&value["scenario"]["name"]) else { return Ok(None) };
         (name, timeline::replay(value))
+    } else if options.case.is_some_and(|wanted| wanted != place) {
+        return Ok(None);
+    } else if let Some(outcome) = primitive::replay(value) {
+        (place.to_owned(), outcome)
     } else {
         return Err("this is no recording of a kind that is known".to_owned());
     };
@@ -116,6 +126,7 @@ fn replay(file: &Path, value: &Value, options: &Options<'_>) -> Result<Option<Ca
         Err(NotComparable::NotModelled(what)) => {
             Ok(Some(CaseReport { name, outcome: Outcome::NotModelled(what) }))
         }
+        Err(NotComparable::Malformed(what)) if name == place => Err(what),
         Err(NotComparable::Malformed(what)) => Err(format!("{name}: {what}")),
     }
 }

@@ -140,19 +140,18 @@ fn written(
 pub(super) fn write(key: &str, requirement: &Requirement, symbols: &Symbols) -> Vec<String> {
     let minimum = requirement.min_values();
     let (gte, lte) = requirement.bounds();
-    let mut list = Vec::new();
-    let bounded = gte.is_some() || lte.is_some();
-    for (bound, operator) in [(gte, Operator::Gte), (lte, Operator::Lte)] {
-        if let Some(bound) = bound {
-            list.push(line(key, operator, vec![bound.to_string()], minimum));
-        }
+    let bounds = [(gte, Operator::Gte), (lte, Operator::Lte)];
+    let bounded = bounds.into_iter().filter_map(|(bound, operator)| Some((bound?, operator)));
+    let list: Vec<String> = bounded
+        .map(|(bound, operator)| line(key, operator, vec![bound.to_string()], minimum))
+        .collect();
+    if !list.is_empty() {
+        // Exclusions beside bounds are lost, as upstream.
+        return list;
     }
-    if !bounded || !requirement.values().is_empty() {
-        let values = requirement.values().iter();
-        let values = values.map(|v| symbols.text(v.symbol).to_owned()).collect();
-        list.push(line(key, requirement.operator(), values, minimum));
-    }
-    list
+    let values = requirement.values().iter();
+    let values = values.map(|v| symbols.text(v.symbol).to_owned()).collect();
+    vec![line(key, requirement.operator(), values, minimum)]
 }
 
 fn line(key: &str, operator: Operator, mut values: Vec<String>, minimum: Option<u32>) -> String {

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 /// Differing cases that the text shows per profile.
 const SHOWN: usize = 3;
+/// Unreadable places that the text shows.
+const SHOWN_PROBLEMS: usize = 20;
 /// Lines of one difference that the text shows.
 const SHOWN_LINES: usize = 12;
 
@@ -199,8 +201,11 @@ impl Report {
         for group in &self.groups {
             group.write(&mut text, detail, times);
         }
-        for problem in &self.problems {
+        for problem in self.problems.iter().take(SHOWN_PROBLEMS) {
             let _ = writeln!(text, "error: {problem}");
+        }
+        if self.problems.len() > SHOWN_PROBLEMS {
+            let _ = writeln!(text, "and {} more errors", self.problems.len() - SHOWN_PROBLEMS);
         }
         let Total { cases, equal, different, not_modelled, unrecorded } = self.total();
         let _ = write!(text, "total: {equal} of {cases} cases equal, {different} different, ");

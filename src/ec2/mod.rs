@@ -5,6 +5,7 @@ pub mod fleet;
 pub mod instance_type;
 pub mod node_class;
 pub mod overhead;
+pub mod price_change;
 pub mod provider;
 
 pub use catalog::Catalog;

@@ -117,6 +117,12 @@ impl DoNotDisrupt {
     }
 }
 
+/// `controller.kubernetes.io/pod-deletion-cost` as Karpenter reads it: any number, 0 for other text. Manifests are read
+/// more strictly, as kube-controller-manager takes whole numbers alone.
+pub fn deletion_cost(text: &str) -> f64 {
+    text.parse().ok().filter(|cost: &f64| cost.is_finite()).unwrap_or(0.0)
+}
+
 /// Cost of moving one pod, in [-10, 10]: karpenter v1.14.1 `EvictionCost`, in upstream's order of operations.
 pub fn eviction_cost(deletion_cost: f64, priority: Option<i32>) -> f64 {
     let mut cost = 1.0;

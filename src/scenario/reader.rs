@@ -295,7 +295,7 @@ impl<'a> Reader<'a> {
         if !quoted {
             self.warn_of_leading_zero(field, &text);
         }
-        if quantity::parse_nano(&text).is_none() {
+        if quantity::parse_units(&text).is_none() {
             self.push(diagnostic::bad_quantity(field.span(), &text, &field.path));
             return None;
         }

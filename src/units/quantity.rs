@@ -19,9 +19,10 @@ pub fn parse_nano(text: &str) -> Option<i128> {
     let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
     let (number, suffix) = unsigned.split_at(end);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
+    if fraction.contains('.') || (number.is_empty() && suffix.is_empty()) || number == "." {
         return None;
     }
+    // A suffix without a number is 0, as upstream.
     let (numerator, denominator) = multiplier(suffix)?;
     let digits: String = [whole, fraction].concat();
     let digits = digits.trim_start_matches('0');
@@ -33,9 +34,6 @@ pub fn parse_nano(text: &str) -> Option<i128> {
     let top = mantissa.checked_mul(numerator)?;
     let bottom = scale.checked_mul(denominator)?;
     let nano = top / bottom + i128::from(top % bottom != 0);
-    if nano > i128::from(i64::MAX) * NANO {
-        return None;
-    }
     Some(if negative { -nano } else { nano })
 }
 
@@ -69,18 +67,18 @@ fn multiplier(suffix: &str) -> Option<(i128, i128)> {
     })
 }
 
-/// Whole milli units, rounded up (CPU).
+/// Whole milli units, rounded away from zero (CPU).
 pub fn parse_milli(text: &str) -> Option<i64> {
-    ceil_div(parse_nano(text)?, 1_000_000)
+    away_from_zero(parse_nano(text)?, 1_000_000)
 }
 
-/// Whole units, rounded up (bytes, counts).
+/// Whole units, rounded away from zero (bytes, counts).
 pub fn parse_units(text: &str) -> Option<i64> {
-    ceil_div(parse_nano(text)?, NANO)
+    away_from_zero(parse_nano(text)?, NANO)
 }
 
-fn ceil_div(nano: i128, unit: i128) -> Option<i64> {
-    i64::try_from(nano.div_euclid(unit) + i128::from(nano.rem_euclid(unit) != 0)).ok()
+fn away_from_zero(nano: i128, unit: i128) -> Option<i64> {
+    i64::try_from(nano / unit + (nano % unit).signum()).ok()
 }
 
 /// Canonical text of a CPU amount: `150m`, `2`, `1930m`.

@@ -43,7 +43,7 @@ fn selected_cases_are_decided_as_karpenter_decided_them() {
 /// Prints the agreement with all recordings; skipped where they are not there.
 #[test]
 fn survey_of_recorded_cases() {
-    for folder in ["provision", "disrupt"] {
+    for folder in ["provision", "disrupt", "primitives"] {
         let path = root("../shared/conformance").join(folder);
         if !path.exists() {
             println!("skipped: {} is not there", path.display());
@@ -120,6 +120,43 @@ fn a_recorded_disruption_that_differs_is_found_at_its_level() {
     assert_eq!(replacement(&|claim| claim["requests"]["cpu"] = json!("1m")), 4);
     assert_eq!(single("multi-node", &|m| m["commands"][0]["savings"] = json!(0.5)), 3);
     assert_eq!(single("multi-node", &|m| m["commands"][0]["placement"] = json!({})), 3);
+}
+
+/// Each table's rows can fail.
+#[test]
+fn a_row_with_another_answer_is_found() {
+    let folder = root("tests/conformance/primitives");
+    for entry in std::fs::read_dir(folder).expect("the selection is in the repository") {
+        let path = entry.expect("a readable folder").path();
+        let file = std::fs::File::open(&path).expect("a readable file");
+        let text = std::io::read_to_string(flate2::read::GzDecoder::new(file)).expect("valid gzip");
+        let mut row: Value =
+            serde_json::from_str(text.lines().last().expect("rows")).expect("JSON");
+        let answers = [
+            "order",
+            "sum",
+            "operator",
+            "intersects",
+            "Empty",
+            "requests",
+            "cost",
+            "tolerates",
+            "conflict",
+            "adjusted",
+            "allocatable",
+        ];
+        let answer = answers.into_iter().find(|key| row.get(key).is_some()).expect("an answer");
+        row[answer] = json!({ "cpu": "77" });
+        if answer == "sum" {
+            row[answer] = json!("77n");
+        }
+        let (_folder, path) = write("row.jsonl", row.to_string().as_bytes());
+        let report = run(&path);
+        assert!(report.problems.is_empty(), "{:?}", report.problems);
+        let total = report.total();
+        let is_refused = total.not_modelled == 1;
+        assert!(total.different == 1 || is_refused, "{}: {answer}", path.display());
+    }
 }
 
 #[test]

@@ -68,6 +68,8 @@ pub enum Verb {
     Check(CheckOptions),
     /// Write the EKS workshop's scenario with its manifests, to start from
     Init(InitOptions),
+    /// Replay recorded decisions of Karpenter and print the agreement
+    Conformance(ConformanceOptions),
     /// Print a completion script
     Completions(CompletionsOptions),
     /// Write man pages
@@ -85,6 +87,31 @@ pub struct InitOptions {
     /// Where to write
     #[arg(value_name = "DIR", default_value = ".")]
     pub folder: PathBuf,
+}
+
+/// `karpsim conformance`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  karpsim conformance tests/conformance
+  karpsim conformance tests/conformance/provision.jsonl.gz --case basic-1
+  karpsim conformance recordings --json | jq .total
+  karpsim conformance bench/bench-diverse-1000.json.gz --time
+
+Exit code 3 when a case differs from what Karpenter decided.")]
+pub struct ConformanceOptions {
+    /// Recordings, or folders of them: .json, .jsonl, also with .gz
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Print the agreement as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Only this case, with every difference
+    #[arg(long, value_name = "NAME")]
+    pub case: Option<String>,
+    /// Print the time that each decision took
+    #[arg(long)]
+    pub time: bool,
 }
 
 /// `karpsim completions`.

@@ -7,6 +7,7 @@ use clap::Parser;
 
 mod args;
 mod check;
+mod conformance;
 mod init;
 mod input;
 mod output;
@@ -27,6 +28,8 @@ pub enum Exit {
     Failed,
     /// The command line or the input is wrong; diagnostics say where.
     BadInput,
+    /// A recorded case differs from what Karpenter decided.
+    Differs,
     /// The run ended but is flagged unusable under `--strict`.
     Unusable,
     /// Ended by a signal of this number; what there was is written.
@@ -40,6 +43,7 @@ impl Exit {
             Exit::Done => 0,
             Exit::Failed => 1,
             Exit::BadInput => 2,
+            Exit::Differs => 3,
             Exit::Unusable => 5,
             Exit::Interrupted(signal) => 128 + signal,
         }
@@ -61,6 +65,7 @@ pub fn main() -> ExitCode {
     let outcome = match &arguments.verb {
         Verb::Run(options) => run::run(options, &terminal),
         Verb::Check(options) => check::check(options, &terminal),
+        Verb::Conformance(options) => conformance::conformance(options, &terminal),
         Verb::Init(options) => init::init(options, &terminal),
         Verb::Completions(options) => shell::completions(options, &terminal),
         Verb::Man(options) => shell::man(options, &terminal),

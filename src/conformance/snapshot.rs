@@ -204,6 +204,13 @@ impl<'a> Kinds<'a> {
             }
         }
         let mut list: Vec<Value> = self.node_pools.iter().map(|pool| (*pool).clone()).collect();
+        for pool in &mut list {
+            // Recorded objects were not admitted by an API server, which asks for the list even when it is empty.
+            let spec = &mut pool["spec"]["template"]["spec"];
+            if spec["requirements"].is_null() {
+                spec["requirements"] = json!([]);
+            }
+        }
         let classes: BTreeMap<&str, ()> = (self.node_pools.iter())
             .filter_map(|p| p["spec"]["template"]["spec"]["nodeClassRef"]["name"].as_str())
             .map(|name| (name, ()))

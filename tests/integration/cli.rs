@@ -285,3 +285,28 @@ fn completions_and_man_pages_come_from_the_grammar() {
     );
     assert!(folder.path().join("man1/karpsim-run.1").exists());
 }
+
+/// The total is the last line; a case that differs is exit code 3, a file that cannot be read exit code 2.
+#[test]
+fn recordings_are_replayed_and_the_total_is_the_last_line() {
+    let selection = repository().join("tests/conformance/provision.jsonl.gz");
+    let output = karpsim().arg("conformance").arg(&selection).output().expect("runs");
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(
+        text.lines().last().expect("a total").starts_with("total: 44 of 44 cases equal"),
+        "{text}"
+    );
+
+    let place = TempDir::new().expect("a temporary folder");
+    let row = place.path().join("row.jsonl");
+    fs::write(&row, "{\"keys\": [2, 1], \"order\": [0, 1]}\n").expect("written");
+    let output = karpsim().arg("conformance").arg(&row).arg("--json").output().expect("runs");
+    assert_eq!(output.status.code(), Some(3));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(json["total"]["different"], 1);
+
+    fs::write(&row, "{\n").expect("written");
+    let output = karpsim().arg("conformance").arg(&row).output().expect("runs");
+    assert_eq!(output.status.code(), Some(2));
+}

@@ -1,5 +1,5 @@
-//! Whole runs: the EKS workshop's scenario, 80 simulated hours from the loaded scenario to the result, and the recordings
-//! of the same NodePool, replayed through all controllers and compared.
+//! Whole runs: the EKS workshop's scenario, 80 simulated hours from the loaded scenario to the result, and the
+//! recordings of the same NodePool, replayed through all controllers and compared.
 
 use std::io::Read;
 use std::path::Path;

@@ -486,6 +486,10 @@ problems! {
     /// A requirement that names a zone without subnets in the run.
     "KS0321" Warning foreign_zone(zone: &str)
         format!("`{zone}` is no zone of this run, so no node runs there");
+    /// A static NodePool while the gate for them is off.
+    "KS0330" Error static_capacity_off(pool: &str)
+        format!("NodePool/{pool} has `replicas`, but the feature gate StaticCapacity is off"),
+        help "set `autoscaler: Karpenter(options: (feature_gates: {\"StaticCapacity\": true}))`, or remove `replicas`";
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod outcome;
 mod primitive;
 mod provision;
 pub mod report;
+mod script;
 mod snapshot;
 pub mod timeline;
 mod timeline_events;

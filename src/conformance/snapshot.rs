@@ -14,10 +14,11 @@ use crate::kube::workload::DaemonSet;
 use crate::kube::{NodePool, PodClass};
 use crate::scheduling;
 use crate::units::{SimDuration, SimTime, Symbols};
-use crate::world::cluster::{InstanceTypeRef, Owner, Pool};
+use crate::world::cluster::{Drift, InstanceTypeRef, Owner, Pool, PoolCost};
 use crate::world::restore::{FoundClaim, FoundInstance, FoundNode, FoundPod};
 use crate::world::settings::{
-    Boot, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule,
+    Boot, Gates, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, UNAVAILABLE_FOR,
+    VictimRule,
 };
 use crate::world::{ClaimId, Cluster, NodeId, Settings, World};
 
@@ -33,9 +34,6 @@ pub(super) fn read(case: &Value) -> Result<Snapshot, NotComparable> {
     let settings = settings(&case["options"])?;
     let list = case["objects"].as_array().ok_or_else(|| malformed("objects is not a list"))?;
     let kinds = Kinds::sort(list)?;
-    if case["kind"] == "disrupt" {
-        refuse_for_disruption(&kinds)?;
-    }
     let mut symbols = label::vocabulary();
     let pools = kinds.node_pools(&mut symbols)?;
     let classes = Classes::read(&kinds.pods, &mut symbols)?;
@@ -50,6 +48,10 @@ pub(super) fn read(case: &Value) -> Result<Snapshot, NotComparable> {
         name: symbols.text(spec.name.symbol).into(),
         spec: Arc::new(spec),
         types: types.clone(),
+        listed: types.clone(),
+        class_fields: "".into(),
+        cost: PoolCost::default(),
+        deleted: false,
         tags: Arc::new([]),
         boot: boot.clone(),
         created_count: 0,
@@ -61,6 +63,7 @@ pub(super) fn read(case: &Value) -> Result<Snapshot, NotComparable> {
     let mut world = World::new(Arc::new(settings), symbols, cluster);
     world.clock.advance_to(now);
     let nodes = restore_nodes(&kinds, &types, &mut world)?;
+    restore_budgets(&kinds, &mut world)?;
     restore_pods(&kinds, &classes, &nodes, &mut world)?;
     Ok(Snapshot { world })
 }
@@ -91,6 +94,7 @@ fn settings(options: &Value) -> Result<Settings, NotComparable> {
         victims: VictimRule::ReplicaSet,
         pod_uids: PodUids::CreationOrder,
         controller_latency: SimDuration::ZERO,
+        unavailable_for: UNAVAILABLE_FOR,
         karpenter: karpenter_options(options)?,
     })
 }
@@ -102,6 +106,8 @@ fn karpenter_options(options: &Value) -> Result<KarpenterOptions, NotComparable>
         ignore_preferences: false,
         best_effort_min_values: false,
         reserved_capacity: true,
+        gates: Gates::default(),
+        evaluation_time: SimDuration::ZERO,
     };
     for (key, value) in options.as_object().into_iter().flatten() {
         match (key.as_str(), value.as_str()) {
@@ -113,8 +119,12 @@ fn karpenter_options(options: &Value) -> Result<KarpenterOptions, NotComparable>
             ("minValuesPolicy", Some("BestEffort")) => result.best_effort_min_values = true,
             ("featureGates", _) => {
                 for (gate, on) in value.as_object().into_iter().flatten() {
-                    if *on != json!(gate == "ReservedCapacity") {
-                        return Err(not_modelled(format!("feature gate {gate}={on}")));
+                    match gate.as_str() {
+                        "SpotToSpotConsolidation" => result.gates.spot_to_spot = *on == json!(true),
+                        "StaticCapacity" => result.gates.static_capacity = *on == json!(true),
+                        "ReservedCapacity" if *on == json!(true) => {}
+                        _ if *on == json!(false) => {}
+                        _ => return Err(not_modelled(format!("feature gate {gate}"))),
                     }
                 }
             }
@@ -128,15 +138,13 @@ fn not_modelled(what: impl Into<String>) -> NotComparable {
     NotComparable::NotModelled(what.into())
 }
 
-/// What only matters to disruption and is not modelled there.
-fn refuse_for_disruption(kinds: &Kinds<'_>) -> Result<(), NotComparable> {
-    for object in kinds.node_claims.iter().chain(&kinds.nodes) {
-        if !object["metadata"]["annotations"]["karpenter.sh/do-not-disrupt"].is_null() {
-            return Err(not_modelled("node with do-not-disrupt"));
-        }
-        if condition(object, "Drifted").is_some() {
-            return Err(not_modelled("drifted NodeClaim"));
-        }
+/// PodDisruptionBudgets, with the disruptions that their status allows.
+fn restore_budgets(kinds: &Kinds<'_>, world: &mut World) -> Result<(), NotComparable> {
+    let list: Vec<Value> = kinds.budgets.iter().map(|budget| (*budget).clone()).collect();
+    let specs = objects::read(&list, &mut world.symbols)?.disruption_budgets;
+    for (object, spec) in kinds.budgets.iter().zip(specs) {
+        let allowed = object["status"]["disruptionsAllowed"].as_i64().unwrap_or(0);
+        world.restore_budget(spec, allowed);
     }
     Ok(())
 }
@@ -160,6 +168,7 @@ struct Kinds<'a> {
     daemon_sets: Vec<&'a Value>,
     /// Storage kinds and namespaces.
     others: Vec<&'a Value>,
+    budgets: Vec<&'a Value>,
 }
 
 impl<'a> Kinds<'a> {
@@ -182,6 +191,7 @@ impl<'a> Kinds<'a> {
                     | "PersistentVolumeClaim"
                     | "StorageClass",
                 ) => kinds.others.push(object),
+                Some("PodDisruptionBudget") => kinds.budgets.push(object),
                 Some(kind) => return Err(not_modelled(kind)),
                 None => return Err(malformed("object without kind")),
             }
@@ -190,8 +200,8 @@ impl<'a> Kinds<'a> {
             let text = |field: &str| object["metadata"][field].as_str().unwrap_or("").to_owned();
             (text("namespace"), text("name"))
         };
-        let Kinds { node_pools, node_claims, nodes, pods, daemon_sets, .. } = &mut kinds;
-        for list in [node_pools, node_claims, nodes, pods, daemon_sets] {
+        let Kinds { node_pools, node_claims, nodes, pods, daemon_sets, budgets, .. } = &mut kinds;
+        for list in [node_pools, node_claims, nodes, pods, daemon_sets, budgets] {
             list.sort_by_key(key);
         }
         Ok(kinds)
@@ -394,6 +404,7 @@ fn claim_of(
         registered_at: registered,
         initialized_at: initialized,
         consolidatable: condition(claim, "Consolidatable").is_some(),
+        drifted: condition(claim, "Drifted").map(|since| Drift { reason: "Drifted".into(), since }),
         last_pod_event_at: instant(&claim["status"]["lastPodEventTime"]),
         deletion_at: instant(&metadata["deletionTimestamp"]),
     })
@@ -448,6 +459,7 @@ fn found_node(
         taints: taints(&node["spec"]["taints"], &mut world.symbols)?,
         allocatable,
         ready: condition(node, "Ready").is_some(),
+        do_not_disrupt: node["metadata"]["annotations"]["karpenter.sh/do-not-disrupt"] == "true",
     })
 }
 

@@ -10,15 +10,16 @@ use serde_json::Value;
 
 use super::catalogue::instance_types;
 use super::report::{Check, Outcome};
+use super::script::Script;
 use super::timeline_events::{self, TimedEvent};
 use super::{NotComparable, malformed, objects};
 use crate::engine::Distribution;
-use crate::kube::label;
+use crate::kube::{NodePool, label};
 use crate::simulation::{Action, Config, PoolConfig, Simulation};
 use crate::units::{SimDuration, SimTime};
 use crate::world::Settings;
 use crate::world::settings::{
-    Boot, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule,
+    Boot, Gates, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule,
 };
 
 /// How a run compares with its recording.
@@ -41,6 +42,12 @@ pub struct Difference {
     pub missing: Vec<String>,
     /// Events of the run that were not recorded.
     pub unexpected: Vec<String>,
+}
+
+/// The run of a recorded timeline, at its start.
+pub fn simulation(text: &str) -> Result<Simulation, NotComparable> {
+    let recording: Value = serde_json::from_str(text).map_err(|e| malformed(e.to_string()))?;
+    Ok(Simulation::new(Arc::new(config(&recording["scenario"])?)))
 }
 
 /// Replays a recorded timeline and compares it at level 5.
@@ -115,37 +122,48 @@ fn without(list: &[String], other: &[String]) -> Vec<String> {
 
 /// The run of a recorded scenario, with the rules of the world that the recording states.
 fn config(scenario: &Value) -> Result<Config, NotComparable> {
-    if let Some(gates) = scenario["options"]["featureGates"].as_object()
-        && !gates.is_empty()
-    {
-        let gates: Vec<&str> = gates.keys().map(String::as_str).collect();
-        return Err(NotComparable::NotModelled(format!("gate {}", gates.join(", "))));
-    }
+    let gates = gates(&scenario["options"]["featureGates"])?;
     let mut symbols = label::vocabulary();
     let types = Arc::new(instance_types(&scenario["instanceTypes"], &mut symbols)?);
     let list = scenario["objects"].as_array();
     let list = list.ok_or_else(|| malformed("objects is not a list"))?;
-    let objects = objects::read(list, &mut symbols)?;
+    let mut objects = objects::read(list, &mut symbols)?;
+    let ttl = scenario["constants"]["job_ttl_s"].as_i64().map(SimDuration::from_seconds);
+    objects.jobs.iter_mut().for_each(|job| job.pod_ttl = ttl);
     let boot = Arc::new(Boot::same(fixed(&scenario["constants"], "register_s")?));
-    let pools = (objects.node_pools.into_iter())
-        .map(|spec| PoolConfig {
-            spec: Arc::new(spec),
-            types: types.clone(),
-            tags: Arc::new([]),
-            boot: boot.clone(),
-        })
-        .collect();
+    let configure = |spec: NodePool| PoolConfig {
+        spec: Arc::new(spec),
+        types: types.clone(),
+        tags: Arc::new([]),
+        boot: boot.clone(),
+        class_fields: "".into(),
+    };
+    let mut script = Script::new(&scenario["objects"], &mut symbols, &configure);
+    let mut timeline = script.read(&scenario["script"])?;
+    for action in timeline.iter_mut().map(|(_, action)| action) {
+        if let Action::Apply(objects) = action {
+            objects.jobs.iter_mut().for_each(|job| job.pod_ttl = ttl);
+        }
+    }
+    let start: jiff::Timestamp = (scenario["start"].as_str())
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| malformed("start is no time"))?;
+    let mut settings = settings(&scenario["constants"])?;
+    settings.start_epoch_seconds = start.as_second();
+    settings.karpenter.gates = gates;
     let end_s = scenario["end_s"].as_i64().ok_or_else(|| malformed("end_s is missing"))?;
     Ok(Config {
-        settings: Arc::new(settings(&scenario["constants"])?),
+        settings: Arc::new(settings),
         symbols,
-        pools,
+        pools: objects.node_pools.into_iter().map(configure).collect(),
         deployments: objects.deployments,
+        jobs: objects.jobs,
         daemon_sets: objects.daemon_sets,
+        disruption_budgets: objects.disruption_budgets,
         pods: objects.pods,
         storage: objects.storage,
         namespaces: objects.namespaces,
-        timeline: script(&scenario["script"])?,
+        timeline,
         horizon: SimTime::from_seconds(end_s),
     })
 }
@@ -182,35 +200,30 @@ fn settings(constants: &Value) -> Result<Settings, NotComparable> {
         victims,
         pod_uids: PodUids::CreationOrder,
         controller_latency: SimDuration::ZERO,
+        unavailable_for: SimDuration::from_seconds(
+            constants["ice_cache_s"].as_i64().ok_or_else(|| malformed("no ice_cache_s"))?,
+        ),
         karpenter: KarpenterOptions {
             batch_idle: SimDuration::from_seconds(1),
             batch_max: SimDuration::from_seconds(10),
             ignore_preferences: false,
             best_effort_min_values: false,
             reserved_capacity: true,
+            gates: Gates::default(),
+            evaluation_time: SimDuration::ZERO,
         },
     })
 }
 
-fn script(steps: &Value) -> Result<Vec<(SimTime, Action)>, NotComparable> {
-    let steps = steps.as_array().ok_or_else(|| malformed("script is not a list"))?;
-    steps
-        .iter()
-        .map(|step| {
-            let at = step["t_s"].as_f64().ok_or_else(|| malformed("script: t_s is missing"))?;
-            let at = SimTime::from_ms(libm::round(at * 1_000.0) as i64);
-            let op = step["op"].as_str().unwrap_or_default();
-            if op != "scale" {
-                return Err(NotComparable::NotModelled(format!("script operation {op}")));
-            }
-            let (Some(name), Some(replicas)) = (step["name"].as_str(), step["replicas"].as_u64())
-            else {
-                return Err(malformed("script: scale without name or replicas"));
-            };
-            let replicas = u32::try_from(replicas).map_err(|e| malformed(e.to_string()))?;
-            // Recorded Deployments live in the default namespace.
-            let namespace = "default".to_owned();
-            Ok((at, Action::Scale { namespace, name: name.to_owned(), replicas }))
-        })
-        .collect()
+fn gates(gates: &Value) -> Result<Gates, NotComparable> {
+    let mut result = Gates::default();
+    for (gate, on) in gates.as_object().into_iter().flatten() {
+        let on = on.as_bool().unwrap_or(false);
+        match gate.as_str() {
+            "SpotToSpotConsolidation" => result.spot_to_spot = on,
+            "StaticCapacity" => result.static_capacity = on,
+            _ => return Err(NotComparable::NotModelled(format!("gate {gate}"))),
+        }
+    }
+    Ok(result)
 }

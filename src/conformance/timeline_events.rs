@@ -83,6 +83,17 @@ impl Translator {
                 let name = workload.rsplit('/').next().unwrap_or_default();
                 push("script_scale", name, json!({ "replicas": replicas }));
             }
+            Fact::TimelineStep { action, object } => {
+                // The recordings name what some operations were done to, by the last part of its path.
+                let name = object.rsplit('/').next().unwrap_or_default();
+                let event = match *action {
+                    "drift" => "script_nodeclass_drift".to_owned(),
+                    "stock_out" => "script_ice".to_owned(),
+                    action => format!("script_{action}"),
+                };
+                push(&event, name, Value::Null);
+            }
+            Fact::Applied { .. } => push("script_apply", "", Value::Null),
             Fact::Launched { claim, launch } => {
                 self.types.insert(claim.ordinal, launch.instance_type.to_string());
                 let fields = json!({
@@ -118,6 +129,8 @@ fn pod_event(fact: &Fact) -> Option<Named> {
     let (event, pod, fields): (_, &PodRef, _) = match fact {
         Fact::PodCreated(pod) => ("pod_created", pod, Value::Null),
         Fact::PodBound { pod, node } => ("pod_bound", pod, json!({ "node": *node.name })),
+        Fact::PodSucceeded(pod) => ("pod_succeeded", pod, Value::Null),
+        Fact::PodAnnotated(pod) => ("annotated", pod, Value::Null),
         Fact::PodRunning(pod) => ("pod_running", pod, Value::Null),
         Fact::PodTerminating { pod, node, cause } => {
             ("pod_terminating", pod, json!({ "node": *node.name, "cause": cause.name() }))
@@ -147,6 +160,20 @@ fn claim_event(fact: &Fact) -> Option<Named> {
         Fact::Consolidatable { claim, status } => {
             ("consolidatable", claim, json!({ "status": status }))
         }
+        Fact::Drifted { claim, reason: Some(reason) } => {
+            ("drifted", claim, json!({ "status": true, "reason": **reason }))
+        }
+        Fact::Drifted { claim, reason: None } => ("drifted", claim, json!({ "status": false })),
+        Fact::InsufficientCapacity { claim, instance_type, zone, capacity_type } => {
+            let fields = json!({
+                "type": **instance_type, "zone": **zone, "capacity": capacity_type,
+            });
+            ("insufficient_capacity", claim, fields)
+        }
+        Fact::LaunchFailed { claim, .. } => {
+            ("launch_failed", claim, json!({ "reason": "insufficient_capacity" }))
+        }
+        Fact::Interrupted(claim) => ("interrupted", claim, Value::Null),
         Fact::LastPodEvent { claim, value } => {
             ("last_pod_event", claim, json!({ "value_s": value.ms() / 1_000 }))
         }
@@ -180,11 +207,14 @@ fn command_event(fact: &Fact) -> Option<Named> {
             ("validation_failed", command, json!({ "failure": failure, "message": **message }))
         }
         Fact::DisruptionStarted { command, replacements } => {
-            let fields = json!({
+            let mut fields = json!({
                 "decision": command.decision, "reason": command.reason,
-                "savings": command.savings,
                 "replacements": replacements.iter().map(replacement).collect::<Vec<_>>(),
             });
+            // A static NodePool's replacement has no types, and so no price.
+            if command.method != "StaticDrift" {
+                fields["savings"] = json!(command.savings);
+            }
             ("disruption_started", command, fields)
         }
         Fact::DisruptionSucceeded(command) => ("disruption_succeeded", command, json!({})),
@@ -204,8 +234,12 @@ fn command_event(fact: &Fact) -> Option<Named> {
 
 fn replacement(replacement: &ReplacementRef) -> Value {
     let first: Vec<&str> = replacement.instance_types.iter().take(5).map(|name| &**name).collect();
-    json!({
-        "first_types": first, "name": *replacement.claim.name, "pods": replacement.pods,
+    let mut fields = json!({
+        "name": *replacement.claim.name, "pods": replacement.pods,
         "nodepool": *replacement.claim.pool, "options": replacement.instance_types.len(),
-    })
+    });
+    if !first.is_empty() {
+        fields["first_types"] = json!(first);
+    }
+    fields
 }

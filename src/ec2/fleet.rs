@@ -24,35 +24,67 @@ pub struct LaunchRequest<'a> {
     pub requests: &'a ResourceVec,
 }
 
-/// One offering of one type.
-type Candidate<'a> = (u32, &'a Offering);
+/// One offering of one type, which is given by its position in the NodePool's list.
+pub type Candidate<'a> = (u32, &'a Offering);
 
-/// The offering that is launched, `None` for insufficient capacity.
+/// EC2's answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer<'a> {
+    /// The offering that is launched; `None` for insufficient capacity.
+    pub launched: Option<Candidate<'a>>,
+    /// The offerings that were tried before, in vain.
+    pub out_of_stock: Vec<Candidate<'a>>,
+}
+
+/// The offering that is launched.
 ///
 /// The capacity type is reserved before spot before on-demand. Within it the lowest price wins, then the type's name;
-/// among the zones that are left `pick` (given their number) chooses one, in the order of their names.
+/// among the zones that are left `pick` (given their number) chooses one, in the order of their names. What is not in
+/// stock is tried in vain.
 ///
 /// DEVIATION: spot launches take the cheapest offering; EC2's price-capacity-optimized strategy weighs capacity too.
 pub fn choose<'a>(
     request: &LaunchRequest<'a>,
     symbols: &Symbols,
-    pick: impl FnOnce(usize) -> usize,
-) -> Option<(u32, &'a Offering)> {
+    pick: impl Fn(usize) -> usize,
+    in_stock: impl Fn(&InstanceType, &Offering) -> bool,
+) -> Answer<'a> {
     let mut candidates = launchable(request);
     drop_exotic(request, &mut candidates);
     drop_dear_spot(request, &mut candidates);
     truncate(&mut candidates, request.types, symbols);
-    let capacity_type = candidates.iter().map(|(_, offering)| offering.capacity_type).min()?;
-    candidates.retain(|(_, offering)| offering.capacity_type == capacity_type);
+    if let Some(first) = candidates.iter().map(|(_, offering)| offering.capacity_type).min() {
+        candidates.retain(|(_, offering)| offering.capacity_type == first);
+    }
     candidates.retain(|(i, _)| request.types[*i as usize].has_ami);
+    let mut out_of_stock = Vec::new();
+    while let Some(position) = cheapest(&candidates, request.types, symbols, &pick) {
+        let candidate = candidates.swap_remove(position);
+        if in_stock(&request.types[candidate.0 as usize], candidate.1) {
+            return Answer { launched: Some(candidate), out_of_stock };
+        }
+        out_of_stock.push(candidate);
+    }
+    Answer { launched: None, out_of_stock }
+}
+
+/// The position of the candidate that comes first.
+fn cheapest(
+    candidates: &[Candidate<'_>],
+    types: &[InstanceType],
+    symbols: &Symbols,
+    pick: impl Fn(usize) -> usize,
+) -> Option<usize> {
+    let name = |(i, _): &Candidate<'_>| symbols.text(types[*i as usize].name.symbol);
+    let zone = |i: &usize| symbols.text(candidates[*i].1.zone.symbol);
     let price = candidates.iter().map(|(_, o)| o.price).min_by(f64::total_cmp)?;
-    candidates.retain(|(_, offering)| offering.price == price);
-    let name = |(i, _): &Candidate<'_>| symbols.text(request.types[*i as usize].name.symbol);
-    let first = candidates.iter().map(name).min()?;
-    candidates.retain(|candidate| name(candidate) == first);
-    candidates.sort_by_key(|(_, offering)| symbols.text(offering.zone.symbol));
-    let chosen = pick(candidates.len()).min(candidates.len().saturating_sub(1));
-    candidates.get(chosen).copied()
+    let is_cheap = |i: &usize| candidates[*i].1.price == price;
+    let mut left: Vec<usize> = (0..candidates.len()).filter(is_cheap).collect();
+    let first = left.iter().map(|i| name(&candidates[*i])).min()?;
+    left.retain(|i| name(&candidates[*i]) == first);
+    left.sort_by_key(zone);
+    let chosen = pick(left.len()).min(left.len().saturating_sub(1));
+    left.get(chosen).copied()
 }
 
 /// Available offerings that go with the requirements, of types that go with them and fit the requests.

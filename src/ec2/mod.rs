@@ -1,5 +1,6 @@
 //! EC2 as data: instance types, offerings, launch choice, latencies, billing (layer 2).
 
+pub mod capacity;
 pub mod catalog;
 pub mod fleet;
 pub mod instance_type;

@@ -5,6 +5,7 @@
 
 use super::Karpenter;
 use crate::ec2::fleet::{self, LaunchRequest};
+use crate::ec2::{InstanceType, Offering};
 use crate::engine::Purpose;
 use crate::units::SimDuration;
 use crate::world::claims::Chosen;
@@ -50,7 +51,9 @@ impl Karpenter {
 
     /// The Create call returned.
     pub fn on_launch_returns(&mut self, world: &mut World, id: ClaimId) {
-        match choose(world, id) {
+        let (chosen, failed) = choose(world, id);
+        world.mark_unavailable(id, &failed);
+        match chosen {
             Some(chosen) => world.set_launched(id, chosen),
             None => {
                 let reason = "all requested instance types were unavailable during launch";
@@ -64,7 +67,8 @@ impl Karpenter {
     }
 }
 
-fn choose(world: &World, id: ClaimId) -> Option<Chosen> {
+/// What the Create call launches, and the offerings that it found out of stock before.
+fn choose(world: &World, id: ClaimId) -> (Option<Chosen>, Vec<(u32, Offering)>) {
     let claim = &world.cluster.claims[id];
     let request = LaunchRequest {
         types: &world.cluster.pools[claim.pool].types,
@@ -79,9 +83,15 @@ fn choose(world: &World, id: ClaimId) -> Option<Chosen> {
             world.streams.below(Purpose::FleetChoice, claim.ordinal, 0, zones as u64) as usize
         }
     };
-    let (instance_type, offering) = fleet::choose(&request, &world.symbols, pick)?;
-    let (zone, capacity_type, price) = (offering.zone, offering.capacity_type, offering.price);
-    Some(Chosen { instance_type, zone, capacity_type, price })
+    let in_stock = |it: &InstanceType, offering: &Offering| {
+        world.cluster.capacity.is_in_stock(world.now(), &world.symbols, it.name, offering)
+    };
+    let answer = fleet::choose(&request, &world.symbols, pick, in_stock);
+    let chosen = answer.launched.map(|(instance_type, offering)| {
+        let (zone, capacity_type, price) = (offering.zone, offering.capacity_type, offering.price);
+        Chosen { instance_type, zone, capacity_type, price }
+    });
+    (chosen, answer.out_of_stock.into_iter().map(|(i, offering)| (i, offering.clone())).collect())
 }
 
 /// Registered, Node Ready, startup and ephemeral taints gone, requested resources there.

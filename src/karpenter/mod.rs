@@ -12,6 +12,7 @@ pub mod disruption;
 pub mod expiration;
 pub mod lifecycle;
 pub mod provisioner;
+mod static_pools;
 pub mod termination;
 
 use batcher::Batcher;

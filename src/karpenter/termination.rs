@@ -5,6 +5,7 @@
 
 use super::Karpenter;
 use crate::units::{SimDuration, SimTime};
+use crate::world::cluster::Pod;
 use crate::world::journal::Cause;
 use crate::world::{ClusterView, NodeId, PodId, Wake, World};
 
@@ -14,6 +15,9 @@ const DRAIN_POLL: SimDuration = SimDuration::from_seconds(1);
 const MIN_DRAIN_TIME: SimDuration = SimDuration::from_seconds(5);
 /// EC2 is asked again whether the instance is gone.
 const INSTANCE_POLL: SimDuration = SimDuration::from_seconds(5);
+/// A refused eviction is tried again after this long, then after twice as long each time, up to a limit.
+const FIRST_EVICTION_PAUSE: SimDuration = SimDuration::from_ms(100);
+const LONGEST_EVICTION_PAUSE: SimDuration = SimDuration::from_seconds(10);
 /// A pod that is still there this long after its deletionTimestamp no longer holds up the drain.
 const STUCK_AFTER: SimDuration = SimDuration::from_minutes(1);
 
@@ -27,6 +31,10 @@ impl Karpenter {
             return;
         }
         let claim = node.claim;
+        if !node.ready && world.cluster.claims[claim].is_instance_gone() {
+            // The instance vanished under the node: there is nothing left to drain.
+            return world.remove_node(id);
+        }
         world.taint_disrupted(id);
         world.begin_drain(id);
         if !world.cluster.nodes[id].drained && !drain(world, id) {
@@ -40,17 +48,34 @@ impl Karpenter {
         }
     }
 
-    /// One attempt to evict a pod. Nothing but a PodDisruptionBudget refuses, and none are modelled yet.
+    /// One attempt to evict a pod. The API server refuses while a PodDisruptionBudget forbids it; the pod is then tried
+    /// again by itself, whatever happens to the budget meanwhile.
     pub fn on_eviction(&mut self, world: &mut World, id: PodId) {
-        let Some(pod) = world.cluster.pods.get(id) else {
+        let Some(pod) = world.cluster.pods.get(id).filter(|pod| pod.is_active()) else {
             return;
         };
+        if !may_evict(&world.view(), pod) {
+            let shift = pod.eviction_attempts.min(16);
+            let pause = SimDuration::from_ms(FIRST_EVICTION_PAUSE.ms() << shift);
+            return world.retry_eviction(id, pause.min(LONGEST_EVICTION_PAUSE));
+        }
         let (grace, node) = (pod.class.grace, pod.node);
         let cause = node
             .map(|node| &world.cluster.claims[world.cluster.nodes[node].claim])
             .and_then(|claim| claim.deletion_cause)
             .map_or(Cause::Deleted, |cause| cause.eviction_cause());
         world.delete_pod(id, grace, cause);
+    }
+}
+
+/// The API server's answer to an eviction (Kubernetes v1.36 `pkg/registry/core/pod/storage/eviction.go`): pods that do
+/// not run yet may always go, several budgets are an error.
+fn may_evict(view: &ClusterView<'_>, pod: &Pod) -> bool {
+    match pod.budgets.as_slice() {
+        _ if pod.running_at.is_none() => true,
+        [] => true,
+        [budget] => view.cluster.disruptions_allowed(*budget) > 0,
+        _ => false,
     }
 }
 
@@ -76,7 +101,9 @@ fn waiting_eviction(view: &ClusterView<'_>, id: NodeId) -> Vec<PodId> {
     view.pods_of(claim)
         .into_iter()
         .filter(|(_, pod)| {
-            !view.tolerates_disruption(&pod.class) && !pod.deletion_at.is_some_and(is_stuck)
+            !pod.is_finished()
+                && !view.tolerates_disruption(&pod.class)
+                && !pod.deletion_at.is_some_and(is_stuck)
         })
         .map(|(pod, _)| pod)
         .collect()
@@ -105,10 +132,12 @@ fn delete_expiring(world: &mut World, id: NodeId) {
         return;
     };
     for pod in waiting_eviction(&world.view(), id) {
-        let grace = world.cluster.pods[pod].class.grace;
-        if world.cluster.pods[pod].is_active() && now > deadline - grace {
-            let left = deadline.since(now).ms() / 1_000;
-            world.delete_pod(pod, SimDuration::from_seconds(left.max(1)), cause);
+        let left = SimDuration::from_seconds((deadline.since(now).ms() / 1_000).max(1));
+        let class = &world.cluster.pods[pod].class;
+        match world.cluster.pods[pod].deletion_at {
+            None if now > deadline - class.grace => world.delete_pod(pod, left, cause),
+            Some(at) if at > deadline => world.shorten_grace(pod, left),
+            _ => {}
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The Kubernetes and Karpenter vocabulary: plain data and pure predicates (layer 2).
 
+pub mod disruption_budget;
 pub mod label;
 pub mod node_pool;
 pub mod pod;
 pub mod port;
 pub mod requirement;
+pub mod schedule;
 pub mod selector;
 pub mod taint;
 pub mod topology;

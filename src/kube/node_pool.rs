@@ -4,6 +4,7 @@
 
 use super::label::Labels;
 use super::requirement::Requirements;
+use super::schedule::Schedule;
 use super::taint::Taint;
 use crate::units::{LabelValue, ResourceVec, SimDuration};
 
@@ -23,6 +24,8 @@ pub struct NodePool {
     pub limits: Option<ResourceVec>,
     /// `spec.weight`, 0 when absent.
     pub weight: i32,
+    /// `spec.replicas`: a static NodePool keeps so many nodes, whatever the pods need.
+    pub replicas: Option<i64>,
 }
 
 /// What a NodePool's nodes are made from.
@@ -111,11 +114,13 @@ impl Reason {
     }
 }
 
-/// One disruption budget without a schedule.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One disruption budget.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Budget {
     /// How many nodes may be disrupted at once.
     pub nodes: BudgetNodes,
+    /// When it is in force; `None` is always.
+    pub schedule: Option<Schedule>,
     /// The reasons it restrains; `None` restrains all, an empty list none.
     pub reasons: Option<Vec<Reason>>,
 }
@@ -140,37 +145,70 @@ impl BudgetNodes {
 }
 
 /// Disruptions that `budgets` allow for `reason` in a pool of `total` nodes, those already under way not yet
-/// subtracted.
-pub fn allowed_disruptions(budgets: &[Budget], reason: Reason, total: i64) -> i64 {
-    budgets
-        .iter()
-        .filter(|budget| budget.reasons.as_ref().is_none_or(|reasons| reasons.contains(&reason)))
-        .map(|budget| budget.nodes.of(total))
-        .fold(UNLIMITED, i64::min)
+/// subtracted. `now_epoch_ms` is in milliseconds since 1970-01-01 UTC.
+///
+/// Schedules that Karpenter could not parse, for which it allows nothing, are refused when manifests are read.
+pub fn allowed_disruptions(
+    budgets: &[Budget],
+    reason: Reason,
+    total: i64,
+    now_epoch_ms: i64,
+) -> i64 {
+    let restrains = |budget: &&Budget| {
+        budget.reasons.as_ref().is_none_or(|reasons| reasons.contains(&reason))
+            && budget.schedule.as_ref().is_none_or(|schedule| schedule.is_active(now_epoch_ms))
+    };
+    let limits = budgets.iter().filter(restrains).map(|budget| budget.nodes.of(total));
+    limits.fold(UNLIMITED, i64::min)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn percent(percent: i64) -> Budget {
-        Budget { nodes: BudgetNodes::Percent(percent), reasons: None }
+    fn budget(nodes: BudgetNodes, reasons: Option<Vec<Reason>>) -> Budget {
+        Budget { nodes, schedule: None, reasons }
     }
 
     /// `disruption.md` 20 and A23 of `questions.md` 4.1.
     #[test]
     fn budgets_round_up_and_combine_by_minimum() {
+        let percent = |percent: i64| budget(BudgetNodes::Percent(percent), None);
         for (total, p, expected) in [(10, 10, 1), (11, 10, 2), (1, 10, 1), (19, 20, 4), (0, 10, 0)]
         {
-            assert_eq!(allowed_disruptions(&[percent(p)], Reason::Empty, total), expected);
+            assert_eq!(allowed_disruptions(&[percent(p)], Reason::Empty, total, 0), expected);
         }
         let mixed = [
             percent(10),
-            Budget { nodes: BudgetNodes::Count(5), reasons: Some(vec![Reason::Drifted]) },
-            Budget { nodes: BudgetNodes::Count(0), reasons: Some(vec![]) },
+            budget(BudgetNodes::Count(5), Some(vec![Reason::Drifted])),
+            budget(BudgetNodes::Count(0), Some(vec![])),
         ];
-        assert_eq!(allowed_disruptions(&mixed, Reason::Empty, 100), 10);
-        assert_eq!(allowed_disruptions(&mixed, Reason::Drifted, 100), 5);
-        assert_eq!(allowed_disruptions(&[], Reason::Empty, 100), UNLIMITED);
+        assert_eq!(allowed_disruptions(&mixed, Reason::Empty, 100, 0), 10);
+        assert_eq!(allowed_disruptions(&mixed, Reason::Drifted, 100, 0), 5);
+        assert_eq!(allowed_disruptions(&[], Reason::Empty, 100, 0), UNLIMITED);
+    }
+
+    /// `disruption.md` 20: nothing is consolidated during working hours; the 3rd of August 2026 is a Monday.
+    #[test]
+    fn a_budget_holds_while_its_window_is_open() {
+        let eight_hours = SimDuration::from_minutes(8 * 60);
+        let schedule = Schedule::parse("0 9 * * mon-fri", eight_hours).expect("a schedule");
+        let working_hours = Budget {
+            nodes: BudgetNodes::Count(0),
+            schedule: Some(schedule),
+            reasons: Some(vec![Reason::Underutilized]),
+        };
+        let budgets = [budget(BudgetNodes::Percent(10), None), working_hours];
+        for (now, reason, expected) in [
+            ("2026-08-03T08:59:59.999Z", Reason::Underutilized, 10),
+            ("2026-08-03T09:00:00Z", Reason::Underutilized, 0),
+            ("2026-08-03T09:00:00Z", Reason::Empty, 10),
+            ("2026-08-03T16:59:59.999Z", Reason::Underutilized, 0),
+            ("2026-08-03T17:00:00Z", Reason::Underutilized, 10),
+            ("2026-08-02T09:00:00Z", Reason::Underutilized, 10),
+        ] {
+            let now = now.parse::<jiff::Timestamp>().expect("a time").as_millisecond();
+            assert_eq!(allowed_disruptions(&budgets, reason, 100, now), expected);
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::pod::PodClass;
+use crate::units::SimDuration;
 
 /// A Deployment. It owns its pods directly: ReplicaSets only matter during a rolling update, which is not modelled.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +25,28 @@ pub struct DaemonSet {
     pub namespace: Arc<str>,
     /// Name.
     pub name: Arc<str>,
+    /// The pods' template.
+    pub template: Arc<PodClass>,
+}
+
+/// A Job: pods that run to completion.
+///
+/// DEVIATION: pods never fail, so that `backoffLimit` and `podFailurePolicy` do not matter; a pod that is evicted is
+/// replaced at once and starts over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    /// Namespace.
+    pub namespace: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+    /// Pods that must succeed.
+    pub completions: u32,
+    /// Pods that run at the same time, at most.
+    pub parallelism: u32,
+    /// From Running to Succeeded.
+    pub duration: SimDuration,
+    /// From Succeeded to the removal of the pod's object; `None` keeps it for ever.
+    pub pod_ttl: Option<SimDuration>,
     /// The pods' template.
     pub template: Arc<PodClass>,
 }

@@ -242,9 +242,21 @@ impl Loading<'_> {
             let span = self.span("cluster.manifests");
             self.diagnostics.push(diagnostic::no_node_pool(span));
         }
+        if !settings.karpenter.feature_gates.get("StaticCapacity").copied().unwrap_or(false) {
+            self.refuse_static_pools(&objects, &symbols, &cluster);
+        }
         let (timeline, places) = self.timeline(&settings, &mut symbols, &cluster);
         let input_digest = digest(self.diagnostics);
         LoadedScenario { settings, symbols, objects, timeline, places, input_digest }
+    }
+
+    fn refuse_static_pools(&mut self, objects: &Objects, symbols: &Symbols, cluster: &Cluster) {
+        for pool in objects.node_pools.iter().filter(|pool| pool.replicas.is_some()) {
+            let name = symbols.text(pool.name.symbol);
+            if let Some(span) = cluster.places.get(&format!("NodePool/{name}")) {
+                self.diagnostics.push(diagnostic::static_capacity_off(*span, name));
+            }
+        }
     }
 
     fn span(&self, path: &str) -> Span {

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use super::pod::{self, METADATA_WITHOUT_EFFECT, PodOwner, PriorityClasses};
 use super::reader::{Field, Object, Reader, Unknown, is_dns_subdomain};
 use super::yaml::{Node, Value};
-use super::{node_class, node_pool, old_version, requirement, volume};
+use super::{disruption_budget, job, node_class, node_pool, old_version, requirement, volume};
 use crate::diagnostic::{self, Span};
 use crate::ec2::node_class::NodeClass;
+use crate::kube::disruption_budget::DisruptionBudget;
 use crate::kube::volume::Storage;
-use crate::kube::workload::{BarePod, DaemonSet, Deployment};
+use crate::kube::workload::{BarePod, DaemonSet, Deployment, Job};
 use crate::kube::{Labels, NodePool};
 
 /// The objects of some manifests, each list in the order of the text.
@@ -25,6 +26,10 @@ pub struct Objects {
     pub deployments: Vec<Deployment>,
     /// DaemonSets.
     pub daemon_sets: Vec<DaemonSet>,
+    /// Jobs.
+    pub jobs: Vec<Job>,
+    /// PodDisruptionBudgets.
+    pub disruption_budgets: Vec<DisruptionBudget>,
     /// Pods without an owner.
     pub pods: Vec<BarePod>,
     /// StorageClasses, PersistentVolumeClaims, PersistentVolumes, CSINodes.
@@ -86,18 +91,16 @@ const WITHOUT_EFFECT: [&str; 28] = [
 ];
 
 /// Kinds that change results but are not modelled, and what they change.
-pub const REFUSED: [(&str, &str); 18] = [
+pub const REFUSED: [(&str, &str); 16] = [
     ("CSIDriver", "it decides where pods with volumes may run"),
     ("CapacityBuffer", "it asks for spare capacity"),
     ("CronJob", "it makes pods"),
     ("DeviceClass", "it describes devices that pods need"),
     ("HorizontalPodAutoscaler", "it changes replicas"),
-    ("Job", "it makes pods"),
     ("LimitRange", "it changes what pods request"),
     ("Node", "nodes come from Karpenter alone"),
     ("NodeClaim", "nodes come from NodePools alone"),
     ("NodeOverlay", "it changes prices and capacities"),
-    ("PodDisruptionBudget", "it blocks evictions"),
     ("ReplicaSet", "it makes pods"),
     ("ReplicationController", "it makes pods"),
     ("ResourceQuota", "it limits what pods may request"),
@@ -221,11 +224,13 @@ fn kind_of(reader: &mut Reader<'_>, document: &Node) -> Option<(String, String)>
 }
 
 /// Group, version and kind of everything that is read.
-const READ: [(&str, &str, &str); 11] = [
+const READ: [(&str, &str, &str); 13] = [
     ("karpenter.sh", "v1", "NodePool"),
     ("karpenter.k8s.aws", "v1", "EC2NodeClass"),
     ("apps", "v1", "Deployment"),
     ("apps", "v1", "DaemonSet"),
+    ("batch", "v1", "Job"),
+    ("policy", "v1", "PodDisruptionBudget"),
     ("", "v1", "Pod"),
     ("", "v1", "Namespace"),
     ("", "v1", "PersistentVolume"),
@@ -344,6 +349,22 @@ fn read_one(
             let (namespace, name) = (Arc::from(namespace.as_str()), Arc::from(name.as_str()));
             let pod = |class| BarePod { namespace, name, template: Arc::new(class) };
             objects.pods.extend(class.map(pod));
+            Unknown::Note
+        }
+        "Job" => {
+            let place = (namespace.as_str(), name.as_str(), id.as_str());
+            objects.jobs.extend(job::read(
+                reader,
+                &mut object,
+                place,
+                &cluster.priorities,
+                defaulted,
+            ));
+            Unknown::Note
+        }
+        "PodDisruptionBudget" => {
+            let budget = disruption_budget::read(reader, &mut object, &namespace, &name);
+            objects.disruption_budgets.extend(budget);
             Unknown::Note
         }
         "CSINode" | "PersistentVolume" | "PersistentVolumeClaim" | "StorageClass" => {

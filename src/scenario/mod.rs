@@ -2,7 +2,9 @@
 //! (layer 7).
 
 pub mod catalog;
+mod disruption_budget;
 pub mod file;
+mod job;
 mod kustomize;
 pub mod latency;
 pub mod load;

@@ -11,6 +11,7 @@ use crate::kube::label;
 use crate::kube::node_pool::{
     Budget, BudgetNodes, ConsolidationPolicy, Disruption, NodeClaimTemplate, NodePool, Reason,
 };
+use crate::kube::schedule::Schedule;
 use crate::kube::taint::Taint;
 use crate::kube::{Labels, Requirements};
 use crate::units::{LabelValue, SimDuration};
@@ -26,7 +27,7 @@ pub fn read(reader: &mut Reader<'_>, object: &mut Object<'_>, name: &str) -> Opt
     let disruption = spec.get("disruption");
     let limits = spec.get("limits");
     let weight = spec.get("weight");
-    spec.refuse("replicas", "a static NodePool keeps its nodes whatever the pods need", reader);
+    let replicas = spec.get("replicas");
     reader.finish(spec, Unknown::Error);
 
     let disruption = match disruption {
@@ -42,6 +43,7 @@ pub fn read(reader: &mut Reader<'_>, object: &mut Object<'_>, name: &str) -> Opt
         disruption: disruption?,
         limits,
         weight: i32::try_from(weight).unwrap_or(0),
+        replicas: replicas.and_then(|field| reader.integer(&field, 0, i64::from(i32::MAX))),
     })
 }
 
@@ -49,7 +51,7 @@ fn default_disruption() -> Disruption {
     Disruption {
         consolidate_after: Some(SimDuration::ZERO),
         policy: ConsolidationPolicy::WhenEmptyOrUnderutilized,
-        budgets: vec![Budget { nodes: BudgetNodes::Percent(10), reasons: None }],
+        budgets: vec![Budget { nodes: BudgetNodes::Percent(10), schedule: None, reasons: None }],
     }
 }
 
@@ -71,9 +73,6 @@ fn read_disruption(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Disrupt
                 .suggest("WhenEmptyOrUnderutilized", ["WhenEmptyOrUnderutilized"]);
             reader.push(problem);
         } else if let Some(policy) = reader.choice(&field, &choices) {
-            if policy == ConsolidationPolicy::Balanced {
-                reader.refuse(&field, "it weighs savings against the pods that move");
-            }
             disruption.policy = policy;
         }
     }
@@ -103,17 +102,48 @@ fn read_budget(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Budget> {
         let items = reader.list(&field);
         items.iter().filter_map(|item| reader.choice(item, &choices)).collect()
     });
-    match (&schedule, &duration) {
-        (Some(schedule), Some(duration)) => {
-            reader.text(schedule);
-            reader.duration(duration, "hms", Never::Refused);
-            reader.refuse(schedule, "it decides when nodes may be disrupted");
+    let schedule = match (schedule, duration) {
+        (Some(schedule), Some(duration)) => Some(read_schedule(reader, &schedule, &duration)?),
+        (Some(alone), None) => {
+            reader.broken(&alone, "schedule must be set together with duration");
+            None
         }
-        (Some(alone), None) => reader.broken(alone, "schedule must be set together with duration"),
-        (None, Some(alone)) => reader.broken(alone, "duration must be set together with schedule"),
-        (None, None) => {}
+        (None, Some(alone)) => {
+            reader.broken(&alone, "duration must be set together with schedule");
+            None
+        }
+        (None, None) => None,
+    };
+    Some(Budget { nodes: nodes?, schedule, reasons })
+}
+
+/// Karpenter itself admits schedules that it cannot parse and then allows no disruption at all; they are refused here.
+fn read_schedule(
+    reader: &mut Reader<'_>,
+    schedule: &Field<'_>,
+    duration: &Field<'_>,
+) -> Option<Schedule> {
+    let span = budget_duration(reader, duration);
+    let text = reader.text(schedule)?;
+    match Schedule::parse(&text, span?) {
+        Ok(schedule) => Some(schedule),
+        Err(reason) => {
+            reader.broken(schedule, &reason);
+            None
+        }
     }
-    Some(Budget { nodes: nodes?, reasons })
+}
+
+/// `^((([0-9]+(h|m))|([0-9]+h[0-9]+m))(0s)?)$`: hours and minutes, as Kubernetes writes them back with `0s`.
+fn budget_duration(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<SimDuration> {
+    let span = reader.duration(field, "hms", Never::Refused).flatten()?;
+    let text = reader.text_or_number(field, "a duration")?;
+    let whole = text.strip_suffix("0s").filter(|rest| rest.ends_with(['h', 'm'])).unwrap_or(&text);
+    if whole.contains('s') {
+        reader.broken(field, "must be in hours and minutes, such as 10h5m or 30m");
+        return None;
+    }
+    Some(span)
 }
 
 /// `^((100|[0-9]{1,2})%|[0-9]+)$`, a text or a number.

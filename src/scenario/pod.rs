@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::reader::{Field, Object, Reader, Unknown};
 use super::requirement::{self, Owner};
-use super::{pod_topology, volume};
+use super::{job, pod_topology, volume};
 use crate::diagnostic;
 use crate::kube::Labels;
 use crate::kube::pod::{DEFAULT_GRACE, DoNotDisrupt, NodeAffinity, PodClass};
@@ -105,6 +105,7 @@ pub fn metadata(reader: &mut Reader<'_>, field: Option<&Field<'_>>) -> PodMetada
                         Err(_) => reader.broken(&value, "must be a 32-bit whole number in quotes"),
                     }
                 }
+                job::DURATION | job::RECORDED_DURATION => {}
                 _ => reader.note_without_effect(&annotations),
             }
         }

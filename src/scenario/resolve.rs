@@ -22,7 +22,8 @@ use crate::simulation::{self, Action, Config, PoolConfig};
 use crate::units::{SimDuration, SimTime, Symbols};
 use crate::world::settings::TieBreaks as WorldTieBreaks;
 use crate::world::settings::{
-    Boot, KarpenterOptions, Latency, PodUids, SchedulerTies, Settings as WorldSettings, VictimRule,
+    Boot, Gates, KarpenterOptions, Latency, PodUids, SchedulerTies, Settings as WorldSettings,
+    UNAVAILABLE_FOR, VictimRule,
 };
 
 /// What a run of `loaded` starts from, with the catalogue's instance types and prices.
@@ -43,7 +44,9 @@ pub fn config(loaded: &LoadedScenario, catalog: &ec2::Catalog) -> Config {
         symbols: resolver.symbols,
         pools,
         deployments: loaded.objects.deployments.clone(),
+        jobs: loaded.objects.jobs.clone(),
         daemon_sets: loaded.objects.daemon_sets.clone(),
+        disruption_budgets: loaded.objects.disruption_budgets.clone(),
         pods: loaded.objects.pods.clone(),
         storage: loaded.objects.storage.clone(),
         namespaces: loaded.objects.namespaces.clone(),
@@ -104,6 +107,7 @@ struct Offered {
     types: Arc<Vec<InstanceType>>,
     tags: Arc<[(Arc<str>, Arc<str>)]>,
     boot: Arc<Boot>,
+    class_fields: Arc<str>,
 }
 
 /// What exists at a step of the timeline.
@@ -142,8 +146,8 @@ impl Resolver<'_> {
     fn pool(&mut self, name: &str) -> Option<PoolConfig> {
         let spec = self.pools.get(name)?.clone();
         let class = self.symbols.text(spec.template.node_class.symbol).to_owned();
-        let Offered { types, tags, boot } = self.offered(&class)?;
-        Some(PoolConfig { spec: Arc::new(spec), types, tags, boot })
+        let Offered { types, tags, boot, class_fields } = self.offered(&class)?;
+        Some(PoolConfig { spec: Arc::new(spec), types, tags, boot, class_fields })
     }
 
     fn offered(&mut self, class: &str) -> Option<Offered> {
@@ -162,6 +166,7 @@ impl Resolver<'_> {
         );
         let tags = node_class.tags.iter();
         let offered = Offered {
+            class_fields: node_class.drift_fields.as_str().into(),
             types: Arc::new(types),
             tags: tags.map(|(k, v)| (Arc::from(k.as_str()), Arc::from(v.as_str()))).collect(),
             boot: Arc::new(latency::boot(
@@ -180,12 +185,14 @@ impl Resolver<'_> {
                 name: name.clone(),
                 replicas: *replicas,
             },
-            TimelineAction::Apply(objects) => Action::Apply {
+            TimelineAction::Apply(objects) => Action::Apply(simulation::Objects {
                 pools: self.put(objects),
                 deployments: objects.deployments.clone(),
+                jobs: objects.jobs.clone(),
                 daemon_sets: objects.daemon_sets.clone(),
+                disruption_budgets: objects.disruption_budgets.clone(),
                 pods: objects.pods.clone(),
-            },
+            }),
         }
     }
 }
@@ -221,6 +228,7 @@ fn world_settings(settings: &Settings) -> WorldSettings {
         },
         pod_uids: PodUids::Hash,
         controller_latency: settings.controller_latency,
+        unavailable_for: UNAVAILABLE_FOR,
         karpenter: KarpenterOptions {
             batch_idle: settings.karpenter.batch_idle,
             batch_max: settings.karpenter.batch_max,
@@ -228,6 +236,11 @@ fn world_settings(settings: &Settings) -> WorldSettings {
             best_effort_min_values: settings.karpenter.min_values_policy
                 == MinValuesPolicy::BestEffort,
             reserved_capacity: gate("ReservedCapacity"),
+            gates: Gates {
+                spot_to_spot: gate("SpotToSpotConsolidation"),
+                static_capacity: gate("StaticCapacity"),
+            },
+            evaluation_time: settings.karpenter.evaluation_time,
         },
     }
 }

@@ -302,6 +302,10 @@ pub struct KarpenterOptions {
     pub min_values_policy: MinValuesPolicy,
     /// `FEATURE_GATES` that differ from the defaults.
     pub feature_gates: BTreeMap<String, bool>,
+    /// Computing time of one what-if of the disruption loop, whose searches Karpenter limits to
+    /// one and three minutes. No option of Karpenter's: it depends on the cluster's size and on the
+    /// controller's CPU.
+    pub evaluation_time: String,
 }
 
 impl Default for KarpenterOptions {
@@ -312,6 +316,7 @@ impl Default for KarpenterOptions {
             preference_policy: PreferencePolicy::default(),
             min_values_policy: MinValuesPolicy::default(),
             feature_gates: BTreeMap::new(),
+            evaluation_time: "0s".to_owned(),
         }
     }
 }

@@ -126,6 +126,8 @@ pub struct KarpenterSettings {
     pub min_values_policy: MinValuesPolicy,
     /// `FEATURE_GATES`: each gate of Karpenter v1.14 with its state.
     pub feature_gates: BTreeMap<&'static str, bool>,
+    /// Computing time of one what-if of the disruption loop.
+    pub evaluation_time: SimDuration,
 }
 
 /// Gates that Karpenter v1.14 has, with their defaults, and whether switching them on is modelled.
@@ -134,8 +136,8 @@ const GATES: [(&str, bool, bool); 6] = [
     ("NodeOverlay", false, false),
     ("NodeRepair", false, false),
     ("ReservedCapacity", true, true),
-    ("SpotToSpotConsolidation", false, false),
-    ("StaticCapacity", false, false),
+    ("SpotToSpotConsolidation", false, true),
+    ("StaticCapacity", false, true),
 ];
 
 /// Gives a scenario's values their meaning. Wrong values are reported and replaced, so that reading
@@ -333,6 +335,8 @@ impl Context<'_> {
             preference_policy: options.preference_policy,
             min_values_policy: options.min_values_policy,
             feature_gates: GATES.iter().map(|(name, on, _)| (*name, state(*name, *on))).collect(),
+            evaluation_time: self
+                .duration(&options.evaluation_time, "autoscaler.options.evaluation_time"),
         }
     }
 }

@@ -9,6 +9,22 @@ use crate::ec2::InstanceType;
 use crate::kube::Requirements;
 use crate::units::Symbol;
 
+/// How many of `options`, from the first on, it takes to meet all minimums; 0 without minimums.
+pub fn needed(
+    types: &[InstanceType],
+    options: impl IntoIterator<Item = usize> + Clone,
+    requirements: &Requirements,
+) -> usize {
+    if !requirements.has_min_values() {
+        return 0;
+    }
+    let all = options.clone().into_iter().count();
+    let suffices = |count: &usize| {
+        unmet(types, options.clone().into_iter().take(*count), requirements).is_none()
+    };
+    (1..=all).find(suffices).unwrap_or(all)
+}
+
 /// The keys with too few distinct values over `options` and how many there are, `None` when all minimums are met. An
 /// empty list meets all.
 pub fn unmet(

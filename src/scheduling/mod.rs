@@ -33,7 +33,7 @@ mod variant;
 mod volume;
 
 pub use solve::solve;
-pub use template::Templates;
+pub use template::{Templates, bare_claim};
 
 /// What a Solve is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use super::min_values;
 use super::type_filter::{FitIndex, is_offered};
+use super::{ClaimPlan, min_values};
 use crate::ec2::InstanceType;
 use crate::kube::pod::NodeAffinity;
 use crate::kube::requirement::{AllowUndefined, Requirement, Requirements};
@@ -66,7 +66,12 @@ pub struct DaemonGroup {
 impl Templates {
     /// The templates of all NodePools: weight descending, then name descending, as upstream.
     pub fn build(view: &ClusterView<'_>) -> Templates {
-        let mut pools: Vec<PoolIndex> = (0..view.cluster.pools.len()).collect();
+        // Static NodePools launch for their replicas, never for pods.
+        let is_dynamic = |index: &PoolIndex| {
+            let pool = &view.cluster.pools[*index];
+            pool.spec.replicas.is_none() && !pool.deleted
+        };
+        let mut pools: Vec<PoolIndex> = (0..view.cluster.pools.len()).filter(is_dynamic).collect();
         pools.sort_by(|a, b| {
             let key =
                 |i: &PoolIndex| (view.cluster.pools[*i].spec.weight, &view.cluster.pools[*i].name);
@@ -136,6 +141,22 @@ impl Template {
             reserved: reserved.map(|symbol| view.symbols.value(symbol)),
             types,
         }
+    }
+}
+
+/// A NodeClaim of a NodePool's template, for no pod in particular: all types that the template admits.
+pub fn bare_claim(view: &ClusterView<'_>, pool: PoolIndex) -> ClaimPlan {
+    let template = Template::build(view, pool);
+    let mut requirements = template.requirements;
+    requirements.remove(label::REGISTERED);
+    requirements.remove(label::INITIALIZED);
+    ClaimPlan {
+        pool,
+        requirements,
+        types: template.options.iter().map(|i| i as u32).collect(),
+        requests: ResourceVec::default(),
+        pods: Vec::new(),
+        min_values_relaxed: false,
     }
 }
 

@@ -38,7 +38,8 @@ fn pods_fit(world: &World) -> Result<(), Violation> {
 
 fn sum_of_requests(world: &World, pods: &[crate::world::PodId]) -> ResourceVec {
     let mut sum = ResourceVec::default();
-    pods.iter().for_each(|pod| sum.add(&world.cluster.pods[*pod].class.requests));
+    let pods = pods.iter().map(|pod| &world.cluster.pods[*pod]).filter(|pod| !pod.is_finished());
+    pods.for_each(|pod| sum.add(&pod.class.requests));
     sum
 }
 
@@ -119,7 +120,8 @@ pub fn check_budgets(world: &World, reason: &str) -> Result<(), Violation> {
     for (pool, (total, disrupting)) in counts {
         let pool = &world.cluster.pools[pool];
         let budgets = &pool.spec.disruption.budgets;
-        let allowed = node_pool::allowed_disruptions(budgets, reason, total);
+        let allowed =
+            node_pool::allowed_disruptions(budgets, reason, total, world.view().now_epoch_ms());
         if disrupting > allowed {
             return Err(format!("{disrupting} of {total} nodes disrupted, {allowed} allowed"));
         }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use crate::ec2::InstanceType;
 use crate::karpenter::Karpenter;
+use crate::kube::disruption_budget::DisruptionBudget;
 use crate::kube::volume::Storage;
-use crate::kube::workload::{BarePod, DaemonSet, Deployment};
+use crate::kube::workload::{BarePod, DaemonSet, Deployment, Job};
 use crate::kube::{Labels, NodePool};
 use crate::units::{SimTime, Symbols};
-use crate::world::cluster::{Cluster, DeploymentState, Pool};
+use crate::world::cluster::{Cluster, DeploymentState, JobState, Pool, PoolCost};
 use crate::world::settings::Boot;
 use crate::world::{Event, Settings, World};
 
@@ -18,7 +19,7 @@ pub mod invariant;
 mod timeline;
 mod unplaceable;
 
-pub use timeline::Action;
+pub use timeline::{Action, Objects, Target};
 pub use unplaceable::unplaceable;
 
 /// Everything a run starts from. Shared by all runs of a scenario.
@@ -32,8 +33,12 @@ pub struct Config {
     pub pools: Vec<PoolConfig>,
     /// Deployments.
     pub deployments: Vec<Deployment>,
+    /// Jobs.
+    pub jobs: Vec<Job>,
     /// DaemonSets.
     pub daemon_sets: Vec<DaemonSet>,
+    /// PodDisruptionBudgets.
+    pub disruption_budgets: Vec<DisruptionBudget>,
     /// Pods without an owner.
     pub pods: Vec<BarePod>,
     /// StorageClasses, PersistentVolumeClaims, PersistentVolumes, CSINodes.
@@ -57,6 +62,8 @@ pub struct PoolConfig {
     pub tags: Arc<[(Arc<str>, Arc<str>)]>,
     /// How long its nodes take to boot.
     pub boot: Arc<Boot>,
+    /// A canonical text of what enters the drift hash of its EC2NodeClass.
+    pub class_fields: Arc<str>,
 }
 
 /// A run.
@@ -92,8 +99,14 @@ impl Simulation {
         for deployment in &config.deployments {
             self.put_deployment(deployment);
         }
+        for job in &config.jobs {
+            self.put_job(job);
+        }
         for daemon_set in &config.daemon_sets {
             self.put_daemon_set(daemon_set);
+        }
+        for budget in &config.disruption_budgets {
+            self.world.put_budget(budget.clone());
         }
         for pod in &config.pods {
             self.put_pod(pod);
@@ -139,11 +152,20 @@ fn pool_state(config: &PoolConfig, symbols: &Symbols, created_count: u64) -> Poo
     Pool {
         spec: config.spec.clone(),
         types: config.types.clone(),
+        listed: config.types.clone(),
+        class_fields: config.class_fields.clone(),
         tags: config.tags.clone(),
         boot: config.boot.clone(),
         name: symbols.text(config.spec.name.symbol).into(),
         created_count,
+        cost: PoolCost::default(),
+        deleted: false,
     }
+}
+
+/// A Job as the cluster keeps it.
+fn job_state(spec: &Job) -> JobState {
+    JobState { spec: spec.clone(), live: Vec::new(), succeeded: 0, created_count: 0 }
 }
 
 /// A Deployment as the cluster keeps it.

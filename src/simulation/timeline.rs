@@ -1,9 +1,18 @@
 //! What people and pipelines do to the cluster: timeline steps and the objects they put.
 
-use super::{PoolConfig, Simulation, deployment_state, pool_state};
-use crate::kube::workload::{BarePod, DaemonSet, Deployment};
-use crate::world::cluster::Owner;
-use crate::world::{Event, Fact, Wake};
+use std::sync::Arc;
+
+use super::{PoolConfig, Simulation, deployment_state, job_state, pool_state};
+use crate::ec2::capacity::StockOut;
+use crate::engine::Purpose;
+use crate::kube::disruption_budget::DisruptionBudget;
+use crate::kube::pod::DoNotDisrupt;
+use crate::kube::workload::{BarePod, DaemonSet, Deployment, Job};
+use crate::units::{LabelValue, SimDuration};
+use crate::world::cluster::{ClassDrift, DeletionCause, Owner};
+use crate::world::journal::Cause;
+use crate::world::settings::TieBreaks;
+use crate::world::{ClaimId, Event, Fact, PodId, Wake};
 
 /// A step of the timeline.
 #[derive(Clone, Debug)]
@@ -18,16 +27,97 @@ pub enum Action {
         replicas: u32,
     },
     /// Creates objects, or replaces those of the same kind and name.
-    Apply {
-        /// NodePools.
-        pools: Vec<PoolConfig>,
-        /// Deployments.
-        deployments: Vec<Deployment>,
-        /// DaemonSets.
-        daemon_sets: Vec<DaemonSet>,
-        /// Pods without an owner.
-        pods: Vec<BarePod>,
+    Apply(Objects),
+    /// Replaces an object by what a merge patch made of it.
+    Patch {
+        /// `Kind/namespace/name` or `Kind/name`.
+        object: Arc<str>,
+        /// The object as it is from now on.
+        objects: Objects,
     },
+    /// Deletes an object.
+    Delete(Target),
+    /// From now on the provider finds the NodeClaims of an EC2NodeClass drifted that exist now.
+    Drift {
+        /// The EC2NodeClass.
+        class: LabelValue,
+        /// `AMIDrift`, or another of the provider's reasons.
+        reason: Arc<str>,
+    },
+    /// EC2 has none of some offerings for a while.
+    StockOut {
+        /// Which.
+        stock_out: StockOut,
+        /// How long.
+        lasts: SimDuration,
+    },
+    /// EC2 warns that it will take spot instances back.
+    Interrupt {
+        /// Only those of this NodePool.
+        pool: Option<String>,
+        /// How many.
+        count: usize,
+    },
+    /// Deletes the NodeClaim of this number, modulo their count, among the initialized ones that are not being deleted,
+    /// by name. Recorded timelines interrupt nodes so.
+    InterruptNth(usize),
+    /// Annotates the pod of this number, modulo their count, among a Deployment's bound pods in the order of creation.
+    DoNotDisrupt {
+        /// Namespace of the Deployment.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// The pod's number.
+        nth: usize,
+        /// The annotation's value.
+        protection: DoNotDisrupt,
+    },
+}
+
+/// Objects of several kinds.
+#[derive(Clone, Debug, Default)]
+pub struct Objects {
+    /// NodePools.
+    pub pools: Vec<PoolConfig>,
+    /// Deployments.
+    pub deployments: Vec<Deployment>,
+    /// Jobs.
+    pub jobs: Vec<Job>,
+    /// DaemonSets.
+    pub daemon_sets: Vec<DaemonSet>,
+    /// PodDisruptionBudgets.
+    pub disruption_budgets: Vec<DisruptionBudget>,
+    /// Pods without an owner.
+    pub pods: Vec<BarePod>,
+}
+
+/// An object that can be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A NodePool, and with it all its nodes.
+    NodePool(String),
+    /// A node, by the name that it shares with its NodeClaim.
+    Node(String),
+    /// A Deployment with its pods, by namespace and name.
+    Deployment(String, String),
+    /// A Job with its pods, by namespace and name.
+    Job(String, String),
+    /// A PodDisruptionBudget, by namespace and name.
+    DisruptionBudget(String, String),
+}
+
+impl Target {
+    fn describe(&self) -> String {
+        match self {
+            Target::NodePool(name) => format!("NodePool/{name}"),
+            Target::Node(name) => format!("Node/{name}"),
+            Target::Deployment(namespace, name) => format!("Deployment/{namespace}/{name}"),
+            Target::Job(namespace, name) => format!("Job/{namespace}/{name}"),
+            Target::DisruptionBudget(namespace, name) => {
+                format!("PodDisruptionBudget/{namespace}/{name}")
+            }
+        }
+    }
 }
 
 impl Simulation {
@@ -42,12 +132,165 @@ impl Simulation {
         let config = self.config.clone();
         match &config.timeline[step as usize].1 {
             Action::Scale { namespace, name, replicas } => self.scale(namespace, name, *replicas),
-            Action::Apply { pools, deployments, daemon_sets, pods } => {
-                pools.iter().for_each(|pool| self.put_pool(pool));
-                deployments.iter().for_each(|deployment| self.put_deployment(deployment));
-                daemon_sets.iter().for_each(|set| self.put_daemon_set(set));
-                pods.iter().for_each(|pod| self.put_pod(pod));
+            Action::Apply(objects) => {
+                for object in objects.names(&self.world.symbols) {
+                    self.world.record(Fact::Applied { object });
+                }
+                self.put(objects);
             }
+            Action::Patch { object, objects } => {
+                self.note("patch", object.clone());
+                self.put(objects);
+            }
+            Action::Delete(target) => {
+                self.note("delete", target.describe().into());
+                self.delete(target);
+            }
+            Action::Drift { class, reason } => self.drift(*class, reason),
+            Action::StockOut { stock_out, lasts } => {
+                self.note("stock_out", "".into());
+                let until = self.world.now() + *lasts;
+                self.world.cluster.capacity.add_stock_out(stock_out.clone(), until);
+            }
+            Action::Interrupt { pool, count } => self.interrupt(step, pool.as_deref(), *count),
+            Action::InterruptNth(nth) => {
+                self.note("interrupt", "".into());
+                self.interrupt_nth(*nth);
+            }
+            Action::DoNotDisrupt { namespace, name, nth, protection } => {
+                self.note("do_not_disrupt", format!("Deployment/{namespace}/{name}").into());
+                self.protect(namespace, name, *nth, *protection);
+            }
+        }
+    }
+
+    fn note(&mut self, action: &'static str, object: Arc<str>) {
+        self.world.record(Fact::TimelineStep { action, object });
+    }
+
+    /// Creates or replaces objects.
+    pub(super) fn put(&mut self, objects: &Objects) {
+        objects.pools.iter().for_each(|pool| self.put_pool(pool));
+        objects.deployments.iter().for_each(|deployment| self.put_deployment(deployment));
+        objects.jobs.iter().for_each(|job| self.put_job(job));
+        objects.daemon_sets.iter().for_each(|set| self.put_daemon_set(set));
+        for budget in &objects.disruption_budgets {
+            self.world.put_budget(budget.clone());
+        }
+        objects.pods.iter().for_each(|pod| self.put_pod(pod));
+        if !objects.deployments.is_empty() {
+            self.world.index_budgets();
+        }
+    }
+
+    fn delete(&mut self, target: &Target) {
+        match target {
+            Target::NodePool(name) => self.delete_pool(name),
+            Target::Node(name) => {
+                let claim = self.world.cluster.claims_by_name.get(name.as_str()).copied();
+                claim.map(|id| self.world.delete_claim(id, DeletionCause::Failed));
+            }
+            Target::Deployment(namespace, name) => self.scale(namespace, name, 0),
+            Target::Job(namespace, name) => {
+                let jobs = &mut self.world.cluster.jobs;
+                let same = |spec: &Job| (&*spec.namespace, &*spec.name) == (namespace, name);
+                let Some(job) = jobs.iter_mut().find(|job| same(&job.spec)) else {
+                    return;
+                };
+                job.spec.parallelism = 0;
+                for pod in job.live.clone() {
+                    let grace = self.world.cluster.pods[pod].class.grace;
+                    self.world.delete_pod(pod, grace, Cause::ScaleDown);
+                }
+            }
+            Target::DisruptionBudget(namespace, name) => {
+                self.world.remove_budget(namespace, name);
+            }
+        }
+    }
+
+    /// The NodePool goes, and its NodeClaims with it, whatever budgets say.
+    fn delete_pool(&mut self, name: &str) {
+        let Some(index) = self.world.cluster.find_pool(name) else {
+            return;
+        };
+        self.world.cluster.pools[index].deleted = true;
+        self.world.cluster.generation += 1;
+        for id in self.claims_of(Some(index)) {
+            self.world.delete_claim(id, DeletionCause::Failed);
+        }
+    }
+
+    /// NodeClaims in the order of their names.
+    fn claims_of(&self, pool: Option<usize>) -> Vec<ClaimId> {
+        let cluster = &self.world.cluster;
+        let ids = cluster.claims_by_name.values().copied();
+        ids.filter(|id| pool.is_none_or(|pool| cluster.claims[*id].pool == pool)).collect()
+    }
+
+    fn drift(&mut self, class: LabelValue, reason: &Arc<str>) {
+        let name = self.world.symbols.text(class.symbol);
+        let object = format!("EC2NodeClass/{name}").into();
+        self.note("drift", object);
+        let drift = ClassDrift { before: self.world.cluster.claim_count, reason: reason.clone() };
+        self.world.cluster.class_drifts.insert(class.symbol, drift);
+        // An event of the EC2NodeClass: all its NodeClaims are looked at.
+        for id in self.claims_of(None) {
+            if self.world.cluster.claims[id].template.template.node_class == class {
+                self.world.wake(Wake::Conditions(id));
+            }
+        }
+    }
+
+    /// Initialized NodeClaims that are not being deleted, by name.
+    fn interruptible(&self) -> Vec<ClaimId> {
+        let mut ids = self.claims_of(None);
+        ids.retain(|id| {
+            let claim = &self.world.cluster.claims[*id];
+            claim.is_initialized() && claim.deletion_at.is_none()
+        });
+        ids
+    }
+
+    fn interrupt_nth(&mut self, nth: usize) {
+        let ids = self.interruptible();
+        if !ids.is_empty() {
+            let id = ids[nth % ids.len()];
+            self.world.interrupt(id);
+        }
+    }
+
+    /// EC2's two-minute warning to spot instances: the first by name, or drawn by lot.
+    fn interrupt(&mut self, step: u32, pool: Option<&str>, count: usize) {
+        let object = pool.map_or(String::new(), |pool| format!("NodePool/{pool}"));
+        self.note("interrupt", object.into());
+        let pool = match pool.map(|name| self.world.cluster.find_pool(name)) {
+            Some(None) => return,
+            known => known.flatten(),
+        };
+        let mut ids = self.claims_of(pool);
+        ids.retain(|id| self.world.cluster.claims[*id].is_interruptible());
+        if self.world.settings.tie_breaks == TieBreaks::Seeded {
+            let streams = &self.world.streams;
+            ids.sort_by_key(|id| {
+                let ordinal = self.world.cluster.claims[*id].ordinal;
+                (streams.mix(Purpose::Interruption, ordinal, step), ordinal)
+            });
+        }
+        for id in ids.into_iter().take(count) {
+            self.world.warn_of_interruption(id);
+        }
+    }
+
+    fn protect(&mut self, namespace: &str, name: &str, nth: usize, protection: DoNotDisrupt) {
+        let cluster = &self.world.cluster;
+        let Some(index) = cluster.find_deployment(namespace, name) else {
+            return;
+        };
+        let live = cluster.deployments[index].live.iter().copied();
+        let bound: Vec<PodId> = live.filter(|pod| cluster.pods[*pod].node.is_some()).collect();
+        if !bound.is_empty() {
+            self.world.annotate_pod(bound[nth % bound.len()], protection);
         }
     }
 
@@ -63,21 +306,15 @@ impl Simulation {
         self.world.wake(Wake::Workloads);
     }
 
-    fn record_applied(&mut self, object: String) {
-        if self.event_count > 0 {
-            self.world.record(Fact::Applied { object: object.into() });
-        }
-    }
-
     /// Creates or replaces a NodePool. Its nodes look at their conditions again.
     pub(super) fn put_pool(&mut self, config: &PoolConfig) {
         let name = self.world.symbols.text(config.spec.name.symbol).to_owned();
-        self.record_applied(format!("NodePool/{name}"));
         let cluster = &mut self.world.cluster;
         match cluster.pools.binary_search_by(|pool| pool.name.as_ref().cmp(&name)) {
             Ok(index) => {
-                let count = cluster.pools[index].created_count;
+                let (count, cost) = (cluster.pools[index].created_count, cluster.pools[index].cost);
                 cluster.pools[index] = pool_state(config, &self.world.symbols, count);
+                cluster.pools[index].cost = cost;
             }
             Err(index) => {
                 // Pools are numbered by name: the numbers of those after the new one move up.
@@ -89,15 +326,19 @@ impl Simulation {
                 }
             }
         }
-        self.world.cluster.generation += 1;
+        self.world.refresh_offerings();
         self.world.mark_unconsolidated();
-        let ids: Vec<_> = self.world.cluster.claims_by_name.values().copied().collect();
-        ids.into_iter().for_each(|id| self.world.wake(Wake::Conditions(id)));
+        let index = self.world.cluster.find_pool(&name);
+        for id in self.claims_of(index) {
+            self.world.wake(Wake::Conditions(id));
+        }
+        if config.spec.replicas.is_some() {
+            self.world.wake(Wake::StaticPools);
+        }
     }
 
     /// Creates a Deployment, or sets an existing one's replicas and the template of pods to come.
     pub(super) fn put_deployment(&mut self, spec: &Deployment) {
-        self.record_applied(format!("Deployment/{}/{}", spec.namespace, spec.name));
         let cluster = &mut self.world.cluster;
         let index = cluster.find_deployment(&spec.namespace, &spec.name).unwrap_or_else(|| {
             cluster.deployments.push(deployment_state(spec));
@@ -109,9 +350,20 @@ impl Simulation {
         self.world.wake(Wake::Workloads);
     }
 
+    /// Creates a Job. One that exists is left alone: a Job's template and completions cannot be changed.
+    pub(super) fn put_job(&mut self, spec: &Job) {
+        let cluster = &mut self.world.cluster;
+        let same = |known: &Job| known.namespace == spec.namespace && known.name == spec.name;
+        if cluster.jobs.iter().any(|job| same(&job.spec)) {
+            return;
+        }
+        cluster.dirty_jobs.insert(cluster.jobs.len());
+        cluster.jobs.push(job_state(spec));
+        self.world.wake(Wake::Workloads);
+    }
+
     /// Creates or replaces a DaemonSet; existing nodes get its pods too.
     pub(super) fn put_daemon_set(&mut self, spec: &DaemonSet) {
-        self.record_applied(format!("DaemonSet/{}/{}", spec.namespace, spec.name));
         let cluster = &mut self.world.cluster;
         let same = |set: &DaemonSet| set.namespace == spec.namespace && set.name == spec.name;
         match cluster.daemon_sets.iter().position(same) {
@@ -125,9 +377,27 @@ impl Simulation {
 
     /// Creates a pod without an owner.
     pub(super) fn put_pod(&mut self, pod: &BarePod) {
-        self.record_applied(format!("Pod/{}/{}", pod.namespace, pod.name));
         let counter = self.world.cluster.pod_count;
         let class = pod.template.clone();
         self.world.create_pod(pod.name.clone(), class, Owner::Bare, (1 << 41, counter), None);
+    }
+}
+
+impl Objects {
+    /// `Kind/namespace/name` of each.
+    fn names(&self, symbols: &crate::units::Symbols) -> Vec<Arc<str>> {
+        let pool = |pool: &PoolConfig| format!("NodePool/{}", symbols.text(pool.spec.name.symbol));
+        let mut names: Vec<String> = self.pools.iter().map(pool).collect();
+        let mut add = |kind: &str, namespace: &str, name: &str| {
+            names.push(format!("{kind}/{namespace}/{name}"));
+        };
+        self.deployments.iter().for_each(|o| add("Deployment", &o.namespace, &o.name));
+        self.jobs.iter().for_each(|o| add("Job", &o.namespace, &o.name));
+        self.daemon_sets.iter().for_each(|o| add("DaemonSet", &o.namespace, &o.name));
+        for budget in &self.disruption_budgets {
+            add("PodDisruptionBudget", &budget.namespace, &budget.name);
+        }
+        self.pods.iter().for_each(|o| add("Pod", &o.namespace, &o.name));
+        names.into_iter().map(Arc::from).collect()
     }
 }

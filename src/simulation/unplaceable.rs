@@ -16,19 +16,25 @@ pub fn unplaceable(config: &Arc<Config>) -> Vec<(Arc<str>, String)> {
         classes.entry(class.workload.clone()).or_insert_with(|| class.clone());
     };
     config.deployments.iter().for_each(|deployment| add(&deployment.template));
+    config.jobs.iter().for_each(|job| add(&job.template));
     config.pods.iter().for_each(|pod| add(&pod.template));
-    let changes_pools = |(_, action): &(_, Action)| matches!(action, Action::Apply { pools, .. } if !pools.is_empty());
+    let changes_pools = |(_, action): &(_, Action)| match action {
+        Action::Apply(objects) | Action::Patch { objects, .. } => !objects.pools.is_empty(),
+        _ => false,
+    };
     if config.timeline.iter().any(changes_pools) {
         return Vec::new();
     }
     for (_, action) in &config.timeline {
-        if let Action::Apply { deployments, pods, .. } = action {
-            deployments.iter().for_each(|deployment| add(&deployment.template));
-            pods.iter().for_each(|pod| add(&pod.template));
+        if let Action::Apply(objects) | Action::Patch { objects, .. } = action {
+            objects.deployments.iter().for_each(|deployment| add(&deployment.template));
+            objects.jobs.iter().for_each(|job| add(&job.template));
+            objects.pods.iter().for_each(|pod| add(&pod.template));
         }
     }
     let empty = Config {
         deployments: Vec::new(),
+        jobs: Vec::new(),
         pods: Vec::new(),
         timeline: Vec::new(),
         ..config.as_ref().clone()

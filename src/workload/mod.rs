@@ -1,4 +1,4 @@
-//! Workload controllers: Deployments and DaemonSets (layer 5).
+//! Workload controllers: Deployments, Jobs and DaemonSets (layer 5).
 //!
 //! Upstream: Kubernetes v1.36 `pkg/controller/replicaset/replica_set.go`, `pkg/controller/controller_utils.go`,
 //! `pkg/controller/daemon/`.
@@ -10,8 +10,9 @@ use crate::world::World;
 
 mod daemon_set;
 mod deployment;
+mod job;
 
-/// One pass over the workloads that changed: Deployments by name, then DaemonSets.
+/// One pass over the workloads that changed: Deployments by name, Jobs by name, then DaemonSets.
 pub fn on_workload_pass(world: &mut World) {
     let mut dirty: Vec<usize> =
         std::mem::take(&mut world.cluster.dirty_deployments).into_iter().collect();
@@ -20,5 +21,11 @@ pub fn on_workload_pass(world: &mut World) {
         (spec.name.clone(), spec.namespace.clone())
     });
     dirty.into_iter().for_each(|index| deployment::reconcile(world, index));
+    let mut dirty: Vec<usize> = std::mem::take(&mut world.cluster.dirty_jobs).into_iter().collect();
+    dirty.sort_by_key(|index| {
+        let spec = &world.cluster.jobs[*index].spec;
+        (spec.name.clone(), spec.namespace.clone())
+    });
+    dirty.into_iter().for_each(|index| job::reconcile(world, index));
     daemon_set::reconcile(world);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::cluster::{
-    Claim, ClaimId, DeletionCause, Instance, InstanceTypeRef, Node, NodeId, PoolIndex,
+    Claim, ClaimId, DeletionCause, Drift, Instance, InstanceTypeRef, Node, NodeId, PoolIndex,
 };
 use super::event::Event;
 use super::journal::{Fact, Launch};
@@ -56,12 +56,17 @@ impl World {
         pool.created_count += 1;
         let name: Arc<str> = format!("{}-{:05}", pool.name, pool.created_count).into();
         let (template, types) = (pool.spec.clone(), pool.types.clone());
+        let class_fields = pool.class_fields.clone();
         let ordinal = self.cluster.claim_count;
         self.cluster.claim_count += 1;
         let mut labels = template.template.labels.clone();
         labels.set(label::NODEPOOL, template.name);
         labels.set(label::EC2_NODE_CLASS, template.template.node_class);
-        let names = new.options.iter().map(|i| self.text(types[*i as usize].name)).collect();
+        let names = match template.replicas {
+            None => new.options.iter().map(|i| self.text(types[*i as usize].name)).collect(),
+            // The NodeClaim of a static NodePool names the types that the NodePool names.
+            Some(_) => self.named_types(&new.requirements),
+        };
         let requirements = self.describe_requirements(&new.requirements);
         let requests = new.requests.clone();
         let id = self.cluster.claims.insert(Claim {
@@ -70,6 +75,7 @@ impl World {
             pool: new.pool,
             managed: true,
             created_at: now.floor_to_second(),
+            class_fields,
             requirements: new.requirements,
             options: new.options,
             requests: new.requests,
@@ -80,6 +86,7 @@ impl World {
             registered_at: None,
             initialized_at: None,
             consolidatable: false,
+            drifted: None,
             last_pod_event_at: None,
             deletion_at: None,
             deletion_cause: None,
@@ -103,7 +110,12 @@ impl World {
         id
     }
 
-    fn text(&self, value: LabelValue) -> Arc<str> {
+    fn named_types(&self, requirements: &Requirements) -> Arc<[Arc<str>]> {
+        let named = requirements.get(label::INSTANCE_TYPE).filter(|r| !r.is_complement());
+        named.into_iter().flat_map(|r| r.values()).map(|value| self.text(*value)).collect()
+    }
+
+    pub(super) fn text(&self, value: LabelValue) -> Arc<str> {
         self.symbols.text(value.symbol).into()
     }
 
@@ -146,7 +158,7 @@ impl World {
     pub fn set_launched(&mut self, id: ClaimId, chosen: Chosen) {
         let pool_index = self.cluster.claims[id].pool;
         let pool = &self.cluster.pools[pool_index];
-        let (types, tags) = (pool.types.clone(), pool.tags.clone());
+        let (types, tags) = (pool.listed.clone(), pool.tags.clone());
         let list = InstanceTypeRef { list: types, index: chosen.instance_type as usize };
         let zone_name = self.text(chosen.zone);
         let claim = &mut self.cluster.claims[id];
@@ -186,11 +198,13 @@ impl World {
             gone: false,
         });
         self.cluster.unlaunched_count -= 1;
+        self.cluster.pools[pool_index].cost.add(chosen.price);
         let claim = self.cluster.claim_ref(id);
         self.record(Fact::Launched { claim, launch });
         self.mark_unconsolidated();
         self.schedule_boot(id);
         self.wake(Wake::Conditions(id));
+        self.wake(Wake::Expiration(id));
     }
 
     /// Draws when the instance runs and when its Node object appears.
@@ -271,6 +285,7 @@ impl World {
             allocatable: instance_type.allocatable.clone(),
             ready: false,
             initializable: false,
+            do_not_disrupt: false,
             pods: Vec::new(),
             used: ResourceVec::default(),
             daemon_used: ResourceVec::default(),
@@ -316,6 +331,8 @@ impl World {
         }
         let fact = Fact::Registered(self.cluster.claim_ref(id));
         self.record(fact);
+        self.wake(Wake::Expiration(id));
+        self.wake(Wake::Workloads);
         self.wake(Wake::Scheduler);
     }
 
@@ -344,6 +361,7 @@ impl World {
         } else {
             self.schedule(now + SimDuration::from_ms(delay), Event::NodeInitializable(id));
         }
+        self.wake(Wake::Workloads);
         self.wake(Wake::Scheduler);
         self.wake(Wake::Lifecycle(claim));
     }
@@ -359,6 +377,7 @@ impl World {
         let node = &mut self.cluster.nodes[id];
         let startup = &template.template.startup_taints;
         node.taints.retain(|taint| !startup.iter().any(|s| s.matches(taint)));
+        self.wake(Wake::Workloads);
         self.wake(Wake::Scheduler);
         self.wake(Wake::Lifecycle(claim));
     }
@@ -378,6 +397,7 @@ impl World {
         self.record(Fact::Initialized { claim, allocatable });
         self.mark_unconsolidated();
         self.wake(Wake::Conditions(id));
+        self.wake(Wake::Expiration(id));
     }
 
     /// Writes `status.lastPodEventTime`.
@@ -387,6 +407,7 @@ impl World {
         let claim = self.cluster.claim_ref(id);
         self.record(Fact::LastPodEvent { claim, value });
         self.wake(Wake::Conditions(id));
+        self.wake(Wake::Expiration(id));
     }
 
     /// Sets or clears the Consolidatable condition.
@@ -395,7 +416,22 @@ impl World {
             self.cluster.claims[id].consolidatable = status;
             let claim = self.cluster.claim_ref(id);
             self.record(Fact::Consolidatable { claim, status });
+            self.wake(Wake::Expiration(id));
         }
+    }
+
+    /// Sets or clears the Drifted condition. Its time moves only when it was not set.
+    pub fn set_drifted(&mut self, id: ClaimId, reason: Option<Arc<str>>) {
+        let since = self.now().floor_to_second();
+        let claim = &mut self.cluster.claims[id];
+        if claim.drifted.as_ref().map(|drift| &drift.reason) == reason.as_ref() {
+            return;
+        }
+        let since = claim.drifted.as_ref().map_or(since, |drift| drift.since);
+        claim.drifted = reason.clone().map(|reason| Drift { reason, since });
+        let claim = self.cluster.claim_ref(id);
+        self.record(Fact::Drifted { claim, reason });
+        self.wake(Wake::Expiration(id));
     }
 
     /// Promises the node to a pod for the nomination window.
@@ -415,6 +451,7 @@ impl World {
             return;
         }
         node.taints.push(taint);
+        self.cluster.tainted.insert(node.name.clone(), node.claim);
         let claim = self.cluster.claim_ref(self.cluster.nodes[id].claim);
         self.record(Fact::Tainted { claim, status: true });
         self.wake(Wake::NodeTrigger(id));
@@ -429,6 +466,7 @@ impl World {
         let before = node.taints.len();
         node.taints.retain(|t| !t.matches(&taint));
         if node.taints.len() != before {
+            self.cluster.tainted.remove(&node.name);
             let claim = self.cluster.claim_ref(self.cluster.nodes[id].claim);
             self.record(Fact::Tainted { claim, status: false });
             self.wake(Wake::Scheduler);
@@ -474,6 +512,7 @@ impl World {
         self.record(fact);
         self.mark_unconsolidated();
         self.wake(Wake::Lifecycle(id));
+        self.wake_static_pools(id);
         true
     }
 
@@ -552,6 +591,7 @@ impl World {
             self.queue.cancel(timer);
         }
         self.cluster.nodes_by_name.remove(&node.name);
+        self.cluster.tainted.remove(&node.name);
         self.cluster.nodes_without_daemons.retain(|n| *n != id);
         let fact = Fact::NodeRemoved(self.cluster.claim_ref(node.claim));
         self.record(fact);
@@ -572,12 +612,25 @@ impl World {
             self.queue.cancel(timer);
         }
         self.cluster.claims_by_name.remove(&claim.name);
-        if claim.instance.is_none() {
-            self.cluster.unlaunched_count -= 1;
-        } else {
-            self.mark_unconsolidated();
+        match &claim.instance {
+            None => self.cluster.unlaunched_count -= 1,
+            Some(instance) => {
+                self.cluster.pools[claim.pool].cost.subtract(instance.price);
+                self.mark_unconsolidated();
+            }
+        }
+        if self.cluster.pools[claim.pool].spec.replicas.is_some() {
+            self.wake(Wake::StaticPools);
         }
         self.record(fact);
+    }
+
+    /// The controllers of static NodePools look at what becomes of their NodeClaims.
+    fn wake_static_pools(&mut self, id: ClaimId) {
+        let pool = self.cluster.claims[id].pool;
+        if self.cluster.pools[pool].spec.replicas.is_some() {
+            self.wake(Wake::StaticPools);
+        }
     }
 
     /// The lifecycle controller wrote the claim: its next pass comes no earlier than 1 s from now.

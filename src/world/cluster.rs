@@ -4,16 +4,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::arena::{Arena, Id};
 use super::journal::{Cause, ClaimRef, PodRef};
 use super::settings::Boot;
+use crate::ec2::capacity::Capacity;
 use crate::ec2::{CapacityType, InstanceType};
 use crate::engine::Timer;
+use crate::kube::disruption_budget::{DisruptionBudget, Selected};
 use crate::kube::node_pool::{NodePool, Reason};
+use crate::kube::pod::DoNotDisrupt;
 use crate::kube::volume::Storage;
-use crate::kube::workload::{DaemonSet, Deployment};
+use crate::kube::workload::{DaemonSet, Deployment, Job};
 use crate::kube::{Labels, PodClass, Requirements, Taint};
-use crate::units::{LabelValue, ResourceVec, SimTime};
+use crate::units::{LabelValue, ResourceVec, SimTime, Symbol};
 
 /// Handle of a pod.
 pub type PodId = Id<Pod>;
@@ -37,12 +42,18 @@ pub struct Cluster {
     pub pools: Vec<Pool>,
     /// Deployments, in order of creation.
     pub deployments: Vec<DeploymentState>,
+    /// Jobs, in order of creation.
+    pub jobs: Vec<JobState>,
     /// DaemonSets, in order of creation.
     pub daemon_sets: Vec<DaemonSet>,
     /// StorageClasses, PersistentVolumeClaims, PersistentVolumes, CSINodes.
     pub storage: Storage,
     /// Namespaces with their labels.
     pub namespaces: BTreeMap<Arc<str>, Labels>,
+    /// PodDisruptionBudgets, in order of creation.
+    pub disruption_budgets: Vec<BudgetState>,
+    /// All pods by their number in order of creation.
+    pub pods_by_ordinal: BTreeMap<u64, PodId>,
     /// Unbound pods without deletionTimestamp: higher priority first, then order of creation.
     pub pending: BTreeMap<(i64, u64), PodId>,
     /// Bound pods with required anti-affinity, by ordinal: they keep others away.
@@ -53,6 +64,8 @@ pub struct Cluster {
     pub nodes_by_name: BTreeMap<Arc<str>, NodeId>,
     /// Deployments whose pods or replicas changed since the last workload pass.
     pub dirty_deployments: BTreeSet<usize>,
+    /// Jobs whose pods changed since the last workload pass.
+    pub dirty_jobs: BTreeSet<usize>,
     /// Nodes that have not got their DaemonSet pods yet.
     pub nodes_without_daemons: Vec<NodeId>,
     /// NodeClaims without a provider id: while there is one, Karpenter's view of the cluster is not synced.
@@ -60,8 +73,14 @@ pub struct Cluster {
     /// When something happened that voids Karpenter's consolidated marks (karpenter v1.14.1
     /// `pkg/controllers/state/cluster.go`, `MarkUnconsolidated`).
     pub unconsolidated_at: SimTime,
-    /// Bumped whenever NodePools or DaemonSets change: what was derived from them is void.
+    /// Bumped whenever NodePools, what they can launch, or DaemonSets change: what was derived from them is void.
     pub generation: u64,
+    /// Nodes with the disruption taint, by name.
+    pub tainted: BTreeMap<Arc<str>, ClaimId>,
+    /// What EC2 cannot deliver.
+    pub capacity: Capacity,
+    /// EC2NodeClasses whose older NodeClaims are drifted, by name.
+    pub class_drifts: BTreeMap<Symbol, ClassDrift>,
     /// Pods created so far.
     pub pod_count: u64,
     /// NodeClaims created so far.
@@ -73,8 +92,12 @@ pub struct Cluster {
 pub struct Pool {
     /// The NodePool.
     pub spec: Arc<NodePool>,
-    /// Its instance types in the provider's order.
+    /// Its instance types in the provider's order, with what is known to be out of stock.
     pub types: Arc<Vec<InstanceType>>,
+    /// The same with nothing out of stock.
+    pub listed: Arc<Vec<InstanceType>>,
+    /// A canonical text of what enters the drift hash of its EC2NodeClass.
+    pub class_fields: Arc<str>,
     /// Tags of its instances, from the EC2NodeClass.
     pub tags: Arc<[(Arc<str>, Arc<str>)]>,
     /// How long its nodes take to boot.
@@ -83,6 +106,75 @@ pub struct Pool {
     pub name: Arc<str>,
     /// NodeClaims created so far, for names.
     pub created_count: u64,
+    /// What its instances cost.
+    pub cost: PoolCost,
+    /// The object is gone: it launches nothing any more, and its NodeClaims are being deleted.
+    pub deleted: bool,
+}
+
+/// The running sum of what a NodePool's NodeClaims cost, in USD per hour (karpenter v1.14.1 `pkg/state/cost/cost.go`):
+/// prices are added and subtracted as NodeClaims come and go, in that order, and the sum starts anew when the last one
+/// is gone.
+///
+/// DEVIATION: Karpenter also adds the sum up anew each hour, in the order of a Go map, which differs in the last bits
+/// at most while prices stand still.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PoolCost {
+    total: f64,
+    claims: usize,
+}
+
+impl PoolCost {
+    /// USD per hour, 0 without NodeClaims.
+    pub const fn total(&self) -> f64 {
+        self.total
+    }
+
+    pub(super) fn add(&mut self, price: f64) {
+        self.total += price;
+        self.claims += 1;
+    }
+
+    pub(super) fn subtract(&mut self, price: f64) {
+        self.total -= price;
+        self.claims = self.claims.saturating_sub(1);
+        if self.claims == 0 {
+            self.total = 0.0;
+        }
+    }
+}
+
+/// A Job with its pods.
+#[derive(Clone, Debug)]
+pub struct JobState {
+    /// The Job.
+    pub spec: Job,
+    /// Pods that neither finished nor were told to go, in order of creation.
+    pub live: Vec<PodId>,
+    /// Pods that succeeded.
+    pub succeeded: u32,
+    /// Pods created so far, for names.
+    pub created_count: u64,
+}
+
+/// A PodDisruptionBudget with what it selects.
+#[derive(Clone, Debug)]
+pub struct BudgetState {
+    /// The budget.
+    pub spec: DisruptionBudget,
+    /// Its pods, `replicas` left out: those are the Deployments' at the time of the question.
+    pub selected: Selected,
+    /// Deployments whose pods it selects.
+    pub deployments: Vec<usize>,
+    /// `status.disruptionsAllowed`, where a recorded case states it.
+    pub stated: Option<i64>,
+}
+
+impl BudgetState {
+    /// A budget that has not been matched with pods yet.
+    pub fn new(spec: DisruptionBudget) -> BudgetState {
+        BudgetState { spec, selected: Selected::default(), deployments: Vec::new(), stated: None }
+    }
 }
 
 /// A Deployment with its pods.
@@ -103,6 +195,8 @@ pub struct DeploymentState {
 pub enum Owner {
     /// A Deployment, by position in [`Cluster::deployments`].
     Deployment(usize),
+    /// A Job, by position in [`Cluster::jobs`].
+    Job(usize),
     /// A DaemonSet, by position in [`Cluster::daemon_sets`].
     DaemonSet(usize),
     /// Nothing.
@@ -132,8 +226,14 @@ pub struct Pod {
     pub bound_at: Option<SimTime>,
     /// When it became Running and Ready.
     pub running_at: Option<SimTime>,
+    /// When it succeeded.
+    pub finished_at: Option<SimTime>,
     /// deletionTimestamp, which includes the grace period.
     pub deletion_at: Option<SimTime>,
+    /// `karpenter.sh/do-not-disrupt`: the template's, or what the pod was annotated with later.
+    pub do_not_disrupt: DoNotDisrupt,
+    /// Its PodDisruptionBudgets, as positions in [`Cluster::disruption_budgets`].
+    pub budgets: SmallVec<[u32; 1]>,
     /// Attempts to evict it so far.
     pub eviction_attempts: u32,
     /// It is in the eviction queue.
@@ -145,9 +245,19 @@ pub struct Pod {
 }
 
 impl Pod {
-    /// Neither finished nor told to go (pods that finish are not modelled yet).
+    /// Neither finished nor told to go.
     pub const fn is_active(&self) -> bool {
-        self.deletion_at.is_none()
+        self.deletion_at.is_none() && !self.is_finished()
+    }
+
+    /// Succeeded.
+    pub const fn is_finished(&self) -> bool {
+        self.finished_at.is_some()
+    }
+
+    /// Ready and not told to go: what PodDisruptionBudgets count.
+    pub const fn is_healthy(&self) -> bool {
+        self.running_at.is_some() && self.is_active()
     }
 
     /// Owned by a DaemonSet.
@@ -194,6 +304,8 @@ pub struct Node {
     pub ready: bool,
     /// Startup taints are gone and extended resources registered.
     pub initializable: bool,
+    /// Annotated with `karpenter.sh/do-not-disrupt: "true"`.
+    pub do_not_disrupt: bool,
     /// Bound pods, in order of binding; terminating ones included.
     pub pods: Vec<PodId>,
     /// Sum of the pods' requests.
@@ -264,7 +376,9 @@ pub enum DeletionCause {
     Command(Reason),
     /// It reached expireAfter.
     Expired,
-    /// It did not launch or register in time, or had no capacity.
+    /// Its instance was interrupted.
+    Interrupted,
+    /// It did not launch or register in time, had no capacity, or is no longer wanted.
     Failed,
 }
 
@@ -276,9 +390,28 @@ impl DeletionCause {
             DeletionCause::Command(Reason::Drifted) => Cause::Drifted,
             DeletionCause::Command(Reason::Underutilized) => Cause::Underutilized,
             DeletionCause::Expired => Cause::Expired,
+            DeletionCause::Interrupted => Cause::Interrupted,
             DeletionCause::Failed => Cause::Deleted,
         }
     }
+}
+
+/// NodeClaims of an EC2NodeClass that the provider finds drifted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassDrift {
+    /// Those with a smaller ordinal.
+    pub before: u64,
+    /// `AMIDrift`, or another of the provider's reasons.
+    pub reason: Arc<str>,
+}
+
+/// The Drifted condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drift {
+    /// `NodePoolDrifted`, `RequirementsDrifted`, `AMIDrift` ...
+    pub reason: Arc<str>,
+    /// Transition time, whole seconds.
+    pub since: SimTime,
 }
 
 /// A NodeClaim.
@@ -295,6 +428,8 @@ pub struct Claim {
     pub managed: bool,
     /// creationTimestamp, whole seconds.
     pub created_at: SimTime,
+    /// What entered the drift hash of its EC2NodeClass at creation.
+    pub class_fields: Arc<str>,
     /// Requirements at creation.
     pub requirements: Requirements,
     /// Instance types it may launch, cheapest first, as positions in the pool's list.
@@ -315,6 +450,8 @@ pub struct Claim {
     pub initialized_at: Option<SimTime>,
     /// Consolidatable.
     pub consolidatable: bool,
+    /// Drifted.
+    pub drifted: Option<Drift>,
     /// lastPodEventTime, whole seconds.
     pub last_pod_event_at: Option<SimTime>,
     /// deletionTimestamp, whole seconds.
@@ -357,6 +494,18 @@ impl Claim {
         self.initialized_at.is_some()
     }
 
+    /// A spot instance that runs and has not been told to terminate: EC2 may take it back.
+    pub fn is_interruptible(&self) -> bool {
+        self.instance.as_ref().is_some_and(|instance| {
+            instance.capacity_type == CapacityType::Spot && instance.terminating_at.is_none()
+        })
+    }
+
+    /// EC2 reports the instance as terminated.
+    pub fn is_instance_gone(&self) -> bool {
+        self.instance.as_ref().is_some_and(|instance| instance.gone)
+    }
+
     /// The instance was told to terminate: it no longer counts in budgets.
     pub fn is_instance_terminating(&self) -> bool {
         self.instance.as_ref().is_some_and(|instance| instance.terminating_at.is_some())
@@ -377,6 +526,18 @@ impl Cluster {
     /// The pool of a name.
     pub fn find_pool(&self, name: &str) -> Option<PoolIndex> {
         self.pools.binary_search_by(|pool| pool.name.as_ref().cmp(name)).ok()
+    }
+
+    /// How many pods of a PodDisruptionBudget may be evicted now.
+    pub fn disruptions_allowed(&self, budget: u32) -> i64 {
+        let state = &self.disruption_budgets[budget as usize];
+        state.stated.unwrap_or_else(|| state.spec.disruptions_allowed(&self.selected(state)))
+    }
+
+    /// A budget's pods with the present replicas of their Deployments.
+    pub fn selected(&self, state: &BudgetState) -> Selected {
+        let replicas = state.deployments.iter().map(|i| i64::from(self.deployments[*i].replicas));
+        Selected { replicas: replicas.sum(), ..state.selected }
     }
 
     /// The Deployment of a namespace and name.

@@ -30,6 +30,8 @@ pub enum EventClass {
     Eviction,
     /// Karpenter's disruption queue.
     DisruptionQueue,
+    /// Karpenter's static.provisioning and static.deprovisioning.
+    StaticPools,
     /// Karpenter's provisioner.trigger.pod and provisioner.trigger.node.
     Triggers,
     /// Karpenter's provisioner.
@@ -53,10 +55,18 @@ pub enum Event {
     NodeInitializable(NodeId),
     /// A bound pod becomes Running and Ready.
     PodStarts(PodId),
-    /// A terminating pod's object goes away.
+    /// A running pod succeeds.
+    PodSucceeds(PodId),
+    /// The object of a terminating or finished pod goes away.
     PodStops(PodId),
     /// EC2 reports the instance as terminated.
     InstanceGone(ClaimId),
+    /// EC2 takes an instance back.
+    InstanceReclaimed(ClaimId),
+    /// The kubelet of an instance that is gone has been silent for too long.
+    NodeLost(NodeId),
+    /// Offerings that failed to launch are taken for available again.
+    OfferingsReturn,
     /// One pass over all workloads that changed.
     WorkloadPass,
     /// One pass over all pending pods.
@@ -77,6 +87,8 @@ pub enum Event {
     Eviction(PodId),
     /// One look of the disruption queue at a command.
     Command(u64),
+    /// One look at all static NodePools.
+    StaticPools,
     /// provisioner.trigger.pod.
     PodTrigger(PodId),
     /// provisioner.trigger.node.
@@ -97,8 +109,12 @@ impl Event {
             | Event::NodeReady(_)
             | Event::NodeInitializable(_)
             | Event::PodStarts(_)
+            | Event::PodSucceeds(_)
             | Event::PodStops(_)
-            | Event::InstanceGone(_) => EventClass::Outside,
+            | Event::InstanceGone(_)
+            | Event::InstanceReclaimed(_)
+            | Event::NodeLost(_)
+            | Event::OfferingsReturn => EventClass::Outside,
             Event::WorkloadPass => EventClass::Workloads,
             Event::SchedulerPass => EventClass::Scheduler,
             Event::PodEvent(_) => EventClass::PodEvents,
@@ -108,6 +124,7 @@ impl Event {
             Event::Termination(_) => EventClass::Termination,
             Event::Eviction(_) => EventClass::Eviction,
             Event::Command(_) => EventClass::DisruptionQueue,
+            Event::StaticPools => EventClass::StaticPools,
             Event::PodTrigger(_) | Event::NodeTrigger(_) => EventClass::Triggers,
             Event::BatchEnds => EventClass::Provisioner,
             Event::DisruptionLoop => EventClass::DisruptionLoop,

@@ -143,6 +143,13 @@ pub enum Fact {
         /// Its new replicas.
         replicas: u32,
     },
+    /// A timeline step of another kind was carried out.
+    TimelineStep {
+        /// The action, in the scenario's spelling.
+        action: &'static str,
+        /// What it was done to.
+        object: Arc<str>,
+    },
     /// A timeline step applied objects.
     Applied {
         /// `Kind/name` of what was applied.
@@ -161,6 +168,10 @@ pub enum Fact {
     },
     /// The pod is Running and Ready.
     PodRunning(PodRef),
+    /// The pod has run to completion.
+    PodSucceeded(PodRef),
+    /// The pod was annotated with `karpenter.sh/do-not-disrupt`.
+    PodAnnotated(PodRef),
     /// A deletionTimestamp was written to a bound pod.
     PodTerminating {
         /// The pod.
@@ -261,6 +272,13 @@ pub enum Fact {
         /// True, or gone.
         status: bool,
     },
+    /// The claim's Drifted condition changed.
+    Drifted {
+        /// The NodeClaim.
+        claim: ClaimRef,
+        /// Why it is drifted; `None` when it no longer is.
+        reason: Option<Arc<str>>,
+    },
     /// `status.lastPodEventTime` was written.
     LastPodEvent {
         /// The NodeClaim.
@@ -304,6 +322,8 @@ pub enum Fact {
     },
     /// A NodeClaim reached expireAfter.
     Expired(ClaimRef),
+    /// A NodeClaim was deleted because its instance is interrupted.
+    Interrupted(ClaimRef),
     /// A NodeClaim got its deletionTimestamp.
     ClaimDeleted(ClaimRef),
     /// A Node got its deletionTimestamp: the drain starts.

@@ -11,10 +11,13 @@ use crate::engine::{Clock, EventQueue, Streams, Timer};
 use crate::units::{SimDuration, SimTime, Symbols};
 
 pub mod arena;
+mod budgets;
 pub mod claims;
 pub mod cluster;
 pub mod event;
+mod interruptions;
 pub mod journal;
+mod offerings;
 pub mod pods;
 pub mod restore;
 pub mod settings;
@@ -46,6 +49,7 @@ pub struct World {
     pub settings: Arc<Settings>,
     workload_pass: Option<Timer>,
     scheduler_pass: Option<Timer>,
+    static_pass: Option<Timer>,
 }
 
 /// Which work queue a wake is meant for.
@@ -67,6 +71,8 @@ pub enum Wake {
     Workloads,
     /// kube-scheduler.
     Scheduler,
+    /// static.provisioning and static.deprovisioning.
+    StaticPools,
 }
 
 impl World {
@@ -82,6 +88,7 @@ impl World {
             settings,
             workload_pass: None,
             scheduler_pass: None,
+            static_pass: None,
         }
     }
 
@@ -170,6 +177,7 @@ impl World {
             }
             Wake::Workloads => (&mut self.workload_pass, Event::WorkloadPass, SimTime::ZERO),
             Wake::Scheduler => (&mut self.scheduler_pass, Event::SchedulerPass, SimTime::ZERO),
+            Wake::StaticPools => (&mut self.static_pass, Event::StaticPools, SimTime::ZERO),
         })
     }
 

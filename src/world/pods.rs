@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::cluster::{NodeId, Owner, Pod, PodId};
 use super::event::Event;
 use super::journal::{Cause, Fact};
@@ -9,6 +11,7 @@ use super::settings::PodUids;
 use super::{Wake, World};
 use crate::engine::Purpose;
 use crate::kube::PodClass;
+use crate::kube::pod::DoNotDisrupt;
 use crate::units::{SimDuration, SimTime};
 
 /// A pod object lives at least this long after its deletionTimestamp was written (recorded from Karpenter's own tests
@@ -31,6 +34,7 @@ impl World {
             PodUids::CreationOrder => ordinal,
             PodUids::Hash => self.streams.mix(Purpose::PodUid, uid_parts.0, uid_parts.1 as u32),
         };
+        let do_not_disrupt = class.do_not_disrupt;
         let id = self.cluster.pods.insert(Pod {
             ordinal,
             uid,
@@ -42,14 +46,21 @@ impl World {
             node: None,
             bound_at: None,
             running_at: None,
+            finished_at: None,
             deletion_at: None,
+            do_not_disrupt,
+            budgets: SmallVec::new(),
             eviction_attempts: 0,
             in_eviction_queue: false,
             kubelet_timer: None,
             trigger_timer: None,
         });
-        if let Owner::Deployment(index) = owner {
-            self.cluster.deployments[index].live.push(id);
+        self.cluster.pods_by_ordinal.insert(ordinal, id);
+        self.cluster.count_pod(id);
+        match owner {
+            Owner::Deployment(index) => self.cluster.deployments[index].live.push(id),
+            Owner::Job(index) => self.cluster.jobs[index].live.push(id),
+            Owner::DaemonSet(_) | Owner::Bare => {}
         }
         self.create_ephemeral_claims(id);
         let fact = Fact::PodCreated(self.cluster.pods[id].reference());
@@ -166,7 +177,65 @@ impl World {
         };
         pod.running_at = Some(now);
         pod.kubelet_timer = None;
+        let (owner, healthy) = (pod.owner, pod.is_healthy());
         let fact = Fact::PodRunning(pod.reference());
+        self.record(fact);
+        self.cluster.count_health(id, i64::from(healthy));
+        if let Owner::Job(index) = owner {
+            let runs = self.cluster.jobs[index].spec.duration;
+            let timer = self.schedule(now + runs, Event::PodSucceeds(id));
+            self.cluster.pods[id].kubelet_timer = Some(timer);
+        }
+    }
+
+    /// A pod has run to completion: it holds nothing any more, and its object goes after the Job's delay.
+    pub fn mark_succeeded(&mut self, id: PodId) {
+        let now = self.now();
+        let Some(pod) = self.cluster.pods.get(id) else {
+            return;
+        };
+        let (owner, healthy) = (pod.owner, pod.is_healthy());
+        self.cluster.count_health(id, -i64::from(healthy));
+        self.release(id);
+        let pod = &mut self.cluster.pods[id];
+        pod.finished_at = Some(now);
+        pod.kubelet_timer = None;
+        let fact = Fact::PodSucceeded(pod.reference());
+        self.record(fact);
+        self.forget_live(id, owner);
+        if let Owner::Job(index) = owner {
+            let job = &mut self.cluster.jobs[index];
+            job.succeeded += 1;
+            if let Some(ttl) = job.spec.pod_ttl {
+                let timer = self.schedule(now + ttl, Event::PodStops(id));
+                self.cluster.pods[id].kubelet_timer = Some(timer);
+            }
+        }
+        self.schedule_pod_event(id);
+        self.wake(Wake::Scheduler);
+    }
+
+    /// Frees a pod's share of its node.
+    fn release(&mut self, id: PodId) {
+        let pod = &self.cluster.pods[id];
+        let Some(node) = pod.node.and_then(|node| self.cluster.nodes.get_mut(node)) else {
+            return;
+        };
+        node.used.subtract(&pod.class.requests);
+        node.nonzero_cpu_milli -= pod.class.nonzero_cpu_milli;
+        node.nonzero_memory_bytes -= pod.class.nonzero_memory_bytes;
+        if pod.is_daemon() {
+            node.daemon_used.subtract(&pod.class.requests);
+        }
+    }
+
+    /// Annotates a pod with `karpenter.sh/do-not-disrupt`.
+    pub fn annotate_pod(&mut self, id: PodId, protection: DoNotDisrupt) {
+        let Some(pod) = self.cluster.pods.get_mut(id) else {
+            return;
+        };
+        pod.do_not_disrupt = protection;
+        let fact = Fact::PodAnnotated(pod.reference());
         self.record(fact);
     }
 
@@ -177,13 +246,13 @@ impl World {
         if pod.deletion_at.is_some() {
             return;
         }
-        pod.deletion_at = Some((now + grace).floor_to_second());
-        let (owner, node) = (pod.owner, pod.node);
-        self.forget_live(id, owner);
-        let Some(node) = node else {
-            self.remove_pod(id);
-            return;
+        let Some(node) = pod.node.filter(|_| !pod.is_finished()) else {
+            return self.remove_pod(id);
         };
+        let (owner, healthy) = (pod.owner, pod.is_healthy());
+        pod.deletion_at = Some((now + grace).floor_to_second());
+        self.cluster.count_health(id, -i64::from(healthy));
+        self.forget_live(id, owner);
         let claim = self.cluster.nodes[node].claim;
         let fact = Fact::PodTerminating {
             pod: self.cluster.pods[id].reference(),
@@ -203,37 +272,58 @@ impl World {
         self.schedule_pod_event(id);
     }
 
-    fn forget_live(&mut self, id: PodId, owner: Owner) {
-        if let Owner::Deployment(index) = owner {
-            self.cluster.deployments[index].live.retain(|live| *live != id);
-            self.cluster.dirty_deployments.insert(index);
-            self.wake(Wake::Workloads);
+    /// Shortens the grace period of a terminating pod.
+    pub fn shorten_grace(&mut self, id: PodId, grace: SimDuration) {
+        let latest = self.now() + grace;
+        let pod = &mut self.cluster.pods[id];
+        if pod.deletion_at.is_none_or(|at| at <= latest) {
+            return;
         }
+        pod.deletion_at = Some(latest.floor_to_second());
+        if let Some(timer) = pod.kubelet_timer
+            && self.queue.due_at(timer).is_some_and(|due| due > latest)
+        {
+            self.queue.reschedule(timer, latest);
+        }
+    }
+
+    fn forget_live(&mut self, id: PodId, owner: Owner) {
+        match owner {
+            Owner::Deployment(index) => {
+                self.cluster.deployments[index].live.retain(|live| *live != id);
+                self.cluster.dirty_deployments.insert(index);
+            }
+            Owner::Job(index) => {
+                self.cluster.jobs[index].live.retain(|live| *live != id);
+                self.cluster.dirty_jobs.insert(index);
+            }
+            Owner::DaemonSet(_) | Owner::Bare => return,
+        }
+        self.wake(Wake::Workloads);
     }
 
     /// Removes a pod object and frees what it held.
     pub fn remove_pod(&mut self, id: PodId) {
+        if self.cluster.pods.get(id).is_some_and(|pod| !pod.is_finished()) {
+            self.release(id);
+        }
         let Some(pod) = self.cluster.pods.remove(id) else {
             return;
         };
+        self.cluster.pods_by_ordinal.remove(&pod.ordinal);
+        self.cluster.uncount_pod(&pod);
         for timer in [pod.kubelet_timer, pod.trigger_timer].into_iter().flatten() {
             self.queue.cancel(timer);
         }
         self.cluster.pending.remove(&(-i64::from(pod.class.priority), pod.ordinal));
         self.cluster.repelling.remove(&pod.ordinal);
         self.remove_ephemeral_claims(&pod.class.namespace, &pod.name, &pod.class.volumes);
-        if pod.deletion_at.is_none() {
+        if pod.is_active() {
             self.forget_live(id, pod.owner);
         }
         let mut from = None;
         if let Some(node) = pod.node.and_then(|node| self.cluster.nodes.get_mut(node)) {
             node.pods.retain(|bound| *bound != id);
-            node.used.subtract(&pod.class.requests);
-            node.nonzero_cpu_milli -= pod.class.nonzero_cpu_milli;
-            node.nonzero_memory_bytes -= pod.class.nonzero_memory_bytes;
-            if pod.is_daemon() {
-                node.daemon_used.subtract(&pod.class.requests);
-            }
             from = Some(node.claim);
         }
         let node = from.map(|claim| self.cluster.claim_ref(claim));
@@ -247,7 +337,14 @@ impl World {
         let pod = &mut self.cluster.pods[id];
         if !pod.in_eviction_queue {
             pod.in_eviction_queue = true;
+            pod.eviction_attempts = 0;
             self.schedule(self.now(), Event::Eviction(id));
         }
+    }
+
+    /// An eviction was refused: the pod's next attempt comes after `pause`.
+    pub fn retry_eviction(&mut self, id: PodId, pause: SimDuration) {
+        self.cluster.pods[id].eviction_attempts += 1;
+        self.schedule(self.now() + pause, Event::Eviction(id));
     }
 }

@@ -1,16 +1,20 @@
 //! Objects of a cluster as they were found at some instant: what a recorded case starts from.
 //!
 //! Nothing is written into the journal, nobody is woken and no event is scheduled: a restored world is for deciders
-//! that look at one instant. Create all NodePools and DaemonSets first, then claims and nodes, then pods.
+//! that look at one instant. Create all NodePools, DaemonSets and PodDisruptionBudgets first, then claims and nodes,
+//! then pods.
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::World;
 use super::cluster::{
-    Claim, ClaimId, DeletionCause, Instance, InstanceTypeRef, Node, NodeId, Owner, Pod, PodId,
-    PoolIndex,
+    BudgetState, Claim, ClaimId, DeletionCause, Drift, Instance, InstanceTypeRef, Node, NodeId,
+    Owner, Pod, PodId, PoolIndex,
 };
 use crate::ec2::CapacityType;
+use crate::kube::disruption_budget::DisruptionBudget;
 use crate::kube::label::Labels;
 use crate::kube::node_pool::{ConsolidationPolicy, Disruption, NodeClaimTemplate, NodePool};
 use crate::kube::{PodClass, Requirements, Taint};
@@ -39,6 +43,8 @@ pub struct FoundClaim {
     pub initialized_at: Option<SimTime>,
     /// Consolidatable.
     pub consolidatable: bool,
+    /// Drifted.
+    pub drifted: Option<Drift>,
     /// `status.lastPodEventTime`.
     pub last_pod_event_at: Option<SimTime>,
     /// deletionTimestamp.
@@ -75,6 +81,8 @@ pub struct FoundNode {
     pub allocatable: ResourceVec,
     /// Ready condition.
     pub ready: bool,
+    /// Annotated with `karpenter.sh/do-not-disrupt: "true"`.
+    pub do_not_disrupt: bool,
 }
 
 /// A pod.
@@ -117,6 +125,7 @@ impl World {
             registered_at: found.registered_at,
             initialized_at: found.initialized_at,
             consolidatable: found.consolidatable,
+            drifted: found.drifted,
             last_pod_event_at: found.last_pod_event_at,
             deletion_at: found.deletion_at,
             deletion_cause: found.deletion_at.map(|_| DeletionCause::Failed),
@@ -147,6 +156,7 @@ impl World {
             allocatable: found.allocatable,
             ready: found.ready,
             initializable: self.cluster.claims[claim].is_initialized(),
+            do_not_disrupt: found.do_not_disrupt,
             pods: Vec::new(),
             used: ResourceVec::default(),
             daemon_used: ResourceVec::default(),
@@ -170,6 +180,7 @@ impl World {
         let ordinal = self.cluster.pod_count;
         self.cluster.pod_count += 1;
         let priority_key = (-i64::from(found.class.priority), ordinal);
+        let do_not_disrupt = found.class.do_not_disrupt;
         let id = self.cluster.pods.insert(Pod {
             ordinal,
             uid: found.uid,
@@ -181,12 +192,16 @@ impl World {
             node: None,
             bound_at: None,
             running_at: None,
+            finished_at: None,
             deletion_at: None,
+            do_not_disrupt,
+            budgets: SmallVec::new(),
             eviction_attempts: 0,
             in_eviction_queue: false,
             kubelet_timer: None,
             trigger_timer: None,
         });
+        self.cluster.pods_by_ordinal.insert(ordinal, id);
         match found.bound {
             Some((node, at)) => {
                 self.occupy(id, node);
@@ -197,7 +212,14 @@ impl World {
                 self.cluster.pending.insert(priority_key, id);
             }
         }
+        self.cluster.count_pod(id);
         id
+    }
+
+    /// A PodDisruptionBudget with the `status.disruptionsAllowed` that it was found with.
+    pub fn restore_budget(&mut self, spec: DisruptionBudget, allowed: i64) {
+        let state = BudgetState { stated: Some(allowed), ..BudgetState::new(spec) };
+        self.cluster.disruption_budgets.push(state);
     }
 
     fn insert_claim(&mut self, claim: Claim) -> ClaimId {
@@ -223,6 +245,7 @@ fn bare_claim(
         pool,
         managed: true,
         created_at,
+        class_fields: "".into(),
         requirements: Requirements::default(),
         options: Vec::new(),
         requests: ResourceVec::default(),
@@ -233,6 +256,7 @@ fn bare_claim(
         registered_at: None,
         initialized_at: None,
         consolidatable: false,
+        drifted: None,
         last_pod_event_at: None,
         deletion_at: None,
         deletion_cause: None,
@@ -269,5 +293,6 @@ fn nothing(empty: LabelValue) -> NodePool {
         },
         limits: None,
         weight: 0,
+        replicas: None,
     }
 }

@@ -22,6 +22,8 @@ pub struct Settings {
     pub pod_uids: PodUids,
     /// From a change to the workload controllers' answer.
     pub controller_latency: SimDuration,
+    /// How long an offering that failed to launch is taken for unavailable.
+    pub unavailable_for: SimDuration,
     /// Karpenter's options.
     pub karpenter: KarpenterOptions,
 }
@@ -110,6 +112,9 @@ impl Boot {
     }
 }
 
+/// How long the AWS provider takes an offering that failed to launch for unavailable (`pkg/cache/cache.go`).
+pub const UNAVAILABLE_FOR: SimDuration = SimDuration::from_minutes(3);
+
 /// Karpenter's options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KarpenterOptions {
@@ -123,6 +128,20 @@ pub struct KarpenterOptions {
     pub best_effort_min_values: bool,
     /// The feature gate ReservedCapacity, on by default.
     pub reserved_capacity: bool,
+    /// `FEATURE_GATES`.
+    pub gates: Gates,
+    /// Computing time of one what-if of the disruption loop, whose searches are limited in time. Zero: they never end
+    /// early.
+    pub evaluation_time: SimDuration,
+}
+
+/// Karpenter's feature gates, as far as they are modelled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gates {
+    /// `SpotToSpotConsolidation`: spot nodes may be replaced by cheaper spot nodes.
+    pub spot_to_spot: bool,
+    /// `StaticCapacity`: NodePools may have `replicas`.
+    pub static_capacity: bool,
 }
 
 impl KarpenterOptions {

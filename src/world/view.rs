@@ -43,6 +43,11 @@ impl<'a> ClusterView<'a> {
         ClusterView { removed: claims.iter().copied().collect(), ..self.clone() }
     }
 
+    /// The present instant in milliseconds since 1970-01-01 UTC.
+    pub fn now_epoch_ms(&self) -> i64 {
+        self.settings.start_epoch_seconds * 1_000 + self.now.ms()
+    }
+
     /// Claims with a provider id, in the order of their names: Karpenter's state nodes, less those that it did not
     /// make.
     pub fn state_nodes(&self) -> impl Iterator<Item = (ClaimId, &'a Claim)> + '_ {
@@ -52,6 +57,12 @@ impl<'a> ClusterView<'a> {
             .values()
             .map(|id| (*id, &cluster.claims[*id]))
             .filter(|(_, claim)| claim.is_state_node())
+    }
+
+    /// State nodes with the disruption taint, in the order of their names.
+    pub fn tainted_state_nodes(&self) -> impl Iterator<Item = (ClaimId, &'a Claim)> + use<'a> {
+        let cluster = self.cluster;
+        cluster.tainted.values().map(|id| (*id, &cluster.claims[*id]))
     }
 
     /// Nodes that offer capacity, those that Karpenter did not make included: neither deleting nor taken away. In
@@ -165,16 +176,47 @@ impl<'a> ClusterView<'a> {
         pods
     }
 
-    /// Reschedulable pods that may move now: not protected by do-not-disrupt.
+    /// Reschedulable pods that may move now: protected neither by do-not-disrupt nor by a PodDisruptionBudget that
+    /// blocks for good.
     pub fn currently_reschedulable_pods(&self, claim: &Claim) -> Vec<PodId> {
         let mut pods = self.reschedulable_pods(claim);
-        pods.retain(|(_, pod)| !self.is_protected(pod));
+        pods.retain(|(_, pod)| !self.is_protected(pod) && !self.is_fully_blocked(pod));
         pods.into_iter().map(|(id, _)| id).collect()
     }
 
     /// do-not-disrupt is in force.
     pub fn is_protected(&self, pod: &Pod) -> bool {
-        pod.is_active() && pod.class.do_not_disrupt.in_force(pod.bound_at, self.now)
+        pod.is_active() && pod.do_not_disrupt.in_force(pod.bound_at, self.now)
+    }
+
+    /// Karpenter may ask for the pod's eviction: it is active, unprotected, and does not tolerate the disruption taint.
+    pub fn is_evictable(&self, pod: &Pod) -> bool {
+        pod.is_active() && !self.is_protected(pod) && !self.tolerates_disruption(&pod.class)
+    }
+
+    /// A PodDisruptionBudget keeps the pod from being evicted now, as Karpenter sees it. More than one on a pod always
+    /// do.
+    pub fn blocks_eviction(&self, pod: &Pod) -> bool {
+        self.is_blocked(pod, |budget| self.cluster.disruptions_allowed(budget) == 0)
+    }
+
+    /// A PodDisruptionBudget will keep the pod for as long as it stays as it is: no capacity is planned for the pod.
+    fn is_fully_blocked(&self, pod: &Pod) -> bool {
+        let state = |budget: u32| &self.cluster.disruption_budgets[budget as usize];
+        self.is_blocked(pod, |budget| state(budget).spec.is_fully_blocking())
+    }
+
+    fn is_blocked(&self, pod: &Pod, blocks: impl Fn(u32) -> bool) -> bool {
+        match pod.budgets.as_slice() {
+            [] => false,
+            _ if !self.is_evictable(pod) => false,
+            [budget] => {
+                let spec = &self.cluster.disruption_budgets[*budget as usize].spec;
+                let unhealthy = spec.always_allow_unhealthy && pod.running_at.is_none();
+                !unhealthy && blocks(*budget)
+            }
+            _ => true,
+        }
     }
 
     /// True iff the pod tolerates Karpenter's disruption taint.

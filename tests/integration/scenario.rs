@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use karpsim::diagnostic::{CODES, Diagnostics};
+use karpsim::kube::disruption_budget::{Amount, Bound};
 use karpsim::kube::port::Protocol;
 use karpsim::kube::{HostPort, Labels, Requirements, label};
 use karpsim::report::diagnostic::{Colour, render};
@@ -445,10 +446,8 @@ fn objects_of_other_kinds() {
         ),
         (
             "m/class.yaml",
-            &[("apiVersion", "apiVersion: policy/v1\nkind: PodDisruptionBudget\n---\napiVersion")],
-            &[
-                "KS0313 m/class.yaml:2:7 PodDisruptionBudget is not modelled, and it blocks evictions",
-            ],
+            &[("apiVersion", "apiVersion: apps/v1\nkind: StatefulSet\n---\napiVersion")],
+            &["KS0313 m/class.yaml:2:7 StatefulSet is not modelled, and it makes pods"],
         ),
         (
             "m/class.yaml",
@@ -477,6 +476,95 @@ fn objects_of_other_kinds() {
         &[("apiVersion", &(list.to_owned() + "apiVersion"))],
         "note[KS0312]: these objects have no effect here: ConfigMap, Service\n",
     );
+}
+
+const BUDGET: &str = "apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: web, namespace: shop}
+spec:
+  maxUnavailable: 25%
+  selector: {matchLabels: {app: web}}
+---
+";
+
+const JOB: &str = "apiVersion: batch/v1
+kind: Job
+metadata: {name: report, namespace: shop}
+spec:
+  completions: 6
+  parallelism: 2
+  ttlSecondsAfterFinished: 60
+  template:
+    metadata: {annotations: {karpsim/duration: 10m}}
+    spec: {restartPolicy: Never, containers: [{name: a}]}
+---
+";
+
+#[test]
+fn disruption_budgets_and_jobs_are_read() {
+    let (loaded, diagnostics) =
+        load_edited("m/web.yaml", &[("apiVersion", &format!("{BUDGET}{JOB}apiVersion"))]);
+    assert_eq!(problems(&diagnostics), [""; 0]);
+    let objects = loaded.expect("no errors").objects;
+    let [budget] = objects.disruption_budgets.as_slice() else { panic!("one budget") };
+    assert_eq!(budget.bound, Bound::MaxUnavailable(Amount::Percent(25)));
+    assert!(budget.selects(&objects.deployments[0].template), "the budget is about the Deployment");
+    let [job] = objects.jobs.as_slice() else { panic!("one Job") };
+    assert!(!budget.selects(&job.template));
+    assert_eq!((job.completions, job.parallelism), (6, 2));
+    assert_eq!(job.duration, SimDuration::from_minutes(10));
+    assert_eq!(job.pod_ttl, Some(SimDuration::from_minutes(1)));
+}
+
+#[test]
+fn disruption_budgets_and_jobs_that_cannot_be_read() {
+    let edited = |text: &str, from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        format!("{}apiVersion", text.replacen(from, to, 1))
+    };
+    for (text, expected) in [
+        (
+            edited(BUDGET, "25%", "101%"),
+            "KS0309 m/web.yaml:5:19 `spec.maxUnavailable`: must be a whole number, or a percentage from \
+             0% to 100%",
+        ),
+        (
+            edited(BUDGET, "25%", "1\n  minAvailable: 1"),
+            "KS0309 m/web.yaml:6:17 `spec.minAvailable`: minAvailable and maxUnavailable exclude each other",
+        ),
+        (
+            edited(BUDGET, "maxUnavailable: 25%", "unhealthyPodEvictionPolicy: AlwaysAllow"),
+            "KS0309 m/web.yaml:5:3 `spec`: needs maxUnavailable or minAvailable",
+        ),
+        (
+            edited(JOB, "karpsim/duration: 10m", ""),
+            "KS0309 m/web.yaml:9:5 `spec.template`: annotate the template with `karpsim/duration`, the \
+             time that its pods run",
+        ),
+        (
+            edited(JOB, "10m", "soon"),
+            "KS0309 m/web.yaml:9:48 `spec.template.metadata.annotations.karpsim/duration`: must be a \
+             duration such as 10m",
+        ),
+        (
+            edited(JOB, "spec:\n  comp", "spec:\n  suspend: true\n  comp"),
+            "KS0311 m/web.yaml:5:12 `spec.suspend` is not modelled, and it keeps the pods from being made",
+        ),
+    ] {
+        check("m/web.yaml", &[("apiVersion", &text)], &[expected]);
+    }
+}
+
+#[test]
+fn feature_gates_that_are_modelled_can_be_switched_on() {
+    let options = "    autoscaler: Karpenter(options: (evaluation_time: \"20ms\", feature_gates: \
+                   {\"SpotToSpotConsolidation\": true, \"StaticCapacity\": true})),\n    timeline";
+    let (loaded, diagnostics) = load_edited("s.ron", &[("    timeline", options)]);
+    assert_eq!(problems(&diagnostics), [""; 0]);
+    let karpenter = loaded.expect("no errors").settings.karpenter;
+    assert!(karpenter.feature_gates["SpotToSpotConsolidation"]);
+    assert!(karpenter.feature_gates["StaticCapacity"]);
+    assert_eq!(karpenter.evaluation_time, SimDuration::from_ms(20));
 }
 
 #[test]
@@ -573,8 +661,8 @@ fn fields_of_node_pools() {
             "m/pool.yaml",
             &[("  limits:", "  replicas: 3\n  limits:")],
             &[
-                "KS0311 m/pool.yaml:26:13 `spec.replicas` is not modelled, and a static NodePool keeps its \
-             nodes whatever the pods need",
+                "KS0330 m/pool.yaml:4:9 NodePool/default has `replicas`, but the feature gate StaticCapacity is \
+                 off",
             ],
         ),
         (
@@ -593,6 +681,26 @@ fn fields_of_node_pools() {
              percentage from 0% to 100%",
                 "KS0309 m/pool.yaml:26:41 `spec.disruption.budgets[1].schedule`: schedule must be set \
              together with duration",
+            ],
+        ),
+        (
+            "m/pool.yaml",
+            &[(
+                "    consolidateAfter: 1m",
+                "    consolidateAfter: 1m
+    budgets:
+      - {schedule: 0 0 * * tue-mon, duration: 1h}
+      - {schedule: \"@daily\", duration: 90s}
+      - {schedule: \"0 9 * * mon-fri\", duration: 8h0m0s, nodes: 0, reasons: [Underutilized]}
+      - {schedule: \"0 0 * * 7\", duration: 1h30m}",
+            )],
+            &[
+                "KS0309 m/pool.yaml:27:20 `spec.disruption.budgets[0].schedule`: the day of week \
+                 `tue-mon` is a range that descends",
+                "KS0309 m/pool.yaml:28:40 `spec.disruption.budgets[1].duration`: must be in hours and \
+                 minutes, such as 10h5m or 30m",
+                "KS0309 m/pool.yaml:30:20 `spec.disruption.budgets[3].schedule`: the day of week `7` is \
+                 not within 0 to 6",
             ],
         ),
         (

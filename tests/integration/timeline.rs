@@ -4,6 +4,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use karpsim::conformance::{self, Comparison, NotComparable};
+use karpsim::simulation::invariant;
+use karpsim::world::Fact;
 
 fn read(path: &Path) -> String {
     let file = std::fs::File::open(path).expect("the recording is in the repository");
@@ -16,24 +18,55 @@ fn repository(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/timelines").join(format!("{name}.json.gz"))
 }
 
-fn assert_level_5(name: &str) {
+/// The recordings in this repository, all of them reproduced.
+fn repository_names() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/timelines");
+    let entries = std::fs::read_dir(&folder).expect("the folder is in the repository");
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter_map(|name| name.strip_suffix(".json.gz").map(str::to_owned))
+        .collect();
+    names.sort();
+    names
+}
+
+fn departure(name: &str) -> Option<String> {
     match conformance::compare(&read(&repository(name))) {
-        Ok(Comparison { first_difference: None, recorded, .. }) => assert!(recorded > 0),
-        Ok(Comparison { first_difference: Some(difference), .. }) => {
-            panic!("{name} departs from Karpenter: {difference:#?}")
+        Ok(Comparison { first_difference: None, recorded, .. }) if recorded > 0 => None,
+        Ok(Comparison { first_difference, .. }) => {
+            Some(format!("{name} departs from Karpenter: {first_difference:#?}"))
         }
-        Err(reason) => panic!("{name}: {reason:?}"),
+        Err(reason) => Some(format!("{name}: {reason:?}")),
     }
 }
 
 #[test]
-fn seed_a_is_reproduced_to_the_second() {
-    assert_level_5("seed-a");
+fn recordings_in_the_repository_are_reproduced_to_the_second() {
+    let names = repository_names();
+    assert!(names.iter().any(|name| name == "seed-a"), "{names:?}");
+    let departures: Vec<String> = names.iter().filter_map(|name| departure(name)).collect();
+    assert!(departures.is_empty(), "{}", departures.join("\n"));
 }
 
 #[test]
-fn seed_b_is_reproduced_to_the_second() {
-    assert_level_5("seed-b");
+fn invariants_hold_after_every_event_of_the_recordings() {
+    for name in repository_names() {
+        let text = read(&repository(&name));
+        let mut simulation = conformance::timeline::simulation(&text).expect("comparable");
+        while let Some((at, event)) = simulation.step() {
+            let started: Vec<&'static str> = simulation
+                .drain_journal()
+                .filter_map(|record| match record.fact {
+                    Fact::DisruptionStarted { command, .. } => Some(command.reason),
+                    _ => None,
+                })
+                .collect();
+            let world = simulation.world();
+            let checked = started.iter().try_for_each(|r| invariant::check_budgets(world, r));
+            let checked = checked.and_then(|()| invariant::check(world, at, &event));
+            checked.unwrap_or_else(|violation| panic!("{name}: {violation}"));
+        }
+    }
 }
 
 /// Prints how far all recordings are reproduced; skipped where they are not there.

@@ -22,9 +22,10 @@ impl Budgets {
             let ready = view.node(claim).is_some_and(|node| node.ready);
             disrupting[claim.pool] += i64::from(!ready || claim.is_deleting());
         }
+        let now = view.now_epoch_ms();
         let left = (0..pools).map(|pool| {
             let budgets = &view.cluster.pools[pool].spec.disruption.budgets;
-            let allowed = node_pool::allowed_disruptions(budgets, reason, total[pool]);
+            let allowed = node_pool::allowed_disruptions(budgets, reason, total[pool], now);
             (allowed - disrupting[pool]).max(0)
         });
         Budgets(left.collect())

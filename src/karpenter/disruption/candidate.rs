@@ -1,17 +1,18 @@
 //! Candidates: nodes that a method may disrupt, with what they cost and what moving their pods costs.
 //!
-//! Upstream: karpenter v1.14.1 `pkg/controllers/disruption/{helpers,types,consolidation,emptiness}.go`.
+//! Upstream: karpenter v1.14.1 `pkg/controllers/disruption/{helpers,types,consolidation,emptiness,drift}.go`.
 
 use std::sync::Arc;
 
 use super::Method;
-use crate::ec2::CapacityType;
+use super::balanced::Scores;
+use crate::ec2::{CapacityType, InstanceType};
 use crate::engine::{Purpose, Streams};
 use crate::kube::node_pool::ConsolidationPolicy;
-use crate::units::LabelValue;
+use crate::units::{LabelValue, SimTime};
 use crate::world::cluster::Claim;
 use crate::world::settings::TieBreaks;
-use crate::world::{ClaimId, ClusterView, PoolIndex, World};
+use crate::world::{ClaimId, ClusterView, PodId, PoolIndex, World};
 
 /// A node that may be disrupted.
 #[derive(Clone, Debug)]
@@ -28,8 +29,10 @@ pub struct Candidate {
     pub price: f64,
     /// 1 for the node, and the positive eviction costs of its pods.
     pub reschedule_cost: f64,
-    /// Pods that would have to move.
-    pub(super) pod_count: usize,
+    /// Pods that would have to move, in order of namespace and name.
+    pub pods: Vec<PodId>,
+    /// Since when it is drifted.
+    pub(super) drifted_at: Option<SimTime>,
 }
 
 impl Candidate {
@@ -48,12 +51,21 @@ impl Candidate {
     }
 }
 
-/// Candidates of a method, best saving per cost of moving first.
-pub(super) fn of_method(view: &ClusterView<'_>, method: Method) -> Vec<Candidate> {
-    let mut nodes: Vec<(ClaimId, &Claim)> =
-        view.state_nodes().filter(|(_, claim)| is_disruptable(view, claim)).collect();
+/// Candidates of a method, best saving per cost of moving first, and the totals that Balanced moves are measured
+/// against.
+pub(super) fn of_method(view: &ClusterView<'_>, method: Method) -> (Vec<Candidate>, Scores) {
+    let weighs = |pool: PoolIndex| {
+        view.cluster.pools[pool].spec.disruption.policy == ConsolidationPolicy::Balanced
+            && method.is_consolidation()
+    };
+    // Balanced pools need all their candidates for the totals; of others only those are built that the method may take.
+    let mut nodes: Vec<(ClaimId, &Claim)> = view
+        .state_nodes()
+        .filter(|(_, claim)| is_disruptable(view, claim))
+        .filter(|(_, claim)| weighs(claim.pool) || is_eligible(view, claim, method))
+        .collect();
     if nodes.is_empty() {
-        return Vec::new();
+        return (Vec::new(), Scores::default());
     }
     if view.settings.tie_breaks == TieBreaks::Seeded {
         // Karpenter lists its nodes in the order of a Go map: a different one in each pass.
@@ -65,60 +77,117 @@ pub(super) fn of_method(view: &ClusterView<'_>, method: Method) -> Vec<Candidate
     }
     let mut candidates: Vec<Candidate> = nodes
         .into_iter()
+        .filter(|(_, claim)| pods_permit(view, claim, method))
         .filter_map(|(id, claim)| new(view, id, claim))
-        .filter(|candidate| should_disrupt(view, candidate, method))
         .collect();
+    let scores = Scores::build(view, &candidates);
+    candidates.retain(|candidate| should_disrupt(view, candidate, method));
     candidates.sort_by(|a, b| b.savings_ratio().total_cmp(&a.savings_ratio()));
-    candidates
+    (candidates, scores)
 }
 
-/// The tests that all methods share.
+/// The tests of the node itself that all methods share.
 fn is_disruptable(view: &ClusterView<'_>, claim: &Claim) -> bool {
-    let protected =
-        |claim: &Claim| view.pods_of(claim).iter().any(|(_, pod)| view.is_protected(pod));
     !claim.in_command
         && claim.node.is_some()
         && claim.is_initialized()
         && !claim.is_deleting()
         && claim.nominated_until <= view.now
-        && !protected(claim)
+        && !view.node(claim).is_some_and(|node| node.do_not_disrupt)
+        && !view.cluster.pools[claim.pool].types.is_empty()
+        && !view.cluster.pools[claim.pool].deleted
+}
+
+/// do-not-disrupt and PodDisruptionBudgets. A terminationGracePeriod overrides them for drift, because then they cannot
+/// hold the node for ever.
+fn pods_permit(view: &ClusterView<'_>, claim: &Claim, method: Method) -> bool {
+    let overridden = claim.template.template.termination_grace_period.is_some();
+    if method.is_eventual() && overridden {
+        return true;
+    }
+    let Some(node) = view.node(claim) else {
+        return false;
+    };
+    node.pods.iter().all(|id| {
+        let pod = &view.cluster.pods[*id];
+        !view.is_protected(pod) && !view.blocks_eviction(pod)
+    })
 }
 
 fn new(view: &ClusterView<'_>, id: ClaimId, claim: &Claim) -> Option<Candidate> {
     let instance = claim.instance.as_ref()?;
-    let instance_type = instance.instance_type.get();
-    let mut reschedule_cost = 1.0;
+    let launched = instance.instance_type.get();
     let pods = view.reschedulable_pods(claim);
+    let mut reschedule_cost = 1.0;
     for (_, pod) in &pods {
         reschedule_cost += pod.class.eviction_cost().max(0.0);
     }
-    let price = instance_type.offering_price(instance.zone, instance.capacity_type);
+    let price = instance_type_now(view, claim)
+        .and_then(|it| it.offering_price(instance.zone, instance.capacity_type));
     Some(Candidate {
         claim: id,
         pool: claim.pool,
-        type_name: view.symbols.text(instance_type.name.symbol).into(),
-        type_symbol: instance_type.name,
+        type_name: view.symbols.text(launched.name.symbol).into(),
+        type_symbol: launched.name,
         zone: instance.zone,
         capacity_type: instance.capacity_type,
         price: price.unwrap_or(0.0),
         reschedule_cost,
-        pod_count: pods.len(),
+        pods: pods.into_iter().map(|(pod, _)| pod).collect(),
+        drifted_at: claim.drifted.as_ref().map(|drift| drift.since),
     })
+}
+
+/// The claim's instance type as the NodePool has it at present.
+fn instance_type_now<'a>(view: &ClusterView<'a>, claim: &Claim) -> Option<&'a InstanceType> {
+    let launched = claim.instance.as_ref()?;
+    let types = &view.cluster.pools[claim.pool].types;
+    let name = launched.instance_type.get().name;
+    // Lists rarely change, and when they do the positions usually stay.
+    let same = types.get(launched.instance_type.index).filter(|it| it.name == name);
+    same.or_else(|| types.iter().find(|it| it.name == name))
+}
+
+/// Reschedule cost of a node that is no candidate: the positive eviction costs of what is bound to it (karpenter
+/// v1.14.1 `StateNode.DisruptionCost`).
+pub(super) fn bound_pods_cost(view: &ClusterView<'_>, claim: &Claim) -> f64 {
+    let mut cost = 1.0;
+    for (_, pod) in view.pods_of(claim) {
+        if !pod.is_daemon() && !pod.is_finished() {
+            cost += pod.class.eviction_cost().max(0.0);
+        }
+    }
+    cost
+}
+
+/// What the method asks of NodePool and NodeClaim.
+fn is_eligible(view: &ClusterView<'_>, claim: &Claim, method: Method) -> bool {
+    let spec = &view.cluster.pools[claim.pool].spec;
+    match method {
+        Method::StaticDrift => spec.replicas.is_some() && claim.drifted.is_some(),
+        Method::Drift => spec.replicas.is_none() && claim.drifted.is_some(),
+        Method::Emptiness => {
+            spec.replicas.is_none()
+                && spec.disruption.consolidate_after.is_some()
+                && claim.consolidatable
+        }
+        Method::MultiNode | Method::SingleNode => {
+            spec.replicas.is_none()
+                && spec.disruption.consolidate_after.is_some()
+                && claim.consolidatable
+                && spec.disruption.policy != ConsolidationPolicy::WhenEmpty
+                && view.has_offering_labels(claim)
+                && instance_type_now(view, claim).is_some()
+        }
+    }
 }
 
 /// The method's own test.
 fn should_disrupt(view: &ClusterView<'_>, candidate: &Candidate, method: Method) -> bool {
-    let claim = &view.cluster.claims[candidate.claim];
-    let disruption = &view.cluster.pools[candidate.pool].spec.disruption;
-    if disruption.consolidate_after.is_none() || !claim.consolidatable {
-        return false;
-    }
-    match method {
-        Method::Emptiness => candidate.is_empty(),
-        Method::MultiNode | Method::SingleNode => {
-            !candidate.is_empty()
-                && disruption.policy != ConsolidationPolicy::WhenEmpty
-                && view.has_offering_labels(claim)
+    is_eligible(view, &view.cluster.claims[candidate.claim], method)
+        && match method {
+            Method::StaticDrift | Method::Drift => true,
+            Method::Emptiness => candidate.is_empty(),
+            Method::MultiNode | Method::SingleNode => !candidate.is_empty(),
         }
-    }
 }

@@ -2,18 +2,14 @@
 //!
 //! Upstream: karpenter v1.14.1 `pkg/controllers/disruption/emptiness.go`.
 
-use super::budget::Budgets;
 use super::candidate::Candidate;
-use super::{Command, Found, Method};
-use crate::kube::node_pool::Reason;
-use crate::world::ClusterView;
+use super::{Command, Found, Method, Search};
 
-pub(super) fn compute(view: &ClusterView<'_>, candidates: Vec<Candidate>) -> Found {
-    let mut budgets = Budgets::build(view, Reason::Empty);
-    let (empty, held_back): (Vec<_>, Vec<_>) =
-        candidates.into_iter().partition(|candidate| budgets.take(candidate.pool));
+pub(super) fn compute(search: &mut Search<'_>, candidates: Vec<Candidate>) -> Found {
+    let empty: Vec<Candidate> =
+        candidates.into_iter().filter(|candidate| search.budgets.take(candidate.pool)).collect();
     if empty.is_empty() {
-        return Found::Nothing { constrained: !held_back.is_empty() };
+        return Found::NothingYet;
     }
     let savings = empty.iter().map(|candidate| candidate.price).sum();
     Found::Command(Command {

@@ -4,13 +4,16 @@
 //! `pkg/controllers/disruption/consolidation.go` (`computeConsolidation`).
 
 use super::candidate::Candidate;
-use super::{Command, Method};
+use super::{Command, Method, Search};
 use crate::ec2::CapacityType;
 use crate::kube::requirement::{Operator, Requirement};
 use crate::kube::{Requirements, label};
 use crate::scheduling::{self, ClaimPlan, Purpose, Solution, Templates, min_values, price};
 use crate::units::Symbols;
 use crate::world::{ClusterView, PodId};
+
+/// Fewest cheaper instance types for which a single spot node is replaced by another, and most of them that are named.
+const LEAST_SPOT_TYPES: usize = 15;
 
 /// The result of a what-if.
 pub(super) struct WhatIf {
@@ -24,6 +27,7 @@ pub(super) fn simulate(
     view: &ClusterView<'_>,
     templates: &Templates,
     candidates: &[Candidate],
+    purpose: Purpose,
 ) -> Option<WhatIf> {
     let claims: Vec<_> = candidates.iter().map(|candidate| candidate.claim).collect();
     if claims.iter().any(|id| view.cluster.claims.get(*id).is_none_or(|c| c.is_deleting())) {
@@ -37,7 +41,7 @@ pub(super) fn simulate(
         pods.extend(view.currently_reschedulable_pods(claim));
     }
     let without = view.without(&claims);
-    let solution = scheduling::solve(&without, templates, &pods, Purpose::Consolidation);
+    let solution = scheduling::solve(&without, templates, &pods, purpose);
     let relies_on_starting_node = solution
         .existing
         .iter()
@@ -56,36 +60,57 @@ fn is_running_on_staying_node(view: &ClusterView<'_>, pod: PodId) -> bool {
 
 /// The command that consolidates `candidates`, if there is one that saves.
 pub(super) fn compute_consolidation(
-    view: &ClusterView<'_>,
-    templates: &Templates,
+    search: &mut Search<'_>,
     candidates: &[Candidate],
     method: Method,
 ) -> Option<Command> {
-    let WhatIf { strands_running_pods, solution } = simulate(view, templates, candidates)?;
+    let view = search.view;
+    search.charge();
+    let what_if = simulate(view, search.templates, candidates, Purpose::Consolidation)?;
+    let WhatIf { strands_running_pods, mut solution } = what_if;
     if strands_running_pods || solution.claims.len() > 1 {
         return None;
     }
-    let placements = solution.existing.into_iter().map(|p| (p.claim, p.pods)).collect();
-    let mut replacements = solution.claims;
-    if let Some(plan) = replacements.first_mut() {
+    if let Some(plan) = solution.claims.first_mut() {
         cheaper_replacement(view, plan, candidates)?;
     }
-    let paid: f64 = candidates.iter().map(|candidate| candidate.price).sum();
-    let savings = paid - replacements.iter().map(|plan| first_price(view, plan)).sum::<f64>();
-    Some(Command {
-        id: 0,
-        method,
-        candidates: candidates.to_vec(),
-        replacements,
-        placements,
-        savings,
-    })
+    Some(command(view, candidates, method, solution))
 }
 
-/// The cheapest launchable price of the plan's first instance type.
-fn first_price(view: &ClusterView<'_>, plan: &ClaimPlan) -> f64 {
-    let types = &view.cluster.pools[plan.pool].types;
-    plan.types.first().map_or(0.0, |i| price::cheapest(&types[*i as usize], &plan.requirements))
+/// The command that follows from a what-if.
+pub(super) fn command(
+    view: &ClusterView<'_>,
+    candidates: &[Candidate],
+    method: Method,
+    solution: Solution,
+) -> Command {
+    let Solution { existing, claims, .. } = solution;
+    let placements = existing.into_iter().map(|placement| (placement.claim, placement.pods));
+    Command {
+        id: 0,
+        method,
+        savings: estimated_savings(view, candidates, &claims),
+        candidates: candidates.to_vec(),
+        replacements: claims,
+        placements: placements.collect(),
+    }
+}
+
+/// What the candidates cost, less the cheapest launchable price of each replacement's first instance type.
+pub(super) fn estimated_savings(
+    view: &ClusterView<'_>,
+    candidates: &[Candidate],
+    replacements: &[ClaimPlan],
+) -> f64 {
+    let paid: f64 = candidates.iter().map(|candidate| candidate.price).sum();
+    let first_price = |plan: &ClaimPlan| {
+        let types = &view.cluster.pools[plan.pool].types;
+        let first = plan.types.first().map(|i| &types[*i as usize]);
+        let price = first.map(|it| price::cheapest(it, &plan.requirements));
+        // A type without a launchable offering is taken to cost nothing, as upstream.
+        price.filter(|price| *price < f64::MAX).unwrap_or(0.0)
+    };
+    paid - replacements.iter().map(first_price).sum::<f64>()
 }
 
 /// Keeps the instance types whose worst launch price is below what the candidates cost. `None` when nothing is left.
@@ -98,15 +123,45 @@ fn cheaper_replacement(
     let spot = view.symbols.value(spot?);
     let all_spot = candidates.iter().all(|c| c.capacity_type == CapacityType::Spot);
     let admits_spot = plan.requirements.admits(label::CAPACITY_TYPE, spot);
-    if all_spot && admits_spot {
-        // Spot to spot needs the SpotToSpotConsolidation gate, which is off.
-        return None;
-    }
     let paid: f64 = candidates.iter().map(|candidate| candidate.price).sum();
+    let only_spot = || Requirement::new(Operator::In, [spot]);
+    if all_spot && admits_spot {
+        // The types are in the order of their prices under the requirements of before.
+        let types = &view.cluster.pools[plan.pool].types;
+        price::order_by_price(&mut plan.types, types, &plan.requirements);
+        plan.requirements.add(label::CAPACITY_TYPE, only_spot());
+        return spot_to_spot(view, plan, candidates, paid);
+    }
     keep_below(view, plan, paid)?;
     if admits_spot && admits_on_demand(view.symbols, &plan.requirements) {
-        plan.requirements.add(label::CAPACITY_TYPE, Requirement::new(Operator::In, [spot]));
+        plan.requirements.add(label::CAPACITY_TYPE, only_spot());
     }
+    Some(())
+}
+
+/// Spot nodes are only replaced by spot nodes with the gate SpotToSpotConsolidation; a single one only when there are
+/// many cheaper types to choose from, and then only the cheapest of them are named, so that it is not replaced again
+/// and again.
+fn spot_to_spot(
+    view: &ClusterView<'_>,
+    plan: &mut ClaimPlan,
+    candidates: &[Candidate],
+    paid: f64,
+) -> Option<()> {
+    if !view.settings.karpenter.gates.spot_to_spot {
+        return None;
+    }
+    retain_below(view, plan, paid)?;
+    if candidates.len() > 1 {
+        return Some(());
+    }
+    if plan.types.len() < LEAST_SPOT_TYPES {
+        return None;
+    }
+    let types = &view.cluster.pools[plan.pool].types;
+    let options = plan.types.iter().map(|i| *i as usize);
+    let needed = min_values::needed(types, options, &plan.requirements);
+    plan.types.truncate(needed.max(LEAST_SPOT_TYPES));
     Some(())
 }
 
@@ -115,11 +170,18 @@ fn admits_on_demand(symbols: &Symbols, requirements: &Requirements) -> bool {
     on_demand.is_some_and(|od| requirements.admits(label::CAPACITY_TYPE, symbols.value(od)))
 }
 
-/// Drops instance types that may cost `limit` or more. `None` when nothing is left or minValues are lost.
+/// Orders instance types by price and drops those that may cost `limit` or more. `None` when nothing is left or
+/// minValues are lost.
 pub(super) fn keep_below(view: &ClusterView<'_>, plan: &mut ClaimPlan, limit: f64) -> Option<()> {
     let types = &view.cluster.pools[plan.pool].types;
+    price::order_by_price(&mut plan.types, types, &plan.requirements);
+    retain_below(view, plan, limit)
+}
+
+/// Drops instance types that may cost `limit` or more. `None` when nothing is left or minValues are lost.
+pub(super) fn retain_below(view: &ClusterView<'_>, plan: &mut ClaimPlan, limit: f64) -> Option<()> {
+    let types = &view.cluster.pools[plan.pool].types;
     let requirements = &plan.requirements;
-    price::order_by_price(&mut plan.types, types, requirements);
     plan.types.retain(|i| price::worst_launch_price(&types[*i as usize], requirements) < limit);
     let options = plan.types.iter().map(|i| *i as usize);
     let lost = min_values::unmet(types, options, requirements).is_some();

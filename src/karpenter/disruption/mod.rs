@@ -3,22 +3,29 @@
 //! Upstream: karpenter v1.14.1 `pkg/controllers/disruption/controller.go`. The loop is a state machine: a pass that
 //! waits for validation blocks it; after a command the next pass follows at once, else after 10 s.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use crate::kube::node_pool::Reason;
 use crate::scheduling::{ClaimPlan, Templates};
 use crate::units::{SimDuration, SimTime};
 use crate::world::journal::{ClaimRef, CommandRef};
 use crate::world::{ClaimId, ClusterView, Event, Fact, PodId, World};
 
+mod balanced;
 mod budget;
 mod candidate;
+mod drift;
 mod emptiness;
 mod evaluate;
 mod multi_node;
 mod queue;
 mod single_node;
+mod static_drift;
 mod validation;
 
 use super::Karpenter;
+use balanced::Scores;
 use budget::Budgets;
 pub use candidate::Candidate;
 use queue::CommandQueue;
@@ -29,14 +36,22 @@ const POLL: SimDuration = SimDuration::from_seconds(10);
 const UNSYNCED_POLL: SimDuration = SimDuration::from_seconds(1);
 /// Time between computing and believing a command.
 const VALIDATION_WAIT: SimDuration = SimDuration::from_seconds(15);
+/// A pass that could not start a command is repeated after this long, then after twice as long each time, up to a limit
+/// (controller-runtime's work queue).
+const FIRST_ERROR_PAUSE: SimDuration = SimDuration::from_ms(5);
+const LONGEST_ERROR_PAUSE: SimDuration = SimDuration::from_seconds(1_000);
 /// A consolidated mark is void after this long in any case.
 const MARK_AGE: SimDuration = SimDuration::from_minutes(5);
 
-/// The methods that are modelled, in upstream's order. Drift stands between emptiness and consolidation upstream.
+/// The five methods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// Deletes empty nodes.
     Emptiness,
+    /// Replaces drifted nodes of static NodePools one by one.
+    StaticDrift,
+    /// Replaces a drifted node.
+    Drift,
     /// Replaces or deletes several nodes with one command.
     MultiNode,
     /// Replaces or deletes one node.
@@ -45,12 +60,19 @@ pub enum Method {
 
 impl Method {
     /// All methods, in the order in which a pass asks them.
-    pub const ORDER: [Method; 3] = [Method::Emptiness, Method::MultiNode, Method::SingleNode];
+    pub const ORDER: [Method; 5] = [
+        Method::Emptiness,
+        Method::StaticDrift,
+        Method::Drift,
+        Method::MultiNode,
+        Method::SingleNode,
+    ];
 
     /// The reason whose budgets count.
     pub const fn reason(self) -> Reason {
         match self {
             Method::Emptiness => Reason::Empty,
+            Method::StaticDrift | Method::Drift => Reason::Drifted,
             Method::MultiNode | Method::SingleNode => Reason::Underutilized,
         }
     }
@@ -59,9 +81,21 @@ impl Method {
     pub const fn name(self) -> &'static str {
         match self {
             Method::Emptiness => "Emptiness",
+            Method::StaticDrift => "StaticDrift",
+            Method::Drift => "Drift",
             Method::MultiNode => "MultiNodeConsolidation",
             Method::SingleNode => "SingleNodeConsolidation",
         }
+    }
+
+    /// Saves money by moving pods, so that Balanced pools weigh it.
+    const fn is_consolidation(self) -> bool {
+        matches!(self, Method::MultiNode | Method::SingleNode)
+    }
+
+    /// Must happen at some time: protected pods only hold it up.
+    const fn is_eventual(self) -> bool {
+        matches!(self, Method::StaticDrift | Method::Drift)
     }
 }
 
@@ -82,7 +116,7 @@ pub struct Command {
 
 impl Command {
     fn reference(&self, world: &World) -> CommandRef {
-        let named = |candidate: &Candidate| -> (ClaimRef, std::sync::Arc<str>, &'static str) {
+        let named = |candidate: &Candidate| -> (ClaimRef, Arc<str>, &'static str) {
             let claim = world.cluster.claim_ref(candidate.claim);
             (claim, candidate.type_name.clone(), candidate.capacity_type.name())
         };
@@ -92,7 +126,7 @@ impl Command {
             reason: self.method.reason().name(),
             decision: if self.replacements.is_empty() { "delete" } else { "replace" },
             candidates: self.candidates.iter().filter(|c| c.is_live(world)).map(named).collect(),
-            pod_count: self.candidates.iter().map(|candidate| candidate.pod_count).sum(),
+            pod_count: self.candidates.iter().map(|candidate| candidate.pods.len()).sum(),
             savings: self.savings,
         }
     }
@@ -102,10 +136,28 @@ impl Command {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Disruption {
     waiting: Option<Waiting>,
-    /// Per method: the cluster state at which it found nothing to do.
-    marks: [Option<SimTime>; 3],
+    memory: Memory,
     pub(super) queue: CommandQueue,
     command_count: u64,
+    /// Passes in a row that ended with an error.
+    errors: u32,
+}
+
+/// What the methods remember between passes.
+#[derive(Clone, Debug, Default)]
+struct Memory {
+    /// Per method: the cluster state at which it found nothing to do.
+    marks: [Option<SimTime>; 5],
+    /// NodePools that single-node consolidation did not reach before its time was up.
+    unseen: BTreeSet<Arc<str>>,
+}
+
+impl Memory {
+    /// The method is marked with the cluster's state, which is less than five minutes old.
+    fn is_marked(&self, world: &World, position: usize) -> bool {
+        let state = world.cluster.unconsolidated_at;
+        self.marks[position] == Some(state) && world.now().since(state) < MARK_AGE
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -119,8 +171,47 @@ struct Waiting {
 enum Found {
     /// A command that has to wait for its validation.
     Command(Command),
-    /// Nothing; the flag says whether a budget held a candidate back.
-    Nothing { constrained: bool },
+    /// Commands that start at once.
+    AtOnce(Vec<Command>),
+    /// Nothing, all candidates considered.
+    Nothing,
+    /// Nothing, but a budget held a candidate back or time was up.
+    NothingYet,
+}
+
+impl Found {
+    fn nothing(constrained: bool) -> Found {
+        if constrained { Found::NothingYet } else { Found::Nothing }
+    }
+}
+
+/// One question to a method.
+struct Search<'a> {
+    view: &'a ClusterView<'a>,
+    templates: &'a Templates,
+    scores: Scores,
+    budgets: Budgets,
+    /// Computing time of the pass so far.
+    spent: SimDuration,
+    /// NodePools that single-node consolidation tries first; those that it did not reach this time.
+    unseen: BTreeSet<Arc<str>>,
+}
+
+impl Search<'_> {
+    /// Charges one what-if. Karpenter's searches are limited in wall time; a scenario may say how long a what-if takes.
+    fn charge(&mut self) {
+        self.spent += self.view.settings.karpenter.evaluation_time;
+    }
+
+    fn compute(&mut self, method: Method, candidates: Vec<Candidate>) -> Found {
+        match method {
+            Method::Emptiness => emptiness::compute(self, candidates),
+            Method::StaticDrift => static_drift::compute(self, candidates),
+            Method::Drift => drift::compute(self, candidates),
+            Method::MultiNode => multi_node::compute(self, candidates),
+            Method::SingleNode => single_node::compute(self, candidates),
+        }
+    }
 }
 
 /// What a method would do on a given state, and why.
@@ -136,33 +227,25 @@ pub struct Answer {
 
 /// Asks one method, as if it were the first pass of a controller that just started.
 pub fn ask(view: &ClusterView<'_>, templates: &Templates, method: Method) -> Answer {
-    let candidates = candidate::of_method(view, method);
-    let budgets = Budgets::build(view, method.reason()).allowed().to_vec();
-    let found = match candidates.is_empty() {
-        true => Found::Nothing { constrained: false },
-        false => compute(view, templates, method, candidates.clone()),
+    let (candidates, scores) = candidate::of_method(view, method);
+    let budgets = Budgets::build(view, method.reason());
+    let allowed = budgets.allowed().to_vec();
+    let (spent, unseen) = (SimDuration::ZERO, BTreeSet::new());
+    let mut search = Search { view, templates, scores, budgets, spent, unseen };
+    let found = if candidates.is_empty() {
+        Found::Nothing
+    } else {
+        search.compute(method, candidates.clone())
     };
-    let command = match found {
+    let commands = match found {
         Found::Command(mut command) => {
             let valid = validation::validate(view, templates, &mut command).is_ok();
-            valid.then_some(command)
+            if valid { vec![command] } else { Vec::new() }
         }
-        Found::Nothing { .. } => None,
+        Found::AtOnce(commands) => commands,
+        Found::Nothing | Found::NothingYet => Vec::new(),
     };
-    Answer { candidates, budgets, commands: command.into_iter().collect() }
-}
-
-fn compute(
-    view: &ClusterView<'_>,
-    templates: &Templates,
-    method: Method,
-    candidates: Vec<Candidate>,
-) -> Found {
-    match method {
-        Method::Emptiness => emptiness::compute(view, candidates),
-        Method::MultiNode => multi_node::compute(view, templates, candidates),
-        Method::SingleNode => single_node::compute(view, templates, candidates),
-    }
+    Answer { candidates, budgets: allowed, commands }
 }
 
 impl Disruption {
@@ -201,44 +284,90 @@ impl Karpenter {
 
 /// Takes the disruption taint off nodes that no command holds: leftovers of failed commands.
 fn clean_up(world: &mut World) {
-    let leftovers: Vec<_> = world
-        .view()
-        .state_nodes()
+    let view = world.view();
+    let leftovers: Vec<_> = view
+        .tainted_state_nodes()
         .filter(|(_, claim)| !claim.in_command && !claim.is_deleting())
         .filter_map(|(_, claim)| claim.node)
-        .filter(|node| world.is_tainted_disrupted(*node))
         .collect();
     leftovers.into_iter().for_each(|node| world.untaint_disrupted(node));
 }
 
 impl Disruption {
     /// Runs the methods from `position` on. Returns the pause until the next pass, `None` while a validation waits.
+    ///
+    /// DEVIATION: computing time that a scenario charges passes after the pass, which sees the state of its beginning.
     fn methods(
         &mut self,
         world: &mut World,
         templates: &Templates,
         position: usize,
     ) -> Option<SimDuration> {
+        let mut spent = SimDuration::ZERO;
         for (position, method) in Method::ORDER.into_iter().enumerate().skip(position) {
-            let candidates = candidate::of_method(&world.view(), method);
+            // Most passes end here: candidates are not even looked for.
+            if self.memory.is_marked(world, position) {
+                continue;
+            }
+            let view = world.view();
+            let (candidates, scores) = candidate::of_method(&view, method);
             if candidates.is_empty() || self.is_consolidated(world, position) {
                 continue;
             }
-            match compute(&world.view(), templates, method, candidates) {
-                Found::Command(mut command) => {
-                    command.id = self.command_count;
-                    self.command_count += 1;
-                    world.record(Fact::DisruptionComputed(command.reference(world)));
-                    let due_at = world.now() + VALIDATION_WAIT;
-                    world.schedule(due_at, Event::DisruptionLoop);
-                    self.waiting = Some(Waiting { position, command, due_at });
+            let view = world.view();
+            let budgets = Budgets::build(&view, method.reason());
+            let unseen = std::mem::take(&mut self.memory.unseen);
+            let mut search = Search { view: &view, templates, scores, budgets, spent, unseen };
+            let found = search.compute(method, candidates);
+            (spent, self.memory.unseen) = (search.spent, search.unseen);
+            match found {
+                Found::Command(command) => {
+                    self.wait(world, position, command, spent);
                     return None;
                 }
-                Found::Nothing { constrained: false } => self.mark_consolidated(world, position),
-                Found::Nothing { constrained: true } => {}
+                Found::AtOnce(commands) => return Some(self.start_all(world, commands) + spent),
+                Found::Nothing => self.mark_consolidated(world, position),
+                Found::NothingYet => {}
             }
         }
-        Some(POLL)
+        self.errors = 0;
+        Some(POLL + spent)
+    }
+
+    /// A command was found: it has to be as true in 15 s.
+    fn wait(
+        &mut self,
+        world: &mut World,
+        position: usize,
+        mut command: Command,
+        spent: SimDuration,
+    ) {
+        self.number(&mut command);
+        world.record(Fact::DisruptionComputed(command.reference(world)));
+        let due_at = world.now() + spent + VALIDATION_WAIT;
+        world.schedule(due_at, Event::DisruptionLoop);
+        self.waiting = Some(Waiting { position, command, due_at });
+    }
+
+    fn number(&mut self, command: &mut Command) {
+        command.id = self.command_count;
+        self.command_count += 1;
+    }
+
+    /// Starts commands; the next pass follows at once, or, if one could not start, after a pause that doubles.
+    fn start_all(&mut self, world: &mut World, commands: Vec<Command>) -> SimDuration {
+        let mut failed = false;
+        for mut command in commands {
+            self.number(&mut command);
+            failed |= !self.queue.start(world, command);
+        }
+        if !failed {
+            self.errors = 0;
+            return SimDuration::ZERO;
+        }
+        let pause = SimDuration::from_ms(FIRST_ERROR_PAUSE.ms() << self.errors.min(20));
+        self.errors += 1;
+        pause.min(LONGEST_ERROR_PAUSE)
     }
 
     /// The validation wait is over: the command starts, or the pass goes on with the next method.
@@ -251,8 +380,9 @@ impl Disruption {
         let Waiting { position, mut command, .. } = waiting;
         match validation::validate(&world.view(), templates, &mut command) {
             Ok(()) => {
-                self.queue.start(world, command);
-                Some(SimDuration::ZERO)
+                // It has its number already.
+                self.command_count -= u64::from(command.id + 1 == self.command_count);
+                Some(self.start_all(world, vec![command]))
             }
             Err(failure) => {
                 let command = command.reference(world);
@@ -264,14 +394,15 @@ impl Disruption {
     }
 
     fn is_consolidated(&self, world: &mut World, position: usize) -> bool {
-        let state = consolidation_state(world);
-        self.marks[position] == Some(state)
+        let method = Method::ORDER[position];
+        // Drift has no mark, and does not look at the cluster's state.
+        !method.is_eventual() && self.memory.marks[position] == Some(consolidation_state(world))
     }
 
     fn mark_consolidated(&mut self, world: &mut World, position: usize) {
         // Emptiness is never marked: that it collected nothing always means that a budget held something back.
-        if Method::ORDER[position] != Method::Emptiness {
-            self.marks[position] = Some(consolidation_state(world));
+        if Method::ORDER[position].is_consolidation() {
+            self.memory.marks[position] = Some(consolidation_state(world));
         }
     }
 }

@@ -2,46 +2,43 @@
 //!
 //! Upstream: karpenter v1.14.1 `pkg/controllers/disruption/multinodeconsolidation.go`.
 
-use super::budget::Budgets;
 use super::candidate::Candidate;
-use super::evaluate::{compute_consolidation, keep_below};
-use super::{Command, Found, Method};
-use crate::kube::node_pool::Reason;
-use crate::scheduling::Templates;
+use super::evaluate::{compute_consolidation, estimated_savings, retain_below};
+use super::{Command, Found, Method, Search};
+use crate::units::SimDuration;
 use crate::world::ClusterView;
+
+/// Computing time of one search.
+const TIME_LIMIT: SimDuration = SimDuration::from_minutes(1);
 
 /// The search never starts with more candidates than this; the longest batch holds one more.
 const MAX_CANDIDATES: usize = 100;
 
-pub(super) fn compute(
-    view: &ClusterView<'_>,
-    templates: &Templates,
-    candidates: Vec<Candidate>,
-) -> Found {
-    let mut budgets = Budgets::build(view, Reason::Underutilized);
+pub(super) fn compute(search: &mut Search<'_>, candidates: Vec<Candidate>) -> Found {
     let (within, held_back): (Vec<_>, Vec<_>) =
-        candidates.into_iter().partition(|candidate| budgets.take(candidate.pool));
-    let constrained = !held_back.is_empty();
-    match longest_prefix(view, templates, &within) {
+        candidates.into_iter().partition(|candidate| search.budgets.take(candidate.pool));
+    match longest_prefix(search, &within) {
         Some(command) => Found::Command(command),
-        None => Found::Nothing { constrained },
+        None => Found::nothing(!held_back.is_empty()),
     }
 }
 
-/// Binary search over the length of the prefix, as upstream: a longer one is tried after each success.
-fn longest_prefix(
-    view: &ClusterView<'_>,
-    templates: &Templates,
-    candidates: &[Candidate],
-) -> Option<Command> {
+/// Binary search over the length of the prefix, as upstream: a longer one is tried after each success. When time is up
+/// the last success counts.
+fn longest_prefix(search: &mut Search<'_>, candidates: &[Candidate]) -> Option<Command> {
     if candidates.len() < 2 {
         return None;
     }
+    let started = search.spent;
     let (mut low, mut high) = (1, (candidates.len() - 1).min(MAX_CANDIDATES));
     let mut best = None;
     while low <= high {
         let middle = (low + high) / 2;
-        match batch(view, templates, &candidates[..=middle]) {
+        let command = batch(search, &candidates[..=middle]);
+        if search.spent >= started + TIME_LIMIT {
+            return best;
+        }
+        match command {
             Some(command) => {
                 best = Some(command);
                 low = middle + 1;
@@ -52,12 +49,9 @@ fn longest_prefix(
     best
 }
 
-fn batch(
-    view: &ClusterView<'_>,
-    templates: &Templates,
-    candidates: &[Candidate],
-) -> Option<Command> {
-    let mut command = compute_consolidation(view, templates, candidates, Method::MultiNode)?;
+fn batch(search: &mut Search<'_>, candidates: &[Candidate]) -> Option<Command> {
+    let mut command = compute_consolidation(search, candidates, Method::MultiNode)?;
+    let view = search.view;
     if let Some(plan) = command.replacements.first_mut() {
         // A replacement of a type that is among the candidates only pays when it is cheaper than keeping that node.
         let types = &view.cluster.pools[plan.pool].types;
@@ -66,9 +60,10 @@ fn batch(
             .iter()
             .filter_map(|i| cheapest_candidate_of(view, candidates, types[*i as usize].name))
             .fold(f64::INFINITY, f64::min);
-        keep_below(view, plan, dearest)?;
+        retain_below(view, plan, dearest)?;
+        command.savings = estimated_savings(view, candidates, &command.replacements);
     }
-    Some(command)
+    search.scores.approve(view, candidates, command.savings).then_some(command)
 }
 
 /// The least price among the candidates of an instance type, availability ignored.

@@ -42,28 +42,29 @@ struct Replacement {
 }
 
 impl CommandQueue {
-    /// Starts a validated command: taints, replacements, marks, nominations.
-    pub(super) fn start(&mut self, world: &mut World, command: Command) {
+    /// Starts a command: taints, replacements, marks, nominations. `false` when a replacement cannot be created because
+    /// its NodePool is beyond its limits; the next pass takes the taints off again.
+    pub(super) fn start(&mut self, world: &mut World, command: Command) -> bool {
         for candidate in &command.candidates {
             if let Some(node) = world.cluster.claims.get(candidate.claim).and_then(|c| c.node) {
                 world.taint_disrupted(node);
             }
         }
         let Some(replacements) = create_replacements(world, &command) else {
-            // The NodePool is beyond its limits: the next pass takes the taints off again.
-            return;
+            return false;
         };
         for candidate in &command.candidates {
             world.set_marked_for_deletion(candidate.claim, true);
             world.set_in_command(candidate.claim, true);
         }
-        command.placements.iter().for_each(|(claim, _)| world.nominate(*claim));
+        command.placements.iter().for_each(|(destination, _)| world.nominate(*destination));
         let fact = started(world, &command, &replacements);
         world.record(fact);
         let id = command.id;
         let running = Running { command, started_at: world.now(), replacements };
         self.running.insert(id, running);
         world.schedule(world.now(), Event::Command(id));
+        true
     }
 
     fn time_limit(&self) -> SimDuration {
@@ -75,14 +76,17 @@ impl CommandQueue {
 
 /// Creates the replacement NodeClaims; `None` when a limit forbids one.
 fn create_replacements(world: &mut World, command: &Command) -> Option<Vec<Replacement>> {
-    let reason = match command.method {
-        Method::Emptiness => "empty",
-        Method::MultiNode | Method::SingleNode => "underutilized",
+    let reason = match command.method.reason() {
+        Reason::Empty => "empty",
+        Reason::Drifted => "drifted",
+        Reason::Underutilized => "underutilized",
     };
     let mut replacements = Vec::new();
     for plan in &command.replacements {
         let mut plan = plan.clone();
-        plan.pin_capacity_types(&world.view());
+        if command.method != Method::StaticDrift {
+            plan.pin_capacity_types(&world.view());
+        }
         let claim = provisioner::create(world, plan, reason)?;
         let name = world.cluster.claims[claim].name.clone();
         replacements.push(Replacement { claim, name, initialized: false });
@@ -93,8 +97,9 @@ fn create_replacements(world: &mut World, command: &Command) -> Option<Vec<Repla
 fn started(world: &World, command: &Command, replacements: &[Replacement]) -> Fact {
     let named = command.replacements.iter().zip(replacements).map(|(plan, replacement)| {
         let types = &world.cluster.pools[plan.pool].types;
-        let names: Arc<[Arc<str>]> = plan
-            .types
+        // The NodeClaim of a static NodePool names no types of its own.
+        let named = if command.method == Method::StaticDrift { &[] } else { &plan.types[..] };
+        let names: Arc<[Arc<str>]> = named
             .iter()
             .map(|i| world.symbols.text(types[*i as usize].name.symbol).into())
             .collect();

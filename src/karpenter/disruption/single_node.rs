@@ -2,45 +2,60 @@
 //!
 //! Upstream: karpenter v1.14.1 `pkg/controllers/disruption/singlenodeconsolidation.go`.
 
-use super::budget::Budgets;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use super::candidate::Candidate;
 use super::evaluate::compute_consolidation;
-use super::{Found, Method};
-use crate::kube::node_pool::Reason;
-use crate::scheduling::Templates;
-use crate::world::{ClusterView, PoolIndex};
+use super::{Found, Method, Search};
+use crate::units::SimDuration;
+use crate::world::PoolIndex;
 
-pub(super) fn compute(
-    view: &ClusterView<'_>,
-    templates: &Templates,
-    candidates: Vec<Candidate>,
-) -> Found {
-    let budgets = Budgets::build(view, Reason::Underutilized);
+/// Computing time of one search.
+const TIME_LIMIT: SimDuration = SimDuration::from_minutes(3);
+
+pub(super) fn compute(search: &mut Search<'_>, candidates: Vec<Candidate>) -> Found {
+    let view = search.view;
+    let name = |pool: PoolIndex| -> Arc<str> { view.cluster.pools[pool].name.clone() };
+    let started = search.spent;
+    let first = std::mem::take(&mut search.unseen);
+    let mut unseen: BTreeSet<Arc<str>> = candidates.iter().map(|c| name(c.pool)).collect();
     let mut constrained = false;
-    for candidate in interleave(candidates) {
-        if !budgets.allows(candidate.pool) {
+    for candidate in interleave(candidates, |pool| first.contains(&name(pool))) {
+        if search.spent > started + TIME_LIMIT {
+            search.unseen = unseen;
+            return Found::NothingYet;
+        }
+        unseen.remove(&name(candidate.pool));
+        if !search.budgets.allows(candidate.pool) {
             constrained = true;
             continue;
         }
+        if !search.scores.can_pass(view, &candidate) {
+            continue;
+        }
         let alone = std::slice::from_ref(&candidate);
-        if let Some(command) = compute_consolidation(view, templates, alone, Method::SingleNode) {
+        let command = compute_consolidation(search, alone, Method::SingleNode);
+        if let Some(command) = command.filter(|c| search.scores.approve(view, alone, c.savings)) {
+            // Upstream leaves the set as it was when it returns a command.
+            search.unseen = first;
             return Found::Command(command);
         }
     }
-    Found::Nothing { constrained }
+    Found::nothing(constrained)
 }
 
-/// The first candidate of each NodePool, then the second of each, and so on; NodePools by name.
-fn interleave(candidates: Vec<Candidate>) -> Vec<Candidate> {
-    let mut ranked: Vec<(usize, PoolIndex, Candidate)> = Vec::with_capacity(candidates.len());
+/// The first candidate of each NodePool, then the second of each, and so on; preferred NodePools first, then by name.
+fn interleave(candidates: Vec<Candidate>, preferred: impl Fn(PoolIndex) -> bool) -> Vec<Candidate> {
+    let mut ranked: Vec<(usize, bool, PoolIndex, Candidate)> = Vec::with_capacity(candidates.len());
     let mut seen: Vec<usize> = Vec::new();
     for candidate in candidates {
         // Pools are numbered in the order of their names.
-        seen.resize(seen.len().max(candidate.pool + 1), 0);
-        ranked.push((seen[candidate.pool], candidate.pool, candidate));
-        let pool = ranked[ranked.len() - 1].1;
+        let pool = candidate.pool;
+        seen.resize(seen.len().max(pool + 1), 0);
+        ranked.push((seen[pool], !preferred(pool), pool, candidate));
         seen[pool] += 1;
     }
-    ranked.sort_by_key(|(rank, pool, _)| (*rank, *pool));
-    ranked.into_iter().map(|(_, _, candidate)| candidate).collect()
+    ranked.sort_by_key(|(rank, later, pool, _)| (*rank, *later, *pool));
+    ranked.into_iter().map(|(_, _, _, candidate)| candidate).collect()
 }

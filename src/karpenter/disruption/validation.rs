@@ -6,7 +6,7 @@ use super::budget::Budgets;
 use super::candidate::{self, Candidate};
 use super::evaluate::simulate;
 use super::{Command, Method};
-use crate::scheduling::{ClaimPlan, Templates};
+use crate::scheduling::{ClaimPlan, Purpose, Templates};
 use crate::world::ClusterView;
 
 /// Why a command is given up.
@@ -41,7 +41,7 @@ pub(super) fn validate(
     templates: &Templates,
     command: &mut Command,
 ) -> Result<(), Failure> {
-    let now = candidate::of_method(view, command.method);
+    let (now, _) = candidate::of_method(view, command.method);
     let named = |known: &Candidate| command.candidates.iter().any(|c| c.claim == known.claim);
     let still: Vec<Candidate> = now.into_iter().filter(named).collect();
     let mut budgets = Budgets::build(view, command.method.reason());
@@ -68,8 +68,8 @@ fn revalidate_scheduling(
     candidates: &[Candidate],
     replacements: &[ClaimPlan],
 ) -> Result<(), Failure> {
-    let what_if =
-        simulate(view, templates, candidates).ok_or_else(|| Failure::churn(candidates.len()))?;
+    let what_if = simulate(view, templates, candidates, Purpose::Consolidation)
+        .ok_or_else(|| Failure::churn(candidates.len()))?;
     if what_if.strands_running_pods {
         return Err(Failure::scheduling("not all pods would schedule"));
     }

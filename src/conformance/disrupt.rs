@@ -143,7 +143,8 @@ fn commanded(view: &ClusterView<'_>, method: Method, command: &Command) -> Comma
         decision: if command.replacements.is_empty() { "delete" } else { "replace" }.to_owned(),
         candidates,
         replacements: replacements.collect(),
-        savings: command.savings,
+        // The recordings leave it out where the replacement has no types.
+        savings: if method == Method::StaticDrift { 0.0 } else { command.savings },
         placement: placement.map(|(claim, pods)| (node(*claim), pod_names(view, pods))).collect(),
     }
 }

@@ -140,7 +140,11 @@ fn not_modelled(what: impl Into<String>) -> NotComparable {
 
 /// PodDisruptionBudgets, with the disruptions that their status allows.
 fn restore_budgets(kinds: &Kinds<'_>, world: &mut World) -> Result<(), NotComparable> {
-    let list: Vec<Value> = kinds.budgets.iter().map(|budget| (*budget).clone()).collect();
+    let mut list: Vec<Value> = kinds.budgets.iter().map(|budget| (*budget).clone()).collect();
+    for (i, budget) in list.iter_mut().enumerate() {
+        // Some recorded names are such as the API server would refuse.
+        budget["metadata"]["name"] = json!(format!("budget-{i}"));
+    }
     let specs = objects::read(&list, &mut world.symbols)?.disruption_budgets;
     for (object, spec) in kinds.budgets.iter().zip(specs) {
         let allowed = object["status"]["disruptionsAllowed"].as_i64().unwrap_or(0);

@@ -399,10 +399,9 @@ problems! {
     "KS0210" Error not_modelled_yet(name: &str, why: &str)
         format!("{name} {why}"),
         help "remove it to run the rest";
-    /// A timeline target that is not written KIND/NAMESPACE/NAME.
+    /// A timeline target that the action does not accept.
     "KS0211" Error bad_target(text: &str)
-        format!("`{text}` names no workload"),
-        help "write \"Deployment/NAMESPACE/NAME\"";
+        format!("`{text}` is nothing that this action can be done to");
     /// A timeline action on a workload that no manifest defines.
     "KS0212" Error unknown_target(text: &str)
         format!("no manifest defines `{text}`");

@@ -8,7 +8,7 @@ use super::{NotComparable, malformed, objects};
 use crate::ec2::CapacityType;
 use crate::ec2::capacity::StockOut;
 use crate::kube::pod::DoNotDisrupt;
-use crate::simulation::{Action, Objects, PoolConfig, Target};
+use crate::simulation::{Action, DriftTarget, Objects, PoolConfig, Target};
 use crate::units::{SimDuration, SimTime, Symbols};
 
 /// Recorded workloads live in one namespace.
@@ -75,8 +75,8 @@ impl<'a> Script<'a> {
                 Ok(Action::DoNotDisrupt { namespace, name: text("name"), nth, protection })
             }
             "nodeclass_drift" => {
-                let class = self.symbols.intern_value(&text("name"));
-                Ok(Action::Drift { class, reason: text("reason").into() })
+                let target = DriftTarget::NodeClass(text("name"));
+                Ok(Action::Drift { target, reason: text("reason").into() })
             }
             "ice" => stock_out(&step["ice"]),
             op => Err(NotComparable::NotModelled(format!("script operation {op}"))),

@@ -52,6 +52,7 @@ pub(super) fn read(case: &Value) -> Result<Snapshot, NotComparable> {
         class_fields: "".into(),
         cost: PoolCost::default(),
         deleted: false,
+        drift: None,
         tags: Arc::new([]),
         boot: boot.clone(),
         created_count: 0,

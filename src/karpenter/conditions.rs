@@ -79,6 +79,7 @@ fn drift_reason(view: &ClusterView<'_>, claim: &Claim) -> Option<Arc<str>> {
         return Some("NodeClassDrift".into());
     }
     let class = claim.template.template.node_class;
-    let drift = view.cluster.class_drifts.get(&class.symbol)?;
-    (claim.ordinal < drift.before).then(|| drift.reason.clone())
+    let declared = view.cluster.class_drifts.get(&class.symbol).into_iter().chain(&pool.drift);
+    let mut own = declared.filter(|drift| claim.ordinal < drift.before);
+    own.next().map(|drift| drift.reason.clone())
 }

@@ -245,7 +245,7 @@ mod tests {
     timeline: [
         At("1m", Scale("Deployment/a/b", -5)),
         At("2m", Scael("Deployment/a/b", 5)),
-        At("3m", Drift("NodePool/default")),
+        At("3m", Restart("karpenter")),
         At("4m", Scale("Deployment/a/b")),
     ],
     tie_breaks: Canonicl,
@@ -263,7 +263,7 @@ mod tests {
             "KS0202 s.ron:5:36 `Cluster` has no field `zone` - did you mean `zones`?",
             "KS0201 s.ron:7:42 not a valid scenario: integer is out of bounds",
             "KS0202 s.ron:8:18 `Action` has no variant `Scael` - did you mean `Scale`?",
-            "KS0210 s.ron:9:9 the action `Drift` is not modelled yet",
+            "KS0210 s.ron:9:9 the action `Restart` is not modelled yet",
             "KS0201 s.ron:10:18 not a valid scenario: expected tuple variant Action::Scale with 2 \
              elements but found one element instead",
             "KS0202 s.ron:12:17 `TieBreaks` has no variant `Canonicl` - did you mean `Canonical`?",

@@ -12,9 +12,11 @@ use super::reader::Reader;
 use super::ron_places::Place;
 use super::schema::{Action, Scenario, Step};
 use super::settings::{self, Catalogue, Context, Settings};
+use super::step;
 use super::yaml;
 use crate::diagnostic::{self, Diagnostics, SourceId, Span};
 use crate::kube::label;
+use crate::simulation;
 use crate::units::{SimDuration, SimTime, Symbols};
 
 /// Bytes of one file that are read.
@@ -42,15 +44,8 @@ pub struct LoadedScenario {
 /// A step of the timeline, with its files read.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TimelineAction {
-    /// Sets the replicas of a Deployment.
-    Scale {
-        /// Namespace.
-        namespace: String,
-        /// Name.
-        name: String,
-        /// Replicas.
-        replicas: u32,
-    },
+    /// A step that needs no files.
+    Direct(simulation::Action),
     /// Creates objects, or replaces those of the same kind, namespace and name.
     Apply(Objects),
 }
@@ -389,41 +384,38 @@ impl Loading<'_> {
         let mut timeline = Vec::new();
         for (at, i) in steps {
             let Step::At(_, action) = &self.scenario.timeline[i];
-            let path = format!("timeline[{i}][1][0]");
+            let path = format!("timeline[{i}][1]");
             let action = match action {
-                Action::Scale(target, replicas) => self.scale(target, *replicas, &path, &known),
-                Action::Apply(entry) => Some(self.apply(entry, &path, symbols, &mut known)),
+                Action::Apply(entry) => {
+                    Some(self.apply(entry, &format!("{path}[0]"), symbols, &mut known))
+                }
+                step => self.direct(step, &settings.zones, &path, &known),
             };
             timeline.extend(action.map(|action| (at, action)));
         }
         (timeline, known.places)
     }
 
-    fn scale(
+    /// A step that needs no files.
+    fn direct(
         &mut self,
-        target: &str,
-        replicas: u32,
+        step: &Action,
+        zones: &[String],
         path: &str,
         known: &Cluster,
     ) -> Option<TimelineAction> {
-        let span = self.span(path);
-        let parts: Vec<&str> = target.split('/').collect();
-        let ["Deployment", namespace, name] = parts.as_slice() else {
-            self.diagnostics.push(diagnostic::bad_target(span, target));
-            return None;
+        let span = |argument: &str| {
+            let dot = if argument.starts_with('[') { "" } else { "." };
+            self.span(&format!("{path}{dot}{argument}"))
         };
-        if !known.places.contains_key(target) && known.incomplete {
-            return None;
+        let reading = step::Reading { known, zones, span: &span };
+        match step::read(step, &reading) {
+            Ok(action) => action.map(TimelineAction::Direct),
+            Err(problem) => {
+                self.diagnostics.push(problem);
+                None
+            }
         }
-        if !known.places.contains_key(target) {
-            let ids = known.places.keys().map(String::as_str);
-            let deployments = ids.filter(|id| id.starts_with("Deployment/"));
-            let problem = diagnostic::unknown_target(span, target).suggest(target, deployments);
-            self.diagnostics.push(problem);
-            return None;
-        }
-        let (namespace, name) = ((*namespace).to_owned(), (*name).to_owned());
-        Some(TimelineAction::Scale { namespace, name, replicas })
     }
 
     fn apply(

@@ -340,26 +340,14 @@ fn read_one(
             Unknown::Error
         }
         "Pod" => {
-            let owner = PodOwner { namespace: &namespace, workload: &id, daemon: false, defaulted };
-            let metadata = object.get("metadata");
-            let metadata = pod::metadata(reader, metadata.as_ref());
-            let spec = object.required("spec", reader);
-            let class = spec
-                .and_then(|spec| pod::class(reader, &spec, metadata, &owner, &cluster.priorities));
-            let (namespace, name) = (Arc::from(namespace.as_str()), Arc::from(name.as_str()));
-            let pod = |class| BarePod { namespace, name, template: Arc::new(class) };
-            objects.pods.extend(class.map(pod));
+            let names = (namespace.as_str(), name.as_str(), id.as_str());
+            objects.pods.extend(read_pod(reader, &mut object, names, (cluster, defaulted)));
             Unknown::Note
         }
         "Job" => {
             let place = (namespace.as_str(), name.as_str(), id.as_str());
-            objects.jobs.extend(job::read(
-                reader,
-                &mut object,
-                place,
-                &cluster.priorities,
-                defaulted,
-            ));
+            let priorities = &cluster.priorities;
+            objects.jobs.extend(job::read(reader, &mut object, place, priorities, defaulted));
             Unknown::Note
         }
         "PodDisruptionBudget" => {
@@ -390,6 +378,21 @@ fn read_one(
         }
     };
     reader.finish(object, unknown);
+}
+
+/// A pod without an owner.
+fn read_pod(
+    reader: &mut Reader<'_>,
+    object: &mut Object<'_>,
+    (namespace, name, id): (&str, &str, &str),
+    (cluster, defaulted): (&Cluster, bool),
+) -> Option<BarePod> {
+    let owner = PodOwner { namespace, workload: id, daemon: false, defaulted };
+    let metadata = object.get("metadata");
+    let metadata = pod::metadata(reader, metadata.as_ref());
+    let spec = object.required("spec", reader)?;
+    let class = pod::class(reader, &spec, metadata, &owner, &cluster.priorities)?;
+    Some(BarePod { namespace: namespace.into(), name: name.into(), template: Arc::new(class) })
 }
 
 /// Where a NodePool names its class.

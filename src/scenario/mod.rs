@@ -20,7 +20,8 @@ pub mod resolve;
 pub mod ron_places;
 pub mod schema;
 pub mod settings;
-pub mod substitute;
+pub mod step;
+mod substitute;
 pub mod volume;
 pub mod yaml;
 

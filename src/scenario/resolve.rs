@@ -180,11 +180,7 @@ impl Resolver<'_> {
 
     fn action(&mut self, action: &TimelineAction) -> Action {
         match action {
-            TimelineAction::Scale { namespace, name, replicas } => Action::Scale {
-                namespace: namespace.clone(),
-                name: name.clone(),
-                replicas: *replicas,
-            },
+            TimelineAction::Direct(action) => action.clone(),
             TimelineAction::Apply(objects) => Action::Apply(simulation::Objects {
                 pools: self.put(objects),
                 deployments: objects.deployments.clone(),

@@ -101,20 +101,36 @@ pub enum Action {
     Scale(String, u32),
     /// `kubectl apply -f`: a file or folder, relative to the scenario.
     Apply(String),
+    /// `kubectl delete`: `NodePool/NAME`, `Node/NAME`, `Deployment/NAMESPACE/NAME`, likewise a Job
+    /// or a PodDisruptionBudget.
+    Delete(String),
+    /// All present nodes of `NodePool/NAME` or `EC2NodeClass/NAME` are drifted from now on.
+    Drift(String),
+    /// A new AMI: all present nodes of `EC2NodeClass/NAME` are drifted from now on.
+    ReleaseAmi(String),
+    /// EC2 has none of some offerings for a while.
+    StockOut {
+        /// Instance types, `*` standing for any text; all when absent.
+        #[serde(default)]
+        types: Option<String>,
+        /// Zone; all when absent.
+        #[serde(default)]
+        zone: Option<String>,
+        /// `on-demand`, `spot` or `reserved`; all when absent.
+        #[serde(default)]
+        capacity_type: Option<String>,
+        /// How long.
+        lasts: String,
+    },
+    /// EC2 warns so many spot nodes of `NodePool/NAME` that it takes them back in two minutes.
+    Interrupt(String, u32),
+    /// The bound pod of this number, in the order of creation and counted round, of
+    /// `Deployment/NAMESPACE/NAME` is annotated with `karpenter.sh/do-not-disrupt`.
+    DoNotDisrupt(String, u32),
 }
 
 /// Actions that the file format has but that are not modelled yet.
-pub const LATER_ACTIONS: [&str; 9] = [
-    "Delete",
-    "DoNotDisrupt",
-    "Drift",
-    "Interrupt",
-    "Patch",
-    "PriceChange",
-    "ReleaseAmi",
-    "Restart",
-    "StockOut",
-];
+pub const LATER_ACTIONS: [&str; 3] = ["Patch", "PriceChange", "Restart"];
 
 /// A random or fixed span of time.
 #[derive(Clone, Debug, Deserialize, PartialEq)]

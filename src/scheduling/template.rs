@@ -150,6 +150,7 @@ pub fn bare_claim(view: &ClusterView<'_>, pool: PoolIndex) -> ClaimPlan {
     let mut requirements = template.requirements;
     requirements.remove(label::REGISTERED);
     requirements.remove(label::INITIALIZED);
+    requirements.remove(label::HOSTNAME);
     ClaimPlan {
         pool,
         requirements,

@@ -19,7 +19,7 @@ pub mod invariant;
 mod timeline;
 mod unplaceable;
 
-pub use timeline::{Action, Objects, Target};
+pub use timeline::{Action, DriftTarget, Objects, Target};
 pub use unplaceable::unplaceable;
 
 /// Everything a run starts from. Shared by all runs of a scenario.
@@ -52,7 +52,7 @@ pub struct Config {
 }
 
 /// A NodePool with what its EC2NodeClass offers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PoolConfig {
     /// The NodePool.
     pub spec: Arc<NodePool>,
@@ -160,6 +160,7 @@ fn pool_state(config: &PoolConfig, symbols: &Symbols, created_count: u64) -> Poo
         created_count,
         cost: PoolCost::default(),
         deleted: false,
+        drift: None,
     }
 }
 

@@ -8,14 +8,23 @@ use crate::engine::Purpose;
 use crate::kube::disruption_budget::DisruptionBudget;
 use crate::kube::pod::DoNotDisrupt;
 use crate::kube::workload::{BarePod, DaemonSet, Deployment, Job};
-use crate::units::{LabelValue, SimDuration};
-use crate::world::cluster::{ClassDrift, DeletionCause, Owner};
+use crate::units::SimDuration;
+use crate::world::cluster::{ClaimDrift, DeletionCause, Owner, Pool};
 use crate::world::journal::Cause;
 use crate::world::settings::TieBreaks;
 use crate::world::{ClaimId, Event, Fact, PodId, Wake};
 
+/// Whose NodeClaims are drifted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DriftTarget {
+    /// Those of a NodePool.
+    NodePool(String),
+    /// Those of an EC2NodeClass.
+    NodeClass(String),
+}
+
 /// A step of the timeline.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Sets a Deployment's replicas.
     Scale {
@@ -37,10 +46,10 @@ pub enum Action {
     },
     /// Deletes an object.
     Delete(Target),
-    /// From now on the provider finds the NodeClaims of an EC2NodeClass drifted that exist now.
+    /// From now on NodeClaims are drifted that exist now.
     Drift {
-        /// The EC2NodeClass.
-        class: LabelValue,
+        /// Whose.
+        target: DriftTarget,
         /// `AMIDrift`, or another of the provider's reasons.
         reason: Arc<str>,
     },
@@ -75,7 +84,7 @@ pub enum Action {
 }
 
 /// Objects of several kinds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Objects {
     /// NodePools.
     pub pools: Vec<PoolConfig>,
@@ -146,7 +155,7 @@ impl Simulation {
                 self.note("delete", target.describe().into());
                 self.delete(target);
             }
-            Action::Drift { class, reason } => self.drift(*class, reason),
+            Action::Drift { target, reason } => self.drift(target, reason),
             Action::StockOut { stock_out, lasts } => {
                 self.note("stock_out", "".into());
                 let until = self.world.now() + *lasts;
@@ -228,17 +237,30 @@ impl Simulation {
         ids.filter(|id| pool.is_none_or(|pool| cluster.claims[*id].pool == pool)).collect()
     }
 
-    fn drift(&mut self, class: LabelValue, reason: &Arc<str>) {
-        let name = self.world.symbols.text(class.symbol);
-        let object = format!("EC2NodeClass/{name}").into();
-        self.note("drift", object);
-        let drift = ClassDrift { before: self.world.cluster.claim_count, reason: reason.clone() };
-        self.world.cluster.class_drifts.insert(class.symbol, drift);
-        // An event of the EC2NodeClass: all its NodeClaims are looked at.
-        for id in self.claims_of(None) {
-            if self.world.cluster.claims[id].template.template.node_class == class {
-                self.world.wake(Wake::Conditions(id));
+    fn drift(&mut self, target: &DriftTarget, reason: &Arc<str>) {
+        let drift = ClaimDrift { before: self.world.cluster.claim_count, reason: reason.clone() };
+        let cluster = &mut self.world.cluster;
+        let (object, touched) = match target {
+            DriftTarget::NodePool(name) => {
+                let pool = cluster.find_pool(name);
+                if let Some(index) = pool {
+                    cluster.pools[index].drift = Some(drift);
+                }
+                (format!("NodePool/{name}"), pool.map(|pool| self.claims_of(Some(pool))))
             }
+            DriftTarget::NodeClass(name) => {
+                let class = self.world.symbols.intern_value(name);
+                cluster.class_drifts.insert(class.symbol, drift);
+                let mut ids = self.claims_of(None);
+                let claims = &self.world.cluster.claims;
+                ids.retain(|id| claims[*id].template.template.node_class == class);
+                (format!("EC2NodeClass/{name}"), Some(ids))
+            }
+        };
+        self.note("drift", object.into());
+        // The object's event makes Karpenter look at all its NodeClaims.
+        for id in touched.into_iter().flatten() {
+            self.world.wake(Wake::Conditions(id));
         }
     }
 
@@ -312,9 +334,9 @@ impl Simulation {
         let cluster = &mut self.world.cluster;
         match cluster.pools.binary_search_by(|pool| pool.name.as_ref().cmp(&name)) {
             Ok(index) => {
-                let (count, cost) = (cluster.pools[index].created_count, cluster.pools[index].cost);
-                cluster.pools[index] = pool_state(config, &self.world.symbols, count);
-                cluster.pools[index].cost = cost;
+                let old = cluster.pools[index].clone();
+                let new = pool_state(config, &self.world.symbols, old.created_count);
+                cluster.pools[index] = Pool { cost: old.cost, drift: old.drift, ..new };
             }
             Err(index) => {
                 // Pools are numbered by name: the numbers of those after the new one move up.

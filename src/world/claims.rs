@@ -503,6 +503,9 @@ impl World {
         if claim.deletion_at.is_some() {
             return false;
         }
+        // Karpenter compares its node before and after: one that a command has marked is the same, and a claim that is
+        // not launched has no node.
+        let changes_state = claim.is_state_node() && !claim.marked_for_deletion;
         claim.deletion_at = Some(now);
         claim.deletion_cause = Some(cause);
         if let Some(grace) = claim.template.template.termination_grace_period {
@@ -510,7 +513,9 @@ impl World {
         }
         let fact = Fact::ClaimDeleted(self.cluster.claim_ref(id));
         self.record(fact);
-        self.mark_unconsolidated();
+        if changes_state {
+            self.mark_unconsolidated();
+        }
         self.wake(Wake::Lifecycle(id));
         self.wake_static_pools(id);
         true

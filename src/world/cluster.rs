@@ -80,7 +80,7 @@ pub struct Cluster {
     /// What EC2 cannot deliver.
     pub capacity: Capacity,
     /// EC2NodeClasses whose older NodeClaims are drifted, by name.
-    pub class_drifts: BTreeMap<Symbol, ClassDrift>,
+    pub class_drifts: BTreeMap<Symbol, ClaimDrift>,
     /// Pods created so far.
     pub pod_count: u64,
     /// NodeClaims created so far.
@@ -110,6 +110,8 @@ pub struct Pool {
     pub cost: PoolCost,
     /// The object is gone: it launches nothing any more, and its NodeClaims are being deleted.
     pub deleted: bool,
+    /// Its NodeClaims that a scenario declares drifted.
+    pub drift: Option<ClaimDrift>,
 }
 
 /// The running sum of what a NodePool's NodeClaims cost, in USD per hour (karpenter v1.14.1 `pkg/state/cost/cost.go`):
@@ -396,9 +398,9 @@ impl DeletionCause {
     }
 }
 
-/// NodeClaims of an EC2NodeClass that the provider finds drifted.
+/// NodeClaims of a NodePool or an EC2NodeClass that are drifted, because somebody says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClassDrift {
+pub struct ClaimDrift {
     /// Those with a smaller ordinal.
     pub before: u64,
     /// `AMIDrift`, or another of the provider's reasons.

@@ -3,13 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use karpsim::diagnostic::{CODES, Diagnostics};
+use karpsim::ec2::CapacityType;
+use karpsim::ec2::capacity::StockOut;
 use karpsim::kube::disruption_budget::{Amount, Bound};
 use karpsim::kube::port::Protocol;
 use karpsim::kube::{HostPort, Labels, Requirements, label};
 use karpsim::report::diagnostic::{Colour, render};
 use karpsim::scenario::load::load_objects_json;
 use karpsim::scenario::manifest::Cluster;
-use karpsim::scenario::{Catalogue, LoadedScenario, MemoryFiles, load};
+use karpsim::scenario::{Catalogue, LoadedScenario, MemoryFiles, TimelineAction, load};
+use karpsim::simulation::{Action, DriftTarget, Target};
 use karpsim::units::{Lane, SimDuration};
 
 pub const CLASS: &str = r#"apiVersion: karpenter.k8s.aws/v1
@@ -410,13 +413,13 @@ fn steps_of_the_timeline() {
     check_all(&[
         (
             "s.ron",
-            &[("Scale(\"Deployment/shop/web\", 5)", "Drift(\"NodePool/default\")")],
-            &["KS0210 s.ron:9:16 the action `Drift` is not modelled yet"],
+            &[("Scale(\"Deployment/shop/web\", 5)", "Restart(\"karpenter\")")],
+            &["KS0210 s.ron:9:16 the action `Restart` is not modelled yet"],
         ),
         (
             "s.ron",
             &[("Deployment/shop/web", "web")],
-            &["KS0211 s.ron:9:31 `web` names no workload"],
+            &["KS0211 s.ron:9:31 `web` is nothing that this action can be done to"],
         ),
         (
             "s.ron",
@@ -429,6 +432,72 @@ fn steps_of_the_timeline() {
             &["KS0213 s.ron:9:19 this happens at 3h, after the horizon of 2h, so never"],
         ),
     ]);
+}
+
+#[test]
+fn steps_that_disturb_the_cluster() {
+    let steps = r#"Drift("NodePool/default")), At("2m", ReleaseAmi("EC2NodeClass/default")),
+        At("3m", StockOut(types: "m5.*", zone: "us-west-2a", capacity_type: "on-demand", lasts: "2h")),
+        At("4m", Interrupt("NodePool/default", 2)), At("5m", DoNotDisrupt("Deployment/shop/web", 0)),
+        At("6m", Delete("Deployment/shop/web")), At("7m", Delete("Node/default-00001")"#;
+    let edit = [("Scale(\"Deployment/shop/web\", 5)", steps)];
+    let (loaded, diagnostics) = load_edited("s.ron", &edit);
+    assert_eq!(problems(&diagnostics), [""; 0]);
+    let timeline = loaded.expect("no errors").timeline;
+    let direct = |i: usize| match &timeline[i].1 {
+        TimelineAction::Direct(action) => action.clone(),
+        other => panic!("{other:?}"),
+    };
+    let (reason, target) = ("Drifted".into(), DriftTarget::NodePool("default".to_owned()));
+    assert_eq!(direct(0), Action::Drift { target, reason });
+    let (reason, target) = ("AMIDrift".into(), DriftTarget::NodeClass("default".to_owned()));
+    assert_eq!(direct(1), Action::Drift { target, reason });
+    let stock_out = StockOut {
+        types: Some("m5.*".to_owned()),
+        zone: Some("us-west-2a".to_owned()),
+        capacity_type: Some(CapacityType::OnDemand),
+    };
+    let lasts = SimDuration::from_minutes(120);
+    assert_eq!(direct(2), Action::StockOut { stock_out, lasts });
+    assert_eq!(direct(3), Action::Interrupt { pool: Some("default".to_owned()), count: 2 });
+    let deployment = Target::Deployment("shop".to_owned(), "web".to_owned());
+    assert_eq!(direct(5), Action::Delete(deployment));
+    assert_eq!(direct(6), Action::Delete(Target::Node("default-00001".to_owned())));
+}
+
+#[test]
+fn steps_without_a_target() {
+    let steps = [
+        (
+            "Drift(\"default\")",
+            "KS0211 s.ron:9:22 `default` is nothing that this action can be done to",
+        ),
+        ("Drift(\"NodePool/x\")", "KS0212 s.ron:9:22 no manifest defines `NodePool/x`"),
+        (
+            "ReleaseAmi(\"NodePool/default\")",
+            "KS0211 s.ron:9:27 `NodePool/default` is nothing that this action can be done to",
+        ),
+        (
+            "Interrupt(\"web\", 1)",
+            "KS0211 s.ron:9:26 `web` is nothing that this action can be done to",
+        ),
+        (
+            "Delete(\"Pod/a/b\")",
+            "KS0211 s.ron:9:23 `Pod/a/b` is nothing that this action can be done to",
+        ),
+        (
+            "StockOut(zone: \"us-west-2q\", lasts: \"1h\")",
+            "KS0209 s.ron:9:31 `us-west-2q` is no zone of the cluster",
+        ),
+        (
+            "StockOut(capacity_type: \"free\", lasts: \"1h\")",
+            "KS0307 s.ron:9:40 `capacity_type` does not accept `free`",
+        ),
+        ("StockOut(lasts: \"long\")", "KS0205 s.ron:9:32 `long` is no duration (lasts)"),
+    ];
+    for (step, expected) in steps {
+        check("s.ron", &[("Scale(\"Deployment/shop/web\", 5)", step)], &[expected]);
+    }
 }
 
 #[test]

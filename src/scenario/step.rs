@@ -1,0 +1,152 @@
+//! Steps of the timeline that need no files: their targets are looked up among what exists by then.
+
+use super::manifest::Cluster;
+use super::schema::Action as Step;
+use crate::diagnostic::{self, Diagnostic, Span};
+use crate::ec2::CapacityType;
+use crate::ec2::capacity::StockOut;
+use crate::kube::pod::DoNotDisrupt;
+use crate::simulation::{Action, DriftTarget, Target};
+use crate::units::SimDuration;
+
+/// What a step is read against.
+pub(super) struct Reading<'a> {
+    /// What is defined by then.
+    pub(super) known: &'a Cluster,
+    /// The zones of the scenario.
+    pub(super) zones: &'a [String],
+    /// Where the step's argument of a name or position stands.
+    pub(super) span: &'a dyn Fn(&str) -> Span,
+}
+
+/// Reads a step. `Ok(None)` when its target may be defined in what could not be read.
+pub(super) fn read(step: &Step, reading: &Reading<'_>) -> Result<Option<Action>, Diagnostic> {
+    match step {
+        Step::Scale(target, replicas) => {
+            let Some([namespace, name]) = reading.namespaced(target, "Deployment")? else {
+                return Ok(None);
+            };
+            Ok(Some(Action::Scale { namespace, name, replicas: *replicas }))
+        }
+        Step::Delete(target) => Ok(reading.deleted(target)?.map(Action::Delete)),
+        Step::Drift(target) => reading.drift(target, "Drifted"),
+        Step::ReleaseAmi(target) if target.starts_with("EC2NodeClass/") => {
+            reading.drift(target, "AMIDrift")
+        }
+        Step::ReleaseAmi(target) => Err(reading.wrong(target, "write \"EC2NodeClass/NAME\"")),
+        Step::Interrupt(target, count) => {
+            let Some(pool) = target.strip_prefix("NodePool/") else {
+                return Err(reading.wrong(target, "write \"NodePool/NAME\""));
+            };
+            let known = reading.exists(target)?;
+            let action = Action::Interrupt { pool: Some(pool.to_owned()), count: *count as usize };
+            Ok(known.then_some(action))
+        }
+        Step::DoNotDisrupt(target, nth) => {
+            let Some([namespace, name]) = reading.namespaced(target, "Deployment")? else {
+                return Ok(None);
+            };
+            let (nth, protection) = (*nth as usize, DoNotDisrupt::Always);
+            Ok(Some(Action::DoNotDisrupt { namespace, name, nth, protection }))
+        }
+        Step::StockOut { types, zone, capacity_type, lasts } => {
+            let stock_out = StockOut {
+                types: types.clone(),
+                zone: reading.zone(zone.as_deref())?,
+                capacity_type: reading.capacity_type(capacity_type.as_deref())?,
+            };
+            let span = || (reading.span)("lasts");
+            let lasts = SimDuration::parse(lasts)
+                .ok_or_else(|| diagnostic::bad_duration(span(), lasts, "lasts"))?;
+            Ok(Some(Action::StockOut { stock_out, lasts }))
+        }
+        Step::Apply(_) => Ok(None),
+    }
+}
+
+impl Reading<'_> {
+    fn wrong(&self, target: &str, help: &str) -> Diagnostic {
+        diagnostic::bad_target((self.span)("[0]"), target).help(help)
+    }
+
+    /// True when the target is defined, false when it may be defined where nothing could be read.
+    fn exists(&self, target: &str) -> Result<bool, Diagnostic> {
+        if self.known.places.contains_key(target) {
+            return Ok(true);
+        }
+        if self.known.incomplete {
+            return Ok(false);
+        }
+        let kind = target.split('/').next().unwrap_or_default();
+        let ids = self.known.places.keys().map(String::as_str);
+        let same_kind = ids.filter(|id| id.split('/').next() == Some(kind));
+        let problem = diagnostic::unknown_target((self.span)("[0]"), target);
+        Err(problem.suggest(target, same_kind))
+    }
+
+    fn namespaced(&self, target: &str, kind: &str) -> Result<Option<[String; 2]>, Diagnostic> {
+        let parts: Vec<&str> = target.split('/').collect();
+        match parts.as_slice() {
+            [own, namespace, name] if *own == kind => {
+                let names = [(*namespace).to_owned(), (*name).to_owned()];
+                Ok(self.exists(target)?.then_some(names))
+            }
+            _ => Err(self.wrong(target, &format!("write \"{kind}/NAMESPACE/NAME\""))),
+        }
+    }
+
+    fn drift(&self, target: &str, reason: &str) -> Result<Option<Action>, Diagnostic> {
+        let found = match target.split_once('/') {
+            Some(("NodePool", name)) => DriftTarget::NodePool(name.to_owned()),
+            Some(("EC2NodeClass", name)) => DriftTarget::NodeClass(name.to_owned()),
+            _ => {
+                let help = "write \"NodePool/NAME\" or \"EC2NodeClass/NAME\"";
+                return Err(self.wrong(target, help));
+            }
+        };
+        let action = Action::Drift { target: found, reason: reason.into() };
+        Ok(self.exists(target)?.then_some(action))
+    }
+
+    fn deleted(&self, target: &str) -> Result<Option<Target>, Diagnostic> {
+        let parts: Vec<&str> = target.split('/').collect();
+        let own = |text: &str| text.to_owned();
+        let found = match parts.as_slice() {
+            // Nodes come and go: whether one of the name exists is seen when it is time.
+            ["Node" | "NodeClaim", name] => return Ok(Some(Target::Node(own(name)))),
+            ["NodePool", name] => Target::NodePool(own(name)),
+            ["Deployment", namespace, name] => Target::Deployment(own(namespace), own(name)),
+            ["Job", namespace, name] => Target::Job(own(namespace), own(name)),
+            ["PodDisruptionBudget", namespace, name] => {
+                Target::DisruptionBudget(own(namespace), own(name))
+            }
+            _ => {
+                let help = "write \"NodePool/NAME\", \"Node/NAME\", or \"Deployment/NAMESPACE/NAME\", \
+                            likewise for a Job or a PodDisruptionBudget";
+                return Err(self.wrong(target, help));
+            }
+        };
+        Ok(self.exists(target)?.then_some(found))
+    }
+
+    fn zone(&self, zone: Option<&str>) -> Result<Option<String>, Diagnostic> {
+        match zone.filter(|zone| !self.zones.iter().any(|known| known == zone)) {
+            None => Ok(zone.map(str::to_owned)),
+            Some(zone) => {
+                let problem = diagnostic::unknown_zone((self.span)("zone"), zone, "the cluster");
+                Err(problem.suggest(zone, self.zones.iter().map(String::as_str)))
+            }
+        }
+    }
+
+    fn capacity_type(&self, name: Option<&str>) -> Result<Option<CapacityType>, Diagnostic> {
+        let Some(name) = name else {
+            return Ok(None);
+        };
+        let names = CapacityType::ALL.map(CapacityType::name);
+        CapacityType::parse(name).map(Some).ok_or_else(|| {
+            let span = (self.span)("capacity_type");
+            diagnostic::unknown_value(span, "capacity_type", name).suggest(name, names)
+        })
+    }
+}

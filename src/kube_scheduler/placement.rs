@@ -75,7 +75,8 @@ impl Surroundings {
         if surroundings.looks_at_pods() {
             for node in world.cluster.nodes_by_name.values().map(|id| &world.cluster.nodes[*id]) {
                 surroundings.open(node);
-                for pod in node.pods.iter().map(|pod| &world.cluster.pods[*pod]) {
+                let pods = node.pods.iter().map(|pod| &world.cluster.pods[*pod]);
+                for pod in pods.filter(|pod| !pod.is_finished()) {
                     surroundings.meet(node, pod);
                 }
             }
@@ -213,7 +214,8 @@ impl Term {
 pub(super) fn has_free_ports(world: &World, node: &Node, class: &PodClass) -> bool {
     class.host_ports.is_empty()
         || node.pods.iter().all(|pod| {
-            !port::conflict(&class.host_ports, &world.cluster.pods[*pod].class.host_ports)
+            let pod = &world.cluster.pods[*pod];
+            pod.is_finished() || !port::conflict(&class.host_ports, &pod.class.host_ports)
         })
 }
 
@@ -250,6 +252,7 @@ fn within_attach_limits(world: &World, storage: &Storage, node: &Node, pod: &Pod
     limits.iter().all(|(driver, limit)| {
         let new = claims(pod, driver);
         let there = node.pods.iter().map(|id| &world.cluster.pods[*id]);
+        let there = there.filter(|pod| !pod.is_finished());
         let mut all: BTreeSet<_> = there.flat_map(|pod| claims(pod, driver)).collect();
         let before = all.len();
         all.extend(new);
@@ -269,7 +272,7 @@ mod tests {
     use crate::world::cluster::{Cluster, Owner};
     use crate::world::restore::{FoundNode, FoundPod};
     use crate::world::settings::{
-        KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule,
+        Gates, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule,
     };
     use crate::world::{NodeId, Settings};
 
@@ -295,12 +298,15 @@ mod tests {
             victims: VictimRule::Newest,
             pod_uids: PodUids::CreationOrder,
             controller_latency: SimDuration::ZERO,
+            unavailable_for: SimDuration::ZERO,
             karpenter: KarpenterOptions {
                 batch_idle: SimDuration::from_seconds(1),
                 batch_max: SimDuration::from_seconds(10),
                 ignore_preferences: false,
                 best_effort_min_values: false,
                 reserved_capacity: true,
+                gates: Gates::default(),
+                evaluation_time: SimDuration::ZERO,
             },
         };
         let mut world = World::new(Arc::new(settings), label::vocabulary(), Cluster::default());
@@ -316,6 +322,7 @@ mod tests {
                 taints: Vec::new(),
                 allocatable,
                 ready: true,
+                do_not_disrupt: false,
             };
             world.restore_node(None, found)
         });

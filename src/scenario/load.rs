@@ -412,7 +412,7 @@ impl Loading<'_> {
         match step::read(step, &reading) {
             Ok(action) => action.map(TimelineAction::Direct),
             Err(problem) => {
-                self.diagnostics.push(problem);
+                self.diagnostics.push(*problem);
                 None
             }
         }

@@ -20,7 +20,7 @@ pub(super) struct Reading<'a> {
 }
 
 /// Reads a step. `Ok(None)` when its target may be defined in what could not be read.
-pub(super) fn read(step: &Step, reading: &Reading<'_>) -> Result<Option<Action>, Diagnostic> {
+pub(super) fn read(step: &Step, reading: &Reading<'_>) -> Result<Option<Action>, Box<Diagnostic>> {
     match step {
         Step::Scale(target, replicas) => {
             let Some([namespace, name]) = reading.namespaced(target, "Deployment")? else {
@@ -57,7 +57,7 @@ pub(super) fn read(step: &Step, reading: &Reading<'_>) -> Result<Option<Action>,
             };
             let span = || (reading.span)("lasts");
             let lasts = SimDuration::parse(lasts)
-                .ok_or_else(|| diagnostic::bad_duration(span(), lasts, "lasts"))?;
+                .ok_or_else(|| Box::new(diagnostic::bad_duration(span(), lasts, "lasts")))?;
             Ok(Some(Action::StockOut { stock_out, lasts }))
         }
         Step::Apply(_) => Ok(None),
@@ -65,12 +65,12 @@ pub(super) fn read(step: &Step, reading: &Reading<'_>) -> Result<Option<Action>,
 }
 
 impl Reading<'_> {
-    fn wrong(&self, target: &str, help: &str) -> Diagnostic {
-        diagnostic::bad_target((self.span)("[0]"), target).help(help)
+    fn wrong(&self, target: &str, help: &str) -> Box<Diagnostic> {
+        Box::new(diagnostic::bad_target((self.span)("[0]"), target).help(help))
     }
 
     /// True when the target is defined, false when it may be defined where nothing could be read.
-    fn exists(&self, target: &str) -> Result<bool, Diagnostic> {
+    fn exists(&self, target: &str) -> Result<bool, Box<Diagnostic>> {
         if self.known.places.contains_key(target) {
             return Ok(true);
         }
@@ -81,10 +81,10 @@ impl Reading<'_> {
         let ids = self.known.places.keys().map(String::as_str);
         let same_kind = ids.filter(|id| id.split('/').next() == Some(kind));
         let problem = diagnostic::unknown_target((self.span)("[0]"), target);
-        Err(problem.suggest(target, same_kind))
+        Err(Box::new(problem.suggest(target, same_kind)))
     }
 
-    fn namespaced(&self, target: &str, kind: &str) -> Result<Option<[String; 2]>, Diagnostic> {
+    fn namespaced(&self, target: &str, kind: &str) -> Result<Option<[String; 2]>, Box<Diagnostic>> {
         let parts: Vec<&str> = target.split('/').collect();
         match parts.as_slice() {
             [own, namespace, name] if *own == kind => {
@@ -95,7 +95,7 @@ impl Reading<'_> {
         }
     }
 
-    fn drift(&self, target: &str, reason: &str) -> Result<Option<Action>, Diagnostic> {
+    fn drift(&self, target: &str, reason: &str) -> Result<Option<Action>, Box<Diagnostic>> {
         let found = match target.split_once('/') {
             Some(("NodePool", name)) => DriftTarget::NodePool(name.to_owned()),
             Some(("EC2NodeClass", name)) => DriftTarget::NodeClass(name.to_owned()),
@@ -108,7 +108,7 @@ impl Reading<'_> {
         Ok(self.exists(target)?.then_some(action))
     }
 
-    fn deleted(&self, target: &str) -> Result<Option<Target>, Diagnostic> {
+    fn deleted(&self, target: &str) -> Result<Option<Target>, Box<Diagnostic>> {
         let parts: Vec<&str> = target.split('/').collect();
         let own = |text: &str| text.to_owned();
         let found = match parts.as_slice() {
@@ -129,24 +129,26 @@ impl Reading<'_> {
         Ok(self.exists(target)?.then_some(found))
     }
 
-    fn zone(&self, zone: Option<&str>) -> Result<Option<String>, Diagnostic> {
+    fn zone(&self, zone: Option<&str>) -> Result<Option<String>, Box<Diagnostic>> {
         match zone.filter(|zone| !self.zones.iter().any(|known| known == zone)) {
             None => Ok(zone.map(str::to_owned)),
             Some(zone) => {
                 let problem = diagnostic::unknown_zone((self.span)("zone"), zone, "the cluster");
-                Err(problem.suggest(zone, self.zones.iter().map(String::as_str)))
+                let zones = self.zones.iter().map(String::as_str);
+                Err(Box::new(problem.suggest(zone, zones)))
             }
         }
     }
 
-    fn capacity_type(&self, name: Option<&str>) -> Result<Option<CapacityType>, Diagnostic> {
+    fn capacity_type(&self, name: Option<&str>) -> Result<Option<CapacityType>, Box<Diagnostic>> {
         let Some(name) = name else {
             return Ok(None);
         };
         let names = CapacityType::ALL.map(CapacityType::name);
         CapacityType::parse(name).map(Some).ok_or_else(|| {
             let span = (self.span)("capacity_type");
-            diagnostic::unknown_value(span, "capacity_type", name).suggest(name, names)
+            let problem = diagnostic::unknown_value(span, "capacity_type", name);
+            Box::new(problem.suggest(name, names))
         })
     }
 }

@@ -69,7 +69,8 @@ impl ExistingNode {
         requirements.add(label::HOSTNAME, Requirement::is(host.value));
         let node = view.node(claim);
         let bound = node.into_iter().flat_map(|node| &node.pods);
-        let bound: Vec<&Pod> = bound.map(|pod| &view.cluster.pods[*pod]).collect();
+        let bound = bound.map(|pod| &view.cluster.pods[*pod]);
+        let bound: Vec<&Pod> = bound.filter(|pod| !pod.is_finished()).collect();
         ExistingNode {
             claim: id,
             initialized: claim.is_initialized(),

@@ -198,6 +198,7 @@ impl World {
         self.cluster.count_health(id, -i64::from(healthy));
         self.release(id);
         let pod = &mut self.cluster.pods[id];
+        self.cluster.repelling.remove(&pod.ordinal);
         pod.finished_at = Some(now);
         pod.kubelet_timer = None;
         let fact = Fact::PodSucceeded(pod.reference());

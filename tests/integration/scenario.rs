@@ -470,30 +470,30 @@ fn steps_without_a_target() {
     let steps = [
         (
             "Drift(\"default\")",
-            "KS0211 s.ron:9:22 `default` is nothing that this action can be done to",
+            "KS0211 s.ron:9:31 `default` is nothing that this action can be done to",
         ),
-        ("Drift(\"NodePool/x\")", "KS0212 s.ron:9:22 no manifest defines `NodePool/x`"),
+        ("Drift(\"NodePool/x\")", "KS0212 s.ron:9:31 no manifest defines `NodePool/x`"),
         (
             "ReleaseAmi(\"NodePool/default\")",
-            "KS0211 s.ron:9:27 `NodePool/default` is nothing that this action can be done to",
+            "KS0211 s.ron:9:36 `NodePool/default` is nothing that this action can be done to",
         ),
         (
             "Interrupt(\"web\", 1)",
-            "KS0211 s.ron:9:26 `web` is nothing that this action can be done to",
+            "KS0211 s.ron:9:35 `web` is nothing that this action can be done to",
         ),
         (
             "Delete(\"Pod/a/b\")",
-            "KS0211 s.ron:9:23 `Pod/a/b` is nothing that this action can be done to",
+            "KS0211 s.ron:9:32 `Pod/a/b` is nothing that this action can be done to",
         ),
         (
             "StockOut(zone: \"us-west-2q\", lasts: \"1h\")",
-            "KS0209 s.ron:9:31 `us-west-2q` is no zone of the cluster",
+            "KS0209 s.ron:9:40 `us-west-2q` is no zone of the cluster",
         ),
         (
             "StockOut(capacity_type: \"free\", lasts: \"1h\")",
-            "KS0307 s.ron:9:40 `capacity_type` does not accept `free`",
+            "KS0307 s.ron:9:49 `capacity_type` does not accept `free`",
         ),
-        ("StockOut(lasts: \"long\")", "KS0205 s.ron:9:32 `long` is no duration (lasts)"),
+        ("StockOut(lasts: \"long\")", "KS0205 s.ron:9:41 `long` is no duration (lasts)"),
     ];
     for (step, expected) in steps {
         check("s.ron", &[("Scale(\"Deployment/shop/web\", 5)", step)], &[expected]);

@@ -9,6 +9,9 @@ use super::journal::Fact;
 use crate::ec2::capacity::OfferingKey;
 use crate::ec2::{InstanceType, Offering};
 
+/// Instance types that NodePools share.
+type TypeList = Arc<Vec<InstanceType>>;
+
 impl World {
     /// Offerings of a NodeClaim's pool, given with the type's position, failed to launch: Karpenter takes them for
     /// unavailable for a while.
@@ -53,7 +56,7 @@ impl World {
     /// Applies what is taken for unavailable to the lists of all NodePools.
     pub fn refresh_offerings(&mut self) {
         let cluster = &mut self.cluster;
-        let mut known: Vec<(Arc<Vec<InstanceType>>, Arc<Vec<InstanceType>>)> = Vec::new();
+        let mut known: Vec<(TypeList, TypeList)> = Vec::new();
         for pool in &mut cluster.pools {
             // NodePools of one EC2NodeClass share their list.
             let shared = known.iter().find(|(listed, _)| Arc::ptr_eq(listed, &pool.listed));

@@ -185,8 +185,11 @@ fn budgets(line: &Value) -> Answers {
     let read = objects::read(&[pool, class], &mut label::vocabulary())?;
     let pool = read.node_pools.first().ok_or_else(|| malformed("budgets cannot be read"))?;
     let nodes = line["nodes"].as_i64().ok_or_else(|| malformed("nodes is no number"))?;
+    let now: Option<jiff::Timestamp> = line["now"].as_str().and_then(|text| text.parse().ok());
+    let now = now.ok_or_else(|| malformed("now is no time"))?.as_millisecond();
     let answer = |(name, reason): (&'static str, Reason)| {
-        let allowed = node_pool::allowed_disruptions(&pool.disruption.budgets, reason, nodes);
+        let budgets = &pool.disruption.budgets;
+        let allowed = node_pool::allowed_disruptions(budgets, reason, nodes, now);
         Answer(name, line[name].clone(), json!(allowed))
     };
     Ok(Reason::ALL.map(|reason| (reason.name(), reason)).map(answer).into())

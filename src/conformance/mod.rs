@@ -22,6 +22,7 @@ mod snapshot;
 pub mod timeline;
 mod timeline_events;
 
+pub use provision::ProvisioningPass;
 pub use report::{CaseReport, Check, Outcome, Report};
 pub use timeline::{Comparison, Difference, compare};
 

@@ -9,11 +9,34 @@ use super::report::{Check, Outcome, difference};
 use super::snapshot::Snapshot;
 use super::{NotComparable, Options};
 use crate::karpenter::provisioner;
-use crate::scheduling::Templates;
+use crate::scheduling::{Solution, Templates};
+use crate::world::PodId;
 
 /// The levels, from the loosest to the strictest.
 pub const LEVELS: [&str; 6] =
     ["1 placed", "2 unschedulable", "3 summary", "4 claims", "5 options", "6 requirements"];
+
+/// A provisioning pass, ready to be decided as often as one likes.
+pub struct ProvisioningPass {
+    snapshot: Snapshot,
+    templates: Templates,
+    pods: Vec<PodId>,
+}
+
+impl ProvisioningPass {
+    /// Reads a case, as the recordings write it.
+    pub fn read(case: &Value) -> Result<ProvisioningPass, NotComparable> {
+        let snapshot = super::snapshot::read(case)?;
+        let view = snapshot.world.view();
+        let (templates, pods) = (Templates::build(&view), provisioner::pods_to_place(&view));
+        Ok(ProvisioningPass { snapshot, templates, pods })
+    }
+
+    /// One Solve.
+    pub fn solve(&self) -> Solution {
+        provisioner::solve(&self.snapshot.world.view(), &self.templates, &self.pods)
+    }
+}
 
 /// What a pass decided.
 #[derive(Debug, Default, PartialEq)]

@@ -4,9 +4,9 @@
 
 use super::requirement_set::{Clash, RequirementSets, SetId};
 use super::reservation::{Held, ReservationError, Reservations};
-use super::template::{DaemonGroup, Template};
+use super::template::Template;
 use super::topology::{Demand, Host, Topology, TopologyRefusal};
-use super::type_filter::TypeMasks;
+use super::type_filter::{LaunchOrders, TypeMasks, in_group_order};
 use super::variant::Variant;
 use super::volume::VolumeDemand;
 use super::{ClaimPlan, min_values, price};
@@ -99,6 +99,7 @@ pub(super) struct Memory<'a> {
     pub(super) sets: RequirementSets,
     pub(super) topology: Topology<'a>,
     pub(super) masks: TypeMasks,
+    pub(super) launch_orders: LaunchOrders,
     pub(super) reservations: Reservations,
     /// Reserved capacity must be used while there is some.
     pub(super) strict_reservations: bool,
@@ -255,37 +256,35 @@ impl InFlightClaim {
         self.held = accepted.held;
     }
 
-    /// The claim as planned: daemon overhead added, options in group order, simulation keys dropped.
-    pub(super) fn finalize(self, memory: &Memory<'_>, template: &Template) -> ClaimPlan {
-        let alive: Vec<(&DaemonGroup, BitSet)> = template
-            .groups
-            .iter()
-            .map(|group| {
-                let mut members = self.options.clone();
-                members.intersect_with(&group.types);
-                (group, members)
-            })
-            .filter(|(_, members)| !members.is_empty())
-            .collect();
+    /// The claim as planned: daemon overhead added, options by price, simulation keys dropped.
+    pub(super) fn finalize(self, memory: &mut Memory<'_>, template: &Template) -> ClaimPlan {
+        let alive = template.groups.iter().filter(|group| group.types.intersects(&self.options));
         // Upstream takes a list without entries for one that was not set yet.
         let mut overhead = ResourceVec::default();
-        for (group, _) in &alive {
+        for group in alive {
             overhead = match overhead.is_empty() {
                 true => group.overhead.clone(),
                 false => overhead.intersected_minimum(&group.overhead),
             };
         }
         let requests = self.requests.plus(&overhead);
-        let mut types: Vec<u32> =
-            alive.iter().flat_map(|(_, members)| members.iter().map(|i| i as u32)).collect();
         let mut requirements = memory.sets.get(self.set).clone();
         for key in [label::HOSTNAME, label::REGISTERED, label::INITIALIZED] {
             requirements.remove(key);
         }
-        if let Some(reserved) = template.reserved.filter(|_| !self.held.is_empty()) {
-            require_reserved(&mut requirements, reserved, memory.reservations.ids(&self.held));
-        }
-        price::order_by_price(&mut types, &template.types, &requirements);
+        let types = match template.reserved.filter(|_| !self.held.is_empty()) {
+            Some(reserved) => {
+                let ids = memory.reservations.ids(&self.held);
+                require_reserved(&mut requirements, reserved, ids);
+                let mut types = in_group_order(template, &self.options);
+                price::order_by_price(&mut types, &template.types, &requirements);
+                types
+            }
+            None => {
+                let state = (self.template, self.set);
+                memory.launch_orders.get(state, template, &self.options, &requirements)
+            }
+        };
         ClaimPlan {
             pool: template.pool,
             requirements,

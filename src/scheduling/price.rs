@@ -24,10 +24,13 @@ pub fn cheapest(instance_type: &InstanceType, requirements: &Requirements) -> f6
 
 /// Sorts options by their cheapest launchable price, with `sort.Slice`'s order among equals.
 pub fn order_by_price(options: &mut [u32], types: &[InstanceType], requirements: &Requirements) {
-    let mut priced: Vec<(f64, u32)> = options
-        .iter()
-        .map(|option| (cheapest(&types[*option as usize], requirements), *option))
-        .collect();
+    order_by(options, |option| cheapest(&types[option as usize], requirements));
+}
+
+/// Sorts options by price, with `sort.Slice`'s order among equals.
+pub(super) fn order_by(options: &mut [u32], price: impl Fn(u32) -> f64) {
+    let mut priced: Vec<(f64, u32)> =
+        options.iter().map(|option| (price(*option), *option)).collect();
     sort_slice(&mut priced, |a, b| a.0 < b.0);
     options.iter_mut().zip(priced).for_each(|(slot, (_, option))| *slot = option);
 }

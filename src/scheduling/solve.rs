@@ -13,7 +13,7 @@ use super::requirement_set::{RequirementSets, SetId};
 use super::reservation::Reservations;
 use super::template::{self, Template};
 use super::topology::{Demand, Topology};
-use super::type_filter::TypeMasks;
+use super::type_filter::{LaunchOrders, TypeMasks};
 use super::variant::{self, Variants};
 use super::volume::VolumeDemand;
 use super::{ClaimPlan, ExistingPlacement, Purpose, Solution, Templates, min_values, price};
@@ -79,6 +79,7 @@ impl<'a> Solve<'a> {
             sets: RequirementSets::default(),
             topology: Topology::new(view, &templates.sources, pods),
             masks: TypeMasks::default(),
+            launch_orders: LaunchOrders::default(),
             reservations: match options.reserved_capacity {
                 true => Reservations::new(&templates.list),
                 false => Reservations::default(),
@@ -382,28 +383,18 @@ impl<'a> Solve<'a> {
         if template::nodes_exhausted(remaining) {
             return Err(Refusal::NodeLimit);
         }
-        let within = self.within_limits[index].get_or_insert_with(|| {
-            let mut options = BitSet::empty(template.types.len());
-            template
-                .options
-                .iter()
-                .filter(|i| template::within_limits(&template.types[*i], remaining))
-                .for_each(|i| options.insert(i));
-            options
-        });
+        let within =
+            self.within_limits[index].get_or_insert_with(|| template.options_within(remaining));
         if within.is_empty() { Err(Refusal::Limits) } else { Ok(within) }
     }
 
     /// Charges the largest capacity among the claim's options, per resource that the limits name.
     fn charge_limits(&mut self, claim: &InFlightClaim) {
         let template = &self.templates.list[claim.template];
-        let Some(remaining) = &mut self.remaining[claim.template] else {
-            return;
-        };
-        let mut largest = ResourceVec::default();
-        claim.options.iter().for_each(|i| largest.maximize(&template.types[i].capacity));
-        *remaining = remaining.minus(&largest);
-        self.within_limits[claim.template] = None;
+        if let Some(remaining) = &mut self.remaining[claim.template] {
+            template.charge(remaining, &claim.options);
+            self.within_limits[claim.template] = None;
+        }
     }
 
     /// Upstream's text for a template's refusal.
@@ -425,7 +416,7 @@ impl<'a> Solve<'a> {
     }
 
     fn into_solution(self, queue: Vec<PodId>, failures: Vec<Option<Failure>>) -> Solution {
-        let Solve { view, templates, memory, existing, claims, order, .. } = self;
+        let Solve { view, templates, mut memory, existing, claims, order, .. } = self;
         let existing = existing
             .into_iter()
             .filter(|node| !node.pods.is_empty())
@@ -446,7 +437,7 @@ impl<'a> Solve<'a> {
             let template = &templates.list[claim.template];
             let relaxed = self.relaxed_min_values[claim.template];
             let plan =
-                ClaimPlan { min_values_relaxed: relaxed, ..claim.finalize(&memory, template) };
+                ClaimPlan { min_values_relaxed: relaxed, ..claim.finalize(&mut memory, template) };
             solution.truncate(plan, template, strict);
         }
         let place = |pod: &PodId| solution.queue.iter().position(|queued| queued == pod);

@@ -49,6 +49,8 @@ pub struct Template {
     pub(super) options: BitSet,
     pub(super) groups: Vec<DaemonGroup>,
     pub(super) fit: FitIndex,
+    /// Types by capacity, for limits.
+    capacity: FitIndex,
     /// The value `reserved`, when some instance type has a reserved offering.
     pub(super) reserved: Option<LabelValue>,
 }
@@ -137,7 +139,8 @@ impl Template {
             requirements,
             options,
             groups,
-            fit: FitIndex::new(&types),
+            fit: FitIndex::new(&types, |it| &it.allocatable),
+            capacity: FitIndex::new(&types, |it| &it.capacity),
             reserved: reserved.map(|symbol| view.symbols.value(symbol)),
             types,
         }
@@ -273,9 +276,39 @@ pub(super) fn remaining_limits(view: &ClusterView<'_>, pool: PoolIndex) -> Optio
     Some(remaining)
 }
 
-/// Capacity that counts against limits for an instance type: every resource that the limits name.
-pub(super) fn within_limits(instance_type: &InstanceType, remaining: &ResourceVec) -> bool {
-    remaining.iter().all(|(name, left)| instance_type.capacity.get(name) <= left)
+impl Template {
+    /// The options whose capacity is within what is left of the limits, in every resource that these name.
+    pub(super) fn options_within(&self, remaining: &ResourceVec) -> BitSet {
+        let mut options = self.options.clone();
+        for (name, left) in remaining.iter() {
+            match Lane::ALL.into_iter().find(|lane| lane.name() == name) {
+                Some(lane) => self.capacity.keep_at_most(&mut options, lane, left),
+                None => {
+                    let above = self.options.iter();
+                    above
+                        .filter(|i| self.types[*i].capacity.get(name) > left)
+                        .for_each(|i| options.remove(i));
+                }
+            }
+        }
+        options
+    }
+
+    /// What is left of the limits after a claim with these options: the largest capacity counts, resource by resource.
+    pub(super) fn charge(&self, remaining: &mut ResourceVec, options: &BitSet) {
+        let mut largest = ResourceVec::default();
+        for (name, _) in remaining.iter() {
+            let amount = match Lane::ALL.into_iter().find(|lane| lane.name() == name) {
+                Some(lane) => self.capacity.largest(options, lane),
+                None => {
+                    let amounts = options.iter().map(|i| self.types[i].capacity.get(name));
+                    amounts.max().unwrap_or(0)
+                }
+            };
+            largest.set(name, amount);
+        }
+        *remaining = remaining.minus(&largest);
+    }
 }
 
 /// True when the limit on the number of nodes is used up exactly (upstream tests for zero, nothing else).

@@ -6,6 +6,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::price;
 use super::requirement_set::{RequirementSets, SetId};
 use super::template::Template;
 use crate::ec2::InstanceType;
@@ -21,11 +22,14 @@ pub(super) struct FitIndex {
 }
 
 impl FitIndex {
-    /// The index of `types`.
-    pub(super) fn new(types: &[InstanceType]) -> FitIndex {
+    /// The index of `types` by an amount of each.
+    pub(super) fn new(
+        types: &[InstanceType],
+        amount: impl Fn(&InstanceType) -> &ResourceVec,
+    ) -> FitIndex {
         let lanes = Lane::ALL.map(|lane| {
             let mut order: Vec<(i64, usize)> =
-                (types.iter().enumerate()).map(|(i, it)| (it.allocatable.lane(lane), i)).collect();
+                types.iter().enumerate().map(|(i, it)| (amount(it).lane(lane), i)).collect();
             order.sort_unstable();
             let mut steps: Vec<(i64, BitSet)> = Vec::new();
             let mut left = BitSet::full(types.len());
@@ -38,6 +42,21 @@ impl FitIndex {
             steps
         });
         FitIndex { lanes, universe: types.len() }
+    }
+
+    /// Keeps of `set` the types with at most so much of a lane.
+    pub(super) fn keep_at_most(&self, set: &mut BitSet, lane: Lane, most: i64) {
+        let steps = &self.lanes[lane as usize];
+        if let Some((_, above)) = steps.get(steps.partition_point(|(amount, _)| *amount <= most)) {
+            set.subtract(above);
+        }
+    }
+
+    /// The largest amount of a lane among the types of `set`; 0 for none.
+    pub(super) fn largest(&self, set: &BitSet, lane: Lane) -> i64 {
+        let steps = self.lanes[lane as usize].iter().rev();
+        let largest = steps.filter(|(_, types)| types.intersects(set)).map(|(amount, _)| *amount);
+        largest.take(1).fold(0, i64::max)
     }
 
     /// Keeps of `set` the types that `need` fits on. Types with a negative amount must not be in it.
@@ -59,6 +78,45 @@ impl FitIndex {
             short.into_iter().for_each(|i| set.remove(i));
         }
     }
+}
+
+/// Launch orders of claims: claims in the same state have the same.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LaunchOrders {
+    prices: FxHashMap<(usize, SetId), Vec<f64>>,
+    orders: FxHashMap<(usize, SetId, BitSet), Vec<u32>>,
+}
+
+impl LaunchOrders {
+    /// The options in group order, sorted by price under the requirements of `set`. `requirements` are those of the set
+    /// without keys that no offering has.
+    pub(super) fn get(
+        &mut self,
+        (index, set): (usize, SetId),
+        template: &Template,
+        options: &BitSet,
+        requirements: &Requirements,
+    ) -> Vec<u32> {
+        let LaunchOrders { prices, orders } = self;
+        let order = || {
+            let prices = prices.entry((index, set)).or_insert_with(|| {
+                template.types.iter().map(|it| price::cheapest(it, requirements)).collect()
+            });
+            let mut order = in_group_order(template, options);
+            price::order_by(&mut order, |option| prices[option as usize]);
+            order
+        };
+        orders.entry((index, set, options.clone())).or_insert_with(order).clone()
+    }
+}
+
+/// The options as upstream leaves them: group by group.
+pub(super) fn in_group_order(template: &Template, options: &BitSet) -> Vec<u32> {
+    let members = template
+        .groups
+        .iter()
+        .flat_map(|group| options.iter().filter(|i| group.types.contains(*i)).map(|i| i as u32));
+    members.collect()
 }
 
 /// Types of each template that requirement sets admit.
@@ -98,4 +156,41 @@ fn admitted(template: &Template, requirements: &Requirements) -> BitSet {
 pub(super) fn is_offered(instance_type: &InstanceType, requirements: &Requirements) -> bool {
     instance_type.requirements.intersects(requirements)
         && instance_type.offerings.iter().any(|o| o.available && o.compatible_with(requirements))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kube::label;
+
+    proptest::proptest! {
+        /// The tables keep exactly the types that upstream's `Fits` keeps.
+        #[test]
+        fn tables_keep_what_fits(
+            amounts in proptest::collection::vec((0_i64..6, 0_i64..6, 0_i64..3, 0_i64..3), 0..80),
+            need in (0_i64..7, 0_i64..7, 0_i64..4, 0_i64..4),
+        ) {
+            let mut symbols = label::vocabulary();
+            let list = |(cpu, memory, pods, gpus): (i64, i64, i64, i64)| {
+                let names = [("cpu", cpu), ("memory", memory), ("pods", pods), ("gpu", gpus)];
+                names.into_iter().filter(|(_, amount)| *amount > 0).collect::<ResourceVec>()
+            };
+            let types: Vec<InstanceType> = (amounts.iter())
+                .map(|amounts| InstanceType {
+                    name: symbols.intern_value("type"),
+                    requirements: Requirements::default(),
+                    capacity: list(*amounts),
+                    allocatable: list(*amounts),
+                    bare_metal: false,
+                    has_ami: true,
+                    offerings: Vec::new(),
+                })
+                .collect();
+            let need = list(need);
+            let mut kept = BitSet::full(types.len());
+            FitIndex::new(&types, |it| &it.allocatable).keep(&mut kept, &need, &types);
+            let fitting = (0..types.len()).filter(|i| need.fits(&types[*i].allocatable));
+            proptest::prop_assert_eq!(kept.iter().collect::<Vec<_>>(), fitting.collect::<Vec<_>>());
+        }
+    }
 }

@@ -58,6 +58,17 @@ impl BitSet {
         self.words.iter_mut().zip(&other.words).for_each(|(a, b)| *a &= b);
     }
 
+    /// Drops what is in `other`.
+    pub fn subtract(&mut self, other: &BitSet) {
+        assert_eq!(self.len, other.len, "sets over different universes");
+        self.words.iter_mut().zip(&other.words).for_each(|(a, b)| *a &= !b);
+    }
+
+    /// True iff some member is also in `other`.
+    pub fn intersects(&self, other: &BitSet) -> bool {
+        self.words.iter().zip(&other.words).any(|(a, b)| a & b != 0)
+    }
+
     /// Adds what is in `other`.
     pub fn union_with(&mut self, other: &BitSet) {
         assert_eq!(self.len, other.len, "sets over different universes");
@@ -107,6 +118,9 @@ mod tests {
         assert!(!a.contains(64) && a.contains(129) && !a.contains(500));
         a.union_with(&b);
         assert_eq!(a, b);
+        assert!(a.intersects(&b) && !a.intersects(&BitSet::empty(130)));
+        a.subtract(&b);
+        assert!(a.is_empty());
         assert!(BitSet::full(0).is_empty());
     }
 }

@@ -4,7 +4,7 @@
 //! Data only. Reading never stops at the first problem: everything is collected in [`Diagnostics`]
 //! and shown in file order. Every problem has a code `KS0NNN` that is never reused, one constructor
 //! here, and one test. The hundreds say where the problem lies: 01 files and YAML text, 02 the
-//! scenario file, 03 manifests.
+//! scenario file, 03 manifests, 04 the command line.
 
 use std::sync::Arc;
 
@@ -489,6 +489,13 @@ problems! {
     "KS0330" Error static_capacity_off(pool: &str)
         format!("NodePool/{pool} has `replicas`, but the feature gate StaticCapacity is off"),
         help "set `autoscaler: Karpenter(options: (feature_gates: {\"StaticCapacity\": true}))`, or remove `replicas`";
+
+    /// A quality of instance types that the catalogue does not have.
+    "KS0401" Error unknown_catalog_key(key: &str)
+        format!("the catalogue has no key `{key}`");
+    /// A term of a filter that says nothing.
+    "KS0402" Error bad_filter(term: &str, rule: &str)
+        format!("`{term}` is no filter: {rule}");
 }
 
 #[cfg(test)]

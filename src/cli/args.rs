@@ -66,6 +66,8 @@ pub enum Verb {
     Run(RunOptions),
     /// Check a scenario without running it
     Check(CheckOptions),
+    /// List EC2 instance types: what they leave to pods, what they cost, where
+    Catalog(CatalogOptions),
     /// Write the EKS workshop's scenario with its manifests, to start from
     Init(InitOptions),
     /// Replay recorded decisions of Karpenter and print the agreement
@@ -112,6 +114,36 @@ pub struct ConformanceOptions {
     /// Print the time that each decision took
     #[arg(long)]
     pub time: bool,
+}
+
+/// `karpsim catalog`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  karpsim catalog 'vcpu>=4,arch=arm64' --region eu-west-1 --sort price
+  karpsim catalog 'family=m5|m6i|m7i,size=large' --ami-family Bottlerocket
+  karpsim catalog 'gpu>=1,zone=us-east-1a' --sort spot --limit 10
+  karpsim catalog 'memory>=64Gi,!metal,capacity=spot' --sort -saving --json")]
+pub struct CatalogOptions {
+    /// Terms between commas, all of which must hold: KEY OP VALUE with OP of = != >= <= > <, alternatives between |,
+    /// texts with * at the end, a flag alone or after !
+    #[arg(value_name = "FILTER", default_value = "", hide_default_value = true)]
+    pub filter: String,
+    /// The region
+    #[arg(long, value_name = "REGION", default_value = "us-east-1")]
+    pub region: String,
+    /// A key of the filter to sort by, descending with - before it
+    #[arg(long, value_name = "KEY", default_value = "name", allow_hyphen_values = true)]
+    pub sort: String,
+    /// The AMI family, which decides what is left to pods
+    #[arg(long, value_name = "FAMILY", default_value = "AL2023")]
+    pub ami_family: String,
+    /// List at most so many
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `karpsim completions`.

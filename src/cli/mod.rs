@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod args;
+mod catalog;
 mod check;
 mod conformance;
 mod init;
@@ -66,6 +67,7 @@ pub fn main() -> ExitCode {
         Verb::Run(options) => run::run(options, &terminal),
         Verb::Check(options) => check::check(options, &terminal),
         Verb::Conformance(options) => conformance::conformance(options, &terminal),
+        Verb::Catalog(options) => catalog::catalog(options, &terminal),
         Verb::Init(options) => init::init(options, &terminal),
         Verb::Completions(options) => shell::completions(options, &terminal),
         Verb::Man(options) => shell::man(options, &terminal),

@@ -131,6 +131,11 @@ fn offerings(
     offerings
 }
 
+/// True iff nodes of the class can be of this type, wherever it is sold.
+pub fn can_launch(class: &NodeClass, facts: &TypeFacts) -> bool {
+    is_compatible(class, facts) && has_ami(class.ami_family, facts)
+}
+
 /// False for types whose offerings the provider never lets this node class have.
 fn is_compatible(class: &NodeClass, facts: &TypeFacts) -> bool {
     let too_old = class.ami_family == Some(AmiFamily::Al2023) && facts.name.starts_with("a1.");

@@ -437,7 +437,11 @@ impl ValueAxis {
 pub fn grouped(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
-    let mut grouped = String::new();
+    let (sign, whole) = match whole.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", whole),
+    };
+    let mut grouped = sign.to_owned();
     for (i, digit) in whole.chars().enumerate() {
         if i > 0 && (whole.len() - i).is_multiple_of(3) {
             grouped.push(',');
@@ -551,6 +555,7 @@ mod tests {
         let texts: Vec<String> = rate.ticks().iter().map(|v| rate.text(*v)).collect();
         assert_eq!(texts, ["0.00", "0.05", "0.10", "0.15", "0.20"]);
         assert_eq!(grouped(1_234_567.5, 2), "1,234,567.50");
+        assert_eq!(grouped(-465.0, 0), "-465");
         assert!(ValueAxis::dollars(0.0, 0.0, 150.0).ticks().len() > 1);
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod axis;
 pub mod canvas;
+pub mod catalog;
 pub mod chart;
 pub mod csv;
 pub mod diagnostic;

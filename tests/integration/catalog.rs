@@ -498,3 +498,119 @@ fn damaged_catalogue_files_are_refused_with_the_line() {
         assert!(error.contains(place), "{error}");
     }
 }
+
+/// What `karpsim catalog` writes for these arguments, or what it finds wrong with them.
+fn listed(arguments: &[&str]) -> Result<String, Vec<String>> {
+    let mut program = assert_cmd::Command::cargo_bin("karpsim").expect("built");
+    let output = program.arg("catalog").args(arguments).args(["--diagnostics", "json"]).output();
+    let output = output.expect("runs");
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
+    match output.status.code() {
+        Some(0) => Ok(text(&output.stdout)),
+        Some(2) => Err(text(&output.stderr).lines().map(problem).collect()),
+        code => panic!("{code:?}: {}", text(&output.stderr)),
+    }
+}
+
+/// Code, place and suggestion of a problem in JSON.
+fn problem(line: &str) -> String {
+    let json: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    println!("{json:#}");
+    let text = |key: &str| json[key].as_str().unwrap_or_default().to_owned();
+    format!(
+        "{} {}:{}:{} {}",
+        text("code"),
+        text("file"),
+        json["line"],
+        json["column"],
+        text("suggestion")
+    )
+}
+
+/// Names of the types that are listed, in order.
+fn found(arguments: &[&str]) -> Vec<String> {
+    let text = listed(&[arguments, &["--json"]].concat()).expect("well-formed filter");
+    let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let types = json["types"].as_array().expect("a list").iter();
+    types.map(|row| row["name"].as_str().expect("text").to_owned()).collect()
+}
+
+#[test]
+fn filters_pick_types_and_keys_sort_them() {
+    let sizes = ["family=m5|r5,size=large|xlarge", "--sort", "price"];
+    assert_eq!(found(&sizes), ["m5.large", "r5.large", "m5.xlarge", "r5.xlarge"]);
+    let sizes = ["family=m5|r5,size=large|xlarge", "--sort", "-price", "--limit", "2"];
+    assert_eq!(found(&sizes), ["r5.xlarge", "m5.xlarge"]);
+    let few = ["name=m5.*, vcpu>2 , vcpu<=8", "--sort", "vcpu"];
+    assert_eq!(found(&few), ["m5.xlarge", "m5.2xlarge"]);
+    assert_eq!(found(&["family=m5,metal"]), ["m5.metal"]);
+    assert_eq!(found(&["family=m5,!metal"]).len(), 8);
+    assert_eq!(found(&["family=m5,memory=16Gi"]), ["m5.xlarge"]);
+    assert_eq!(found(&["family=g5,gpu=8"]), ["g5.48xlarge"]);
+    assert_eq!(
+        found(&["category=p,generation=4,gpu-name=a100,gpu>=8"]),
+        ["p4d.24xlarge", "p4de.24xlarge"]
+    );
+    assert_eq!(found(&["accelerator=inferentia2,vcpu<8"]), ["inf2.xlarge"]);
+    assert_eq!(found(&["family=m5,cpu!=intel"]), [""; 0]);
+    // No price is known of r9g, so it is sold by no capacity type; without a value it stands last in either order.
+    assert_eq!(found(&["name=r9g.large,capacity=on-demand"]), [""; 0]);
+    for sort in ["price", "-price"] {
+        assert_eq!(found(&["name=r9g.large|m5.large", "--sort", sort]), ["m5.large", "r9g.large"]);
+    }
+    assert_eq!(found(&["name=m7i.large,zone=us-east-1e"]), [""; 0], "not sold there");
+    assert_eq!(found(&["name=m7i.large,zone!=us-east-1e"]), ["m7i.large"]);
+    assert_eq!(found(&["family=a1"]), [""; 0], "AL2023 does not boot on a1");
+    assert_eq!(found(&["family=a1,vcpu=1", "--ami-family", "al2"]), ["a1.medium"]);
+    assert_eq!(found(&["", "--region", "eu-west-1", "--limit", "3"]).len(), 3);
+}
+
+#[test]
+fn listings_say_what_their_figures_are() {
+    let text = listed(&["name=m5.large|m5.xlarge|m8i.large", "--region", "eu-west-1"]);
+    let expected = "\
+type       arch   vcpu  memory GiB  gpu  alloc cpu  alloc memory  pods  on-demand $/h  spot $/h  saving  reclaim  zones
+m5.large   amd64     2           8          1,930m       6,903Mi    29         0.1070    ";
+    let text = text.expect("well-formed filter");
+    assert!(text.starts_with(expected), "{text}");
+    assert!(
+        text.contains("\nm8i.large  amd64     2           8          1,930m       6,5"),
+        "{text}"
+    );
+    assert!(text.contains("\n3 of 1,175 types in eu-west-1; allocatable with AL2023\n"), "{text}");
+    let prices = "\nprices: on-demand list eu-west-1, table of 2026-07 (2 listed, 1 estimated)\n";
+    assert!(text.contains(prices), "{text}");
+    assert!(text.contains("\n~ estimated"), "{text}");
+    let text =
+        listed(&["name=m5.large", "--ami-family", "Bottlerocket"]).expect("well-formed filter");
+    assert!(!text.contains('~'), "Karpenter's own figures: {text}");
+}
+
+/// KS0401 and KS0402, and the codes of the scenario for region and family.
+#[test]
+fn wrong_arguments_are_reported_at_their_place() {
+    let filter = "vcpus>=4,memory>=16,zone=us-east-1z,arch>3,metal=yes,gpu>=,vcpu,vcpu=many";
+    let problems = listed(&[filter, "--sort", "-prize"]).expect_err("nothing of it is right");
+    assert_eq!(
+        problems,
+        [
+            "KS0401 <command line>: --sort:1:2 did you mean `price`?",
+            "KS0401 <command line>: filter:1:1 did you mean `vcpu`?",
+            "KS0402 <command line>: filter:1:18 ",
+            "KS0402 <command line>: filter:1:26 did you mean `us-east-1a`, `us-east-1b` or `us-east-1c`?",
+            "KS0402 <command line>: filter:1:37 ",
+            "KS0402 <command line>: filter:1:50 ",
+            "KS0402 <command line>: filter:1:59 ",
+            "KS0402 <command line>: filter:1:60 ",
+            "KS0402 <command line>: filter:1:70 ",
+        ]
+    );
+    let problems = listed(&["--region", "us-wets-2", "--ami-family", "AL2032"]).expect_err("wrong");
+    assert_eq!(
+        problems,
+        [
+            "KS0208 <command line>: --region:1:1 did you mean `us-west-2`, `us-west-1` or `eu-west-2`?",
+            "KS0307 <command line>: --ami-family:1:1 did you mean `AL2023`?",
+        ]
+    );
+}

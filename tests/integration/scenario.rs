@@ -1039,6 +1039,7 @@ fn every_code_has_a_test() {
         include_str!("scenario.rs"),
         include_str!("kustomize.rs"),
         include_str!("cli.rs"),
+        include_str!("catalog.rs"),
         include_str!("../../src/scenario/yaml.rs"),
         include_str!("../../src/scenario/file.rs"),
     ]

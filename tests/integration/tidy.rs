@@ -23,7 +23,10 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("scenario", INPUT),
     ("conformance", RUNNER),
     ("experiment", RUNNER),
-    ("report", &["units", "diagnostic", "engine", "world", "outcome", "scenario", "experiment"]),
+    (
+        "report",
+        &["units", "diagnostic", "engine", "ec2", "world", "outcome", "scenario", "experiment"],
+    ),
     ("cli", PROGRAM),
 ];
 const MODEL: &[&str] = &["units", "engine", "kube", "ec2", "world"];

@@ -184,8 +184,9 @@ enum Wanted {
 pub struct Filter(Vec<Term>);
 
 impl Filter {
-    /// Reads `KEY OP VALUE` terms between commas; `OP` is one of `= != >= <= > <`; `|` stands between alternatives of `=` and
-    /// `!=`; a text may end in `*`; a flag may stand alone or after `!`. Every problem is reported; `None` when there is any.
+    /// Reads `KEY OP VALUE` terms between commas; `OP` is one of `= != >= <= > <`; `|` stands between alternatives of
+    /// `=` and `!=`; a text may end in `*`; a flag may stand alone or after `!`. Every problem is reported; `None` when
+    /// there is any.
     pub fn parse(
         source: SourceId,
         region: &Region,

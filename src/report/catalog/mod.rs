@@ -1,5 +1,5 @@
-//! The EC2 catalogue for people: the instance types of a region with what they leave to pods and what they cost, filtered
-//! and sorted.
+//! The EC2 catalogue for people: the instance types of a region with what they leave to pods and what they cost,
+//! filtered and sorted.
 //!
 //! [`Filter::parse`] and [`Order::parse`] read `vcpu>=4,arch=arm64` and `-price`; [`listing`] makes the rows;
 //! [`Listing::table`] and [`Listing::json`] write them.

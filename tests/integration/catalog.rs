@@ -515,7 +515,6 @@ fn listed(arguments: &[&str]) -> Result<String, Vec<String>> {
 /// Code, place and suggestion of a problem in JSON.
 fn problem(line: &str) -> String {
     let json: serde_json::Value = serde_json::from_str(line).expect("JSON");
-    println!("{json:#}");
     let text = |key: &str| json[key].as_str().unwrap_or_default().to_owned();
     format!(
         "{} {}:{}:{} {}",
@@ -594,10 +593,10 @@ fn wrong_arguments_are_reported_at_their_place() {
     assert_eq!(
         problems,
         [
-            "KS0401 <command line>: --sort:1:2 did you mean `price`?",
-            "KS0401 <command line>: filter:1:1 did you mean `vcpu`?",
+            "KS0401 <command line>: --sort:1:2 price",
+            "KS0401 <command line>: filter:1:1 vcpu",
             "KS0402 <command line>: filter:1:18 ",
-            "KS0402 <command line>: filter:1:26 did you mean `us-east-1a`, `us-east-1b` or `us-east-1c`?",
+            "KS0402 <command line>: filter:1:26 us-east-1a",
             "KS0402 <command line>: filter:1:37 ",
             "KS0402 <command line>: filter:1:50 ",
             "KS0402 <command line>: filter:1:59 ",
@@ -609,8 +608,8 @@ fn wrong_arguments_are_reported_at_their_place() {
     assert_eq!(
         problems,
         [
-            "KS0208 <command line>: --region:1:1 did you mean `us-west-2`, `us-west-1` or `eu-west-2`?",
-            "KS0307 <command line>: --ami-family:1:1 did you mean `AL2023`?",
+            "KS0208 <command line>: --region:1:1 us-west-2",
+            "KS0307 <command line>: --ami-family:1:1 AL2023",
         ]
     );
 }

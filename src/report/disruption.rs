@@ -13,7 +13,7 @@ use crate::outcome::Disruption;
 use crate::world::journal::Cause;
 
 /// Rows that are always drawn, so that a reason without events is seen to have none.
-const ROWS: [Cause; 5] =
+pub(super) const ROWS: [Cause; 5] =
     [Cause::Empty, Cause::Underutilized, Cause::Drifted, Cause::Expired, Cause::Interrupted];
 
 /// Panel 5: a mark at the start of each disruption, as large as the number of evicted pods, a bar
@@ -188,7 +188,8 @@ fn pods(evicted: u64) -> String {
     }
 }
 
-const fn look(cause: Option<Cause>) -> (&'static str, Rgb) {
+/// Name and colour of a row.
+pub(super) const fn look(cause: Option<Cause>) -> (&'static str, Rgb) {
     match cause {
         Some(Cause::Empty) => ("Empty", SKY),
         Some(Cause::Underutilized) => ("Underutilized", BLUE),
@@ -205,7 +206,7 @@ fn radius(evicted: u64) -> f64 {
 }
 
 /// Circle, square, diamond, triangle, cross, bar.
-fn shape(
+pub(super) fn shape(
     canvas: &mut Canvas,
     cause: Option<Cause>,
     (x, y): (f64, f64),

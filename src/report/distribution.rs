@@ -58,8 +58,8 @@ pub fn distributions(canvas: &mut Canvas, scene: &Scene) -> Result<()> {
         return Ok(());
     };
     pod_waits(canvas, waits, &scene.result.pod_waits)?;
-    let living = scene.result.series.nodes.last();
-    node_lifetimes(canvas, lives, &scene.result.node_lifetimes, living)
+    let created = scene.result.ledger.entries.len() as u64;
+    node_lifetimes(canvas, lives, &scene.result.node_lifetimes, created)
 }
 
 /// The share of pods that waited at most so long: a step for each wait, so that no tail is smoothed away.
@@ -154,15 +154,17 @@ fn node_lifetimes(
     canvas: &mut Canvas,
     panel: &Panel,
     lives: &Distribution,
-    living: i64,
+    created: u64,
 ) -> Result<()> {
     let plot = &panel.plot;
     let short = lives.count_below(SHORT_LIFE);
-    let share = match lives.count() {
+    // Of all nodes, as in the figures; those that live are in no bin.
+    let share = match created {
         0 => String::new(),
-        count => format!("{} % below 10 min · ", grouped(100.0 * short as f64 / count as f64, 1)),
+        _ => format!("{} % below 10 min · ", grouped(100.0 * short as f64 / created as f64, 1)),
     };
-    let remark = format!("{share}{} living not counted", grouped(living as f64, 0));
+    let living = created.saturating_sub(lives.count());
+    let remark = format!("{share}{} live on", grouped(living as f64, 0));
     frame::titles(canvas, panel, "How long nodes lived", "nodes", &remark)?;
     let counts = bins(lives);
     let highest = counts.iter().max().copied().unwrap_or(0);

@@ -139,6 +139,18 @@ pub fn time_labels(
     plot: &Area,
     utc: bool,
 ) -> Result<()> {
+    time_tick_labels(canvas, ticks, plot)?;
+    let title = if utc { "time, UTC" } else { "elapsed" };
+    let at = (plot.left - 36.0, plot.bottom + 18.0);
+    canvas.text(title, at, Align::Right, AXIS_TITLE)
+}
+
+/// The labels without the axis' title.
+pub fn time_tick_labels(
+    canvas: &mut Canvas,
+    ticks: &[super::axis::Tick],
+    plot: &Area,
+) -> Result<()> {
     let (mut time_free, mut date_free) = (f64::MIN, f64::MIN);
     for tick in ticks {
         let mark = Area::new(tick.x, plot.bottom, tick.x + 1.0, plot.bottom + 5.0);
@@ -157,9 +169,6 @@ pub fn time_labels(
             date_free = tick.x + half + 8.0;
         }
     }
-    let title = if utc { "time, UTC" } else { "elapsed" };
-    let at = (plot.left - 36.0, plot.bottom + 18.0);
-    canvas.text(title, at, Align::Right, AXIS_TITLE)?;
     Ok(())
 }
 

@@ -37,6 +37,25 @@ pub fn header(canvas: &mut Canvas, scene: &Scene) -> Result<()> {
     canvas.text(&line, (area.left, area.top + 86.0), Align::Left, quiet)
 }
 
+/// Title and two lines below it, over the whole width: for pictures of several runs.
+pub fn plain(
+    canvas: &mut Canvas,
+    (title, subtitle, remark): (&str, &str, &str),
+    width: f64,
+) -> Result<()> {
+    let room = width - 2.0 * MARGIN;
+    let lines = [
+        (title, Ink::bold(26, TEXT), 24.0),
+        (subtitle, Ink::regular(15, TEXT), 47.0),
+        (remark, Ink::regular(13, SECONDARY), 67.0),
+    ];
+    for (text, ink, down) in lines {
+        let text = canvas.shorten(text, ink, room);
+        canvas.text(&text, (MARGIN, MARGIN + down), Align::Left, ink)?;
+    }
+    Ok(())
+}
+
 /// Draws the key figures from the right edge leftwards and returns where they begin.
 fn figures(canvas: &mut Canvas, scene: &Scene) -> Result<f64> {
     let area = &scene.layout.header;
@@ -95,8 +114,7 @@ fn wrap(canvas: &Canvas, text: &str, ink: Ink, room: f64) -> Vec<String> {
 }
 
 /// Draws the line below the panels: everything that is needed to make the same picture again.
-pub fn footer(canvas: &mut Canvas, scene: &Scene, width: f64) -> Result<()> {
-    let header = &scene.result.header;
+pub fn footer(canvas: &mut Canvas, header: &Header, baseline: f64, width: f64) -> Result<()> {
     let line = [
         ("", &header.program),
         ("", &header.semantics),
@@ -108,5 +126,5 @@ pub fn footer(canvas: &mut Canvas, scene: &Scene, width: f64) -> Result<()> {
     let said = line.iter().filter(|(_, text)| !text.is_empty());
     let parts: Vec<String> = said.map(|(what, text)| format!("{what}{text}")).collect();
     let line = canvas.shorten(&parts.join(" · "), FAINT, width - 2.0 * MARGIN);
-    canvas.text(&line, (MARGIN, scene.layout.footer), Align::Left, FAINT)
+    canvas.text(&line, (MARGIN, baseline), Align::Left, FAINT)
 }

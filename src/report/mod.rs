@@ -5,6 +5,7 @@ pub mod axis;
 pub mod canvas;
 pub mod catalog;
 pub mod chart;
+pub mod comparison;
 pub mod csv;
 pub mod diagnostic;
 pub mod disruption;
@@ -19,5 +20,6 @@ pub mod png;
 pub mod raster;
 #[cfg(test)]
 mod samples;
+pub mod sweep;
 pub mod table;
 pub mod utilization;

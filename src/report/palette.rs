@@ -40,3 +40,27 @@ pub const CATEGORIES: [Rgb; 8] = [
     Rgb(0x6B, 0x42, 0x26),
     Rgb(0x4B, 0x2E, 0x83),
 ];
+
+/// Policies side by side, by position: the first is what the others are compared with.
+pub const POLICIES: [Rgb; 6] =
+    [BLUE, Rgb(0xE6, 0x9F, 0x00), GREEN, PURPLE, SKY, Rgb(0x6B, 0x42, 0x26)];
+
+/// Cividis from dark blue to yellow, readable with every kind of colour vision and in grey: `share` from 0 to 1.
+pub fn cividis(share: f64) -> Rgb {
+    const ANCHORS: [Rgb; 9] = [
+        Rgb(0x00, 0x22, 0x4E),
+        Rgb(0x12, 0x35, 0x70),
+        Rgb(0x3B, 0x49, 0x6C),
+        Rgb(0x57, 0x5D, 0x6D),
+        Rgb(0x70, 0x71, 0x73),
+        Rgb(0x8A, 0x86, 0x78),
+        Rgb(0xA5, 0x9C, 0x74),
+        Rgb(0xC3, 0xB3, 0x69),
+        Rgb(0xFE, 0xE8, 0x38),
+    ];
+    let place = share.clamp(0.0, 1.0) * (ANCHORS.len() - 1) as f64;
+    let below = (libm::floor(place) as usize).min(ANCHORS.len() - 2);
+    let (from, to, part) = (ANCHORS[below], ANCHORS[below + 1], place - below as f64);
+    let mix = |a: u8, b: u8| libm::round(f64::from(a) + part * (f64::from(b) - f64::from(a))) as u8;
+    Rgb(mix(from.0, to.0), mix(from.1, to.1), mix(from.2, to.2))
+}

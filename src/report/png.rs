@@ -36,6 +36,15 @@ impl Default for PngOptions {
 
 /// Draws a run and returns the bytes of the PNG.
 pub fn draw(result: &RunResult, options: &PngOptions) -> Result<Vec<u8>> {
+    picture(&result.header, options, |canvas, width, height| panels(canvas, result, width, height))
+}
+
+/// A PNG of what `draw` puts on a canvas of the options' width and height in logical pixels.
+pub(super) fn picture(
+    header: &Header,
+    options: &PngOptions,
+    draw: impl FnOnce(&mut Canvas, f64, f64) -> Result<()>,
+) -> Result<Vec<u8>> {
     let (width, height, scale) = (options.width, options.height, options.scale);
     ensure!(
         (1200..=8000).contains(&width) && (900..=8000).contains(&height),
@@ -45,9 +54,9 @@ pub fn draw(result: &RunResult, options: &PngOptions) -> Result<Vec<u8>> {
     let size = (width * scale, height * scale);
     let mut pixels = vec![0; size.0 as usize * size.1 as usize * 3];
     let mut canvas = Canvas::new(&mut pixels, size, scale)?;
-    panels(&mut canvas, result, f64::from(width), f64::from(height))?;
+    draw(&mut canvas, f64::from(width), f64::from(height))?;
     drop(canvas);
-    encode(&pixels, size, &result.header)
+    encode(&pixels, size, header)
 }
 
 /// Draws everything, header to footer.
@@ -92,7 +101,7 @@ fn panels(canvas: &mut Canvas, result: &RunResult, width: f64, height: f64) -> R
     disruption::disruptions(canvas, &scene)?;
     frame::time_labels(canvas, &ticks, &layout.disruptions.plot, start.is_some())?;
     distribution::distributions(canvas, &scene)?;
-    header::footer(canvas, &scene, width)
+    header::footer(canvas, &result.header, layout.footer, width)
 }
 
 /// All instants at which something drawn changes, ascending. The start and the end of a run are no
@@ -264,7 +273,7 @@ mod tests {
         let (_, pixels, texts) = decode(&first)?;
         // A change of this number is a change of what users see: look at the picture before it is
         // renewed.
-        assert_eq!(digest(&pixels), 5_492_732_584_216_419_973);
+        assert_eq!(digest(&pixels), 16_027_256_904_561_137_710);
         assert_eq!(texts[0], ("Title".to_owned(), "eks-workshop".to_owned()));
         assert_eq!(texts[1].1, "karpsim 0.1.0");
         assert_eq!(texts[2].0, "karpsim-provenance");

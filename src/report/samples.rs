@@ -8,6 +8,23 @@ use crate::outcome::{
 use crate::units::{SimDuration, SimTime, Usd, UsdPerHour};
 use crate::world::journal::Cause;
 
+/// Keeps a picture below cargo's folder so that people can look at it, after a check that something is on it.
+pub fn keep(file: &str, bytes: &[u8]) -> anyhow::Result<()> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/pictures");
+    std::fs::create_dir_all(&folder)?;
+    std::fs::write(folder.join(format!("{file}.png")), bytes)?;
+    let mut reader = png::Decoder::new(bytes).read_info()?;
+    let mut pixels = vec![0; reader.output_buffer_size()];
+    let width = reader.next_frame(&mut pixels)?.width as usize;
+    let inked = pixels.chunks(3).filter(|p| p.iter().any(|c| *c < 0x80)).count();
+    assert!(inked > 5_000, "{file}: {inked} dark pixels");
+    for line in pixels.chunks(width * 3) {
+        let white = |bytes: &[u8]| bytes.iter().all(|c| *c == 0xFF);
+        assert!(white(&line[..72]) && white(&line[width * 3 - 72..]), "{file}: side margins");
+    }
+    Ok(())
+}
+
 const M5: (&str, i64) = ("m5.large", 96_000_000);
 const C5: (&str, i64) = ("c5.large", 85_000_000);
 

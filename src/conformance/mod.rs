@@ -21,6 +21,7 @@ mod script;
 mod snapshot;
 pub mod timeline;
 mod timeline_events;
+mod timeline_levels;
 
 pub use provision::ProvisioningPass;
 pub use report::{CaseReport, Check, Outcome, Report};
@@ -87,8 +88,10 @@ fn run_file(file: &Path, options: &Options<'_>, report: &mut Report) {
 /// The profile that the recording names, else the file's own name.
 fn profile_of(file: &Path, value: &Value) -> String {
     let named = [&value["case"]["profile"], &value["profile"]].into_iter().find_map(Value::as_str);
-    let name = || file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    named.map_or_else(|| name().split('.').next().unwrap_or_default().to_owned(), str::to_owned)
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let plain = name.strip_suffix(".gz").unwrap_or(&name);
+    let stem = plain.strip_suffix(".json").or_else(|| plain.strip_suffix(".jsonl"));
+    named.unwrap_or(stem.unwrap_or(plain)).to_owned()
 }
 
 /// Replays one recording, whatever its kind. `None` when it is not asked for.

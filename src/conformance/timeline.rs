@@ -12,6 +12,7 @@ use super::catalogue::instance_types;
 use super::report::{Check, Outcome};
 use super::script::Script;
 use super::timeline_events::{self, TimedEvent};
+use super::timeline_levels::{self, Sums};
 use super::{NotComparable, malformed, objects};
 use crate::engine::Distribution;
 use crate::kube::{NodePool, label};
@@ -53,38 +54,64 @@ pub fn simulation(text: &str) -> Result<Simulation, NotComparable> {
 /// Replays a recorded timeline and compares it at level 5.
 pub fn compare(text: &str) -> Result<Comparison, NotComparable> {
     let recording: Value = serde_json::from_str(text).map_err(|e| malformed(e.to_string()))?;
-    compare_value(&recording)
+    let Replay { name, recorded, simulated, .. } = Replay::of(&recording)?;
+    let first_difference = first_difference(&recorded, &simulated);
+    Ok(Comparison { name, recorded: recorded.len(), first_difference })
 }
 
-/// As [`compare`], for a report.
+/// As [`compare`], at all levels, for a report.
 pub(super) fn replay(recording: &Value) -> Result<Outcome, NotComparable> {
-    let comparison = compare_value(recording)?;
-    let difference = comparison.first_difference.map(|difference| {
-        let mut text = format!("at {}", difference.at);
-        for event in &difference.missing {
-            text += &format!("\nexpected {event}");
-        }
-        for event in &difference.unexpected {
-            text += &format!("\n   found {event}");
-        }
-        text
-    });
-    let checks = vec![Check { name: "5 events", difference }];
-    Ok(Outcome::Compared { checks, parts: Vec::new(), times: Vec::new() })
+    let replay = Replay::of(recording)?;
+    let (recorded, simulated) = (&replay.recorded, &replay.simulated);
+    let expected = Sums::recorded(&recording["summary"]);
+    let found = Sums::of(simulated, replay.end);
+    let part = |of: fn(&[TimedEvent]) -> Vec<TimedEvent>| {
+        first_difference(&of(recorded), &of(simulated)).map(|difference| difference.to_string())
+    };
+    let differences = [
+        expected.difference(&found),
+        expected.step_difference(&found),
+        part(timeline_levels::lives),
+        part(timeline_levels::disruption),
+        part(<[TimedEvent]>::to_vec),
+    ];
+    let checks = LEVELS.into_iter().zip(differences);
+    let checks = checks.map(|(name, difference)| Check { name, difference }).collect();
+    let parts = vec![("6 order".to_owned(), recorded == simulated)];
+    Ok(Outcome::Compared { checks, parts, times: Vec::new() })
 }
 
-fn compare_value(recording: &Value) -> Result<Comparison, NotComparable> {
-    let scenario = &recording["scenario"];
-    let name = scenario["name"].as_str().ok_or_else(|| malformed("scenario.name is missing"))?;
-    let recorded = timeline_events::recorded(&recording["timeline"])
-        .ok_or_else(|| malformed("timeline is not a list of events"))?;
-    let config = config(scenario)?;
-    let simulated = timeline_events::simulate(Simulation::new(Arc::new(config)));
-    Ok(Comparison {
-        name: name.to_owned(),
-        recorded: recorded.len(),
-        first_difference: first_difference(&recorded, &simulated),
-    })
+/// The levels, from the loosest to the strictest. The order within an instant is told besides.
+const LEVELS: [&str; 5] = ["1 summary", "2 node steps", "3 NodeClaims", "4 disruption", "5 events"];
+
+/// A recording and the run of its scenario.
+struct Replay {
+    name: String,
+    recorded: Vec<TimedEvent>,
+    simulated: Vec<TimedEvent>,
+    end: SimTime,
+}
+
+impl Replay {
+    fn of(recording: &Value) -> Result<Replay, NotComparable> {
+        let scenario = &recording["scenario"];
+        let name = scenario["name"].as_str();
+        let name = name.ok_or_else(|| malformed("scenario.name is missing"))?;
+        let recorded = timeline_events::recorded(&recording["timeline"])
+            .ok_or_else(|| malformed("timeline is not a list of events"))?;
+        let config = config(scenario)?;
+        let end = config.horizon;
+        let simulated = timeline_events::simulate(Simulation::new(Arc::new(config)));
+        Ok(Replay { name: name.to_owned(), recorded, simulated, end })
+    }
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "at {}", self.at)?;
+        self.missing.iter().try_for_each(|event| write!(f, "\nexpected {event}"))?;
+        self.unexpected.iter().try_for_each(|event| write!(f, "\n   found {event}"))
+    }
 }
 
 fn first_difference(recorded: &[TimedEvent], simulated: &[TimedEvent]) -> Option<Difference> {
@@ -226,4 +253,27 @@ fn gates(gates: &Value) -> Result<Gates, NotComparable> {
         }
     }
     Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The sums of recorded events are those that the recording states.
+    #[test]
+    fn sums_of_recorded_events_are_the_recorded_sums() {
+        let file = include_bytes!("../../tests/timelines/seed-a.json.gz");
+        let text = std::io::read_to_string(flate2::read::GzDecoder::new(&file[..])).expect("gzip");
+        let recording: Value = serde_json::from_str(&text).expect("JSON");
+        let events = timeline_events::recorded(&recording["timeline"]).expect("events");
+        let end = recording["scenario"]["end_s"].as_i64().map(SimTime::from_seconds);
+        let (recorded, sums) =
+            (Sums::recorded(&recording["summary"]), Sums::of(&events, end.expect("an end")));
+        assert_eq!(recorded.difference(&sums), None);
+        assert_eq!(recorded.step_difference(&sums), None);
+        let other = Sums::of(&events[..events.len() / 2], end.expect("an end"));
+        assert!(
+            recorded.difference(&other).is_some() && recorded.step_difference(&other).is_some()
+        );
+    }
 }

@@ -25,7 +25,7 @@ fn selected_cases_are_decided_as_karpenter_decided_them() {
     }
 }
 
-/// Prints the agreement with all recordings; skipped where they are not there.
+/// Prints the agreement with all recordings, none of which differs; skipped where they are not there.
 #[test]
 fn survey_of_recorded_cases() {
     for folder in ["provision", "disrupt", "primitives"] {
@@ -37,6 +37,10 @@ fn survey_of_recorded_cases() {
         let report = run(&path);
         println!("{}", report.to_text(false, false));
         assert!(report.problems.is_empty(), "{:?}", report.problems);
+        assert_eq!(report.total().different, 0, "{folder}");
+        if folder == "provision" {
+            assert_eq!(report.total().equal, report.total().cases);
+        }
     }
 }
 

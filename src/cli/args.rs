@@ -179,7 +179,7 @@ Examples:
   karpsim run scenarios/eks-workshop.ron
   karpsim run scenarios/eks-workshop.ron --json | jq .answer
   karpsim run scenarios/eks-workshop.ron --by zone --until 2h --out /tmp/workshop
-  karpsim run scenarios/eks-workshop.ron --log json -q | jq 'select(.logger == \"disruption\")'
+  karpsim run scenarios/eks-workshop.ron --log json -q | jq 'select(.controller == \"disruption\")'
   kubectl kustomize prod | karpsim run scenarios/eks-workshop.ron --manifests -")]
 pub struct RunOptions {
     /// The scenario file, or - for stdin

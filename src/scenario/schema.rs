@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// A scenario.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -37,8 +38,12 @@ pub struct Scenario {
     pub autoscaler: Autoscaler,
     /// Who wins where Karpenter itself chooses at random.
     pub tie_breaks: TieBreaks,
-    /// The policies; at most one, without a patch.
+    /// The policies; one without a patch when there are none.
     pub policies: Vec<Policy>,
+    /// What a sweep varies.
+    pub axes: Vec<Axis>,
+    /// Runs of one policy, each with draws of its own.
+    pub replications: u32,
 }
 
 impl Default for Scenario {
@@ -58,6 +63,8 @@ impl Default for Scenario {
             autoscaler: Autoscaler::default(),
             tie_breaks: TieBreaks::default(),
             policies: Vec::new(),
+            axes: Vec::new(),
+            replications: 1,
         }
     }
 }
@@ -373,4 +380,18 @@ pub enum TieBreaks {
 pub struct Policy {
     /// Its name in reports.
     pub name: String,
+    /// What it changes: a value for each object or setting. Read with its places, see [`super::change`].
+    #[serde(default)]
+    pub patch: IgnoredAny,
+}
+
+/// An axis of a sweep.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Axis {
+    /// What is varied: `NodePool/default:spec.disruption.consolidateAfter`.
+    pub path: String,
+    /// The values. Read with their places, see [`super::change`].
+    #[serde(default)]
+    pub values: IgnoredAny,
 }

@@ -238,6 +238,9 @@ pub struct InputOptions {
     /// The policy of the scenario [default: its first]
     #[arg(long, value_name = "NAME")]
     pub policy: Option<String>,
+    /// Another value for a field: KIND/NAME:field.path of a manifest, field.path of the scenario
+    #[arg(long, value_name = "PATH=VALUE", value_parser = parse_set)]
+    pub set: Vec<(String, String)>,
 }
 
 /// `karpsim check`.
@@ -282,6 +285,15 @@ pub enum ProgressForm {
 fn parse_duration(text: &str) -> Result<SimDuration, String> {
     let parsed = SimDuration::parse(text).filter(|span| *span > SimDuration::ZERO);
     parsed.ok_or_else(|| "write a number with a unit: 30s, 5m, 1h30m, 72h".to_owned())
+}
+
+fn parse_set(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((path, value)) if !path.is_empty() => Ok((path.to_owned(), value.to_owned())),
+        _ => {
+            Err("write PATH=VALUE: NodePool/default:spec.disruption.consolidateAfter=5m".to_owned())
+        }
+    }
 }
 
 fn parse_size(text: &str) -> Result<(u32, u32), String> {

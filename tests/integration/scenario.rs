@@ -11,8 +11,7 @@ use karpsim::kube::{HostPort, Labels, Requirements, label};
 use karpsim::report::diagnostic::{Colour, render};
 use karpsim::scenario::load::{load_objects_json, load_variant};
 use karpsim::scenario::manifest::Cluster;
-use karpsim::scenario::{Catalogue, Choice, LoadedScenario, MemoryFiles, load};
-use karpsim::scenario::{Catalogue, LoadedScenario, MemoryFiles, TimelineAction, load};
+use karpsim::scenario::{Catalogue, Choice, LoadedScenario, MemoryFiles, TimelineAction, load};
 use karpsim::simulation::{Action, DriftTarget, Target};
 use karpsim::units::{Lane, SimDuration};
 

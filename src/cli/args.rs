@@ -294,7 +294,7 @@ pub struct CompareOptions {
 #[command(after_help = "\
 Examples:
   karpsim sweep scenarios/web-diurnal.ron
-  karpsim sweep scenarios/eks-workshop.ron --axis NodePool/default:spec.disruption.consolidateAfter=30s,5m,Never --reps 4
+  karpsim sweep scenarios/eks-workshop.ron --axis NodePool/default:spec.disruption.consolidateAfter=30s,Never --reps 4
   karpsim sweep scenarios/web-diurnal.ron --resume
   karpsim sweep scenarios/eks-workshop.ron --axis Deployment/other/inflate:spec.replicas=1..20:5")]
 pub struct SweepOptions {

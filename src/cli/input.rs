@@ -90,8 +90,8 @@ impl Origin {
     }
 }
 
-/// Loads the policy and the settings of the command line. The inner error is how the program ends after its problems were
-/// said.
+/// Loads the policy and the settings of the command line. The inner error is how the program ends after its problems
+/// were said.
 pub fn load(
     path: &Path,
     options: &InputOptions,

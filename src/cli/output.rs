@@ -62,8 +62,8 @@ impl Folder {
         stream.finish()
     }
 
-    /// Opens a file in its place to write line by line, so that what is written survives the end of the program. Without
-    /// `keep` it starts empty.
+    /// Opens a file in its place to write line by line, so that what is written survives the end of the program.
+    /// Without `keep` it starts empty.
     pub fn append(&mut self, name: &str, keep: bool) -> Result<File> {
         self.create()?;
         let path = self.path.join(name);

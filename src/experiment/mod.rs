@@ -1,7 +1,7 @@
 //! Runs of a scenario (layer 8): one run with its observers, and studies of many.
 //!
-//! A study is a grid of axis values, policies and replications. All cells of one replication share its seed, so that they
-//! see the same random world (common random numbers) and can be compared run by run.
+//! A study is a grid of axis values, policies and replications. All cells of one replication share its seed, so that
+//! they see the same random world (common random numbers) and can be compared run by run.
 
 pub mod comparison;
 pub mod grid;

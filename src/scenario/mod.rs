@@ -25,7 +25,6 @@ pub mod settings;
 pub mod splice;
 pub mod step;
 mod substitute;
-pub mod substitute;
 mod variant;
 pub mod volume;
 pub mod yaml;

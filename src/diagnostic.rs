@@ -481,6 +481,13 @@ problems! {
     "KS0225" Error empty_axis(path: &str)
         format!("the axis over `{path}` has no value"),
         help "write values: [\"30s\", \"5m\"], or --axis PATH=V1,V2";
+    /// A row of a file that cannot be read.
+    "KS0230" Error bad_row(file: &str, line: u64, reason: &str)
+        format!("line {line} of `{file}` cannot be used: {reason}");
+    /// A series that does not have the deployment.
+    "KS0231" Error no_such_series(file: &str, name: &str)
+        format!("`{file}` has no row of `{name}`"),
+        help "name the file's deployment with `column`";
 
     /// A document that is no Kubernetes object.
     "KS0301" Error no_object(reason: &str)

@@ -9,7 +9,7 @@ use std::ops::Range;
 use ron::error::SpannedError;
 
 use super::ron_places::{Part, Place, places};
-use super::schema::{LATER_ACTIONS, LATER_SCORES, Scenario};
+use super::schema::{LATER_ACTIONS, LATER_SCORES, LATER_WORKLOADS, Scenario};
 use super::splice::ron_options;
 use crate::diagnostic::{self, Diagnostic, Diagnostics, SourceId, Span};
 
@@ -17,8 +17,7 @@ use crate::diagnostic::{self, Diagnostic, Diagnostics, SourceId, Span};
 const MOST_READINGS: usize = 60;
 
 /// Parts of the file format that come later, and why they cannot be used yet.
-const LATER: [(&str, &str); 6] = [
-    ("workloads", "is not modelled yet: pods come from the manifests and the timeline"),
+const LATER: [(&str, &str); 5] = [
     ("assertions", "comes with `karpsim check --run`"),
     ("cloud.spot", "is not modelled yet"),
     ("cloud.stock", "is not modelled yet"),
@@ -96,6 +95,12 @@ impl Reading<'_> {
             let action = part.value.parts.get(1).map(|action| &action.value);
             if let Some(action) = action.filter(|a| LATER_ACTIONS.contains(&a.name.as_str())) {
                 let what = format!("the action `{}`", action.name);
+                self.refuse(part, &what, "is not modelled yet", true);
+            }
+        }
+        for part in self.map.parts_of("workloads") {
+            if LATER_WORKLOADS.contains(&part.value.name.as_str()) {
+                let what = format!("the workload `{}`", part.value.name);
                 self.refuse(part, &what, "is not modelled yet", true);
             }
         }
@@ -280,8 +285,7 @@ mod tests {
              elements but found one element instead",
             "KS0202 s.ron:12:17 `TieBreaks` has no variant `Canonicl` - did you mean `Canonical`?",
             "KS0201 s.ron:13:37 not a valid scenario: expected string",
-            "KS0210 s.ron:15:5 `workloads` is not modelled yet: pods come from the manifests and \
-             the timeline",
+            "KS0210 s.ron:15:18 the workload `Arrivals` is not modelled yet",
             "KS0203 s.ron:18:23 `Policy` lacks the field `name`",
         ];
         assert_eq!(problems(text), expected);

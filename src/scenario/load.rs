@@ -17,10 +17,12 @@ use super::settings::{self, Catalogue, Context, Settings};
 use super::splice::Spliced;
 use super::step;
 use super::variant::Variant;
+use super::workloads::{self, Workloads};
 use super::yaml;
 use crate::diagnostic::{self, Diagnostics, SourceId, Span};
 use crate::kube::label;
 use crate::simulation;
+use crate::simulation::ReplicaSource;
 use crate::units::{SimDuration, SimTime, Symbols};
 
 /// Bytes of one file that are read.
@@ -38,6 +40,8 @@ pub struct LoadedScenario {
     /// What happens later, in the order of time; what happens at one time is in the order of the
     /// file.
     pub timeline: Vec<(SimTime, TimelineAction)>,
+    /// Services whose replicas follow a load.
+    pub replicas: Vec<ReplicaSource>,
     /// Where each object is defined, by `Kind/namespace/name` or `Kind/name`; the last place of one that is applied
     /// again.
     pub places: BTreeMap<String, Span>,
@@ -314,13 +318,17 @@ impl Loading<'_> {
         if !settings.karpenter.feature_gates.get("StaticCapacity").copied().unwrap_or(false) {
             self.refuse_static_pools(&objects, &symbols, &cluster);
         }
-        let (timeline, known) = self.timeline(&settings, &mut symbols, &cluster);
+        let (mut timeline, known) = self.timeline(&settings, &mut symbols, &cluster);
         self.report_unmatched(&known);
+        let mut workloads = self.workloads(&settings, &known);
+        timeline.append(&mut workloads.scales);
+        timeline.sort_by_key(|(at, _)| *at);
         LoadedScenario {
             settings,
             symbols,
             objects,
             timeline,
+            replicas: workloads.replicas,
             places: known.places,
             plan,
             changed: Vec::new(),
@@ -368,6 +376,24 @@ impl Loading<'_> {
                 }
             }
         }
+    }
+
+    fn workloads(&mut self, settings: &Settings, known: &Cluster) -> Workloads {
+        let (source, places) = (self.source, &self.places);
+        let mut context = Context { source, places, diagnostics: self.diagnostics };
+        let is_known = |target: &str| match known.places.contains_key(target) {
+            true => Some(true),
+            false if known.incomplete => None,
+            false => Some(false),
+        };
+        let mut reading = workloads::Reading {
+            context: &mut context,
+            files: self.files,
+            folder: &self.folder,
+            start_epoch_s: settings.start_epoch_s,
+            is_known: &is_known,
+        };
+        reading.read(self.scenario)
     }
 
     /// Reports changes of objects that nothing defines.

@@ -27,6 +27,7 @@ pub mod step;
 mod substitute;
 mod variant;
 pub mod volume;
+pub mod workloads;
 pub mod yaml;
 
 pub use change::{Choice, Setting, Written};

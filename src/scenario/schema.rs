@@ -26,6 +26,8 @@ pub struct Scenario {
     pub cluster: Cluster,
     /// What people and pipelines do to the cluster.
     pub timeline: Vec<Step>,
+    /// What changes by itself.
+    pub workloads: Vec<Workload>,
     /// How the cloud behaves.
     pub cloud: Cloud,
     /// How pods start and stop.
@@ -56,6 +58,7 @@ impl Default for Scenario {
             seed: 1,
             cluster: Cluster::default(),
             timeline: Vec::new(),
+            workloads: Vec::new(),
             cloud: Cloud::default(),
             pods: Pods::default(),
             scheduler: Scheduler::default(),
@@ -138,6 +141,87 @@ pub enum Action {
 
 /// Actions that the file format has but that are not modelled yet.
 pub const LATER_ACTIONS: [&str; 3] = ["Patch", "PriceChange", "Restart"];
+
+/// An entry of `workloads`.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub enum Workload {
+    /// A service whose replicas change.
+    Replicas {
+        /// `Deployment/NAMESPACE/NAME`.
+        template: String,
+        /// A file of `time_s,deployment,replicas`, relative to the scenario.
+        #[serde(default)]
+        series: Option<String>,
+        /// The deployment in the file; the Deployment's own name when absent.
+        #[serde(default)]
+        column: Option<String>,
+        /// A load that the replicas serve.
+        #[serde(default)]
+        curve: Option<Curve>,
+    },
+}
+
+/// Entries of `workloads` that are not modelled yet.
+pub const LATER_WORKLOADS: [&str; 2] = ["Arrivals", "Trace"];
+
+/// A load over time.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub enum Curve {
+    /// The same every day, but for weekends and noise.
+    Daily {
+        /// Replicas that the mean load of a working day needs.
+        mean: f64,
+        /// The peak over the mean, from 1 to 3.
+        #[serde(default = "Curve::peak_to_mean")]
+        peak_to_mean: f64,
+        /// When the peak is, UTC.
+        #[serde(default = "Curve::peak_at")]
+        peak_at: String,
+        /// Load of Saturdays and Sundays relative to other days.
+        #[serde(default = "Curve::weekend")]
+        weekend: f64,
+        /// Standard deviation of the logarithm of the noise.
+        #[serde(default)]
+        noise: f64,
+        /// How often the load is looked at.
+        #[serde(default = "Curve::every")]
+        every: String,
+        /// Replicas at least.
+        #[serde(default = "Curve::least")]
+        least: u32,
+        /// Replicas at most.
+        #[serde(default = "Curve::most")]
+        most: u32,
+    },
+}
+
+impl Curve {
+    fn peak_to_mean() -> f64 {
+        1.6
+    }
+
+    fn peak_at() -> String {
+        "14:00".to_owned()
+    }
+
+    fn weekend() -> f64 {
+        1.0
+    }
+
+    fn every() -> String {
+        "5m".to_owned()
+    }
+
+    fn least() -> u32 {
+        1
+    }
+
+    fn most() -> u32 {
+        1_000_000
+    }
+}
 
 /// A random or fixed span of time.
 #[derive(Clone, Debug, Deserialize, PartialEq)]

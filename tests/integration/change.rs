@@ -6,7 +6,7 @@ use karpsim::scenario::patch::Changed;
 use karpsim::scenario::{Choice, LoadedScenario, Setting, Written};
 use karpsim::units::SimDuration;
 
-use super::scenario::{SCENARIO, load_choice};
+use super::scenario::{SCENARIO, load_choice, load_with_file};
 
 /// The standard scenario with more fields at its end, and a choice.
 fn load(fields: &str, choice: &Choice) -> (Option<LoadedScenario>, Diagnostics) {
@@ -225,4 +225,97 @@ fn a_misspelt_target_gets_a_suggestion() {
     let (_, diagnostics) = load(patch, &Choice::default());
     let text = render(&diagnostics, Colour::Off);
     assert!(text.contains("did you mean `NodePool/default`?"), "{text}");
+}
+
+const CURVE: &str = "Daily(mean: 10, peak_to_mean: 1.5, noise: 0.1, most: 40)";
+
+fn web(curve: &str) -> String {
+    format!("workloads: [Replicas(template: \"Deployment/shop/web\", curve: {curve})]")
+}
+
+#[test]
+fn replicas_follow_a_load() {
+    let loaded = loaded(&web(CURVE), &Choice::default());
+    let source = &loaded.replicas[0];
+    assert_eq!((&*source.namespace, &*source.name), ("shop", "web"));
+    assert_eq!((source.curve.least, source.curve.most), (1, 40));
+}
+
+#[test]
+fn loads_that_cannot_be() {
+    for (workload, code, place, message) in [
+        (
+            web("Daily(mean: -5)"),
+            "KS0207",
+            "-5",
+            "`workloads[0].curve.mean` is -5, but it must lie between 0 and 1000000000",
+        ),
+        (
+            web("Daily(mean: 5, peak_to_mean: 9)"),
+            "KS0207",
+            "9",
+            "`workloads[0].curve.peak_to_mean` is 9, but it must lie between 1 and 3",
+        ),
+        (
+            web("Daily(mean: 5, peak_at: \"25:00\")"),
+            "KS0207",
+            "\"25:00\"",
+            "`workloads[0].curve.peak_at` is `25:00`, but a time of the day is written \"14:00\", in UTC",
+        ),
+        (
+            web("Daily(mean: 5)").replace("shop/web", "shop/wbe"),
+            "KS0212",
+            "\"Deployment/shop/wbe\"",
+            "no manifest defines `Deployment/shop/wbe`",
+        ),
+        (
+            "workloads: [Replicas(template: \"Deployment/shop/web\")]".to_owned(),
+            "KS0207",
+            "Replicas(template: \"Deployment/shop/web\")",
+            "`workloads[0]` is neither, but one of `series` and `curve` says how many replicas there are",
+        ),
+    ] {
+        let found = problem(&workload, &Choice::default());
+        assert_eq!(found, (code.to_owned(), place.to_owned(), message.to_owned()));
+    }
+}
+
+#[test]
+fn a_series_sets_replicas_at_its_times() {
+    let series =
+        "workloads: [Replicas(template: \"Deployment/shop/web\", series: \"m/series.txt\")]";
+    let with = |rows: &str| {
+        let text =
+            SCENARIO.trim_end().strip_suffix(')').expect("a scenario").to_owned() + series + ")\n";
+        load_with_file(&text, "m/series.txt", &format!("time_s,deployment,replicas\n{rows}"))
+    };
+    let (loaded, _) = with("0,web,2\n0,other,5\n60.5,web,3\n");
+    assert_eq!(
+        loaded.expect("a scenario").timeline.len(),
+        3,
+        "two rows and the scenario's own step"
+    );
+    for (rows, code, message) in [
+        (
+            "0,web,2\n5,web,x\n",
+            "KS0230",
+            "line 3 of `m/series.txt` cannot be used: `x` is no number of replicas",
+        ),
+        (
+            "9,web,2\n5,web,3\n",
+            "KS0230",
+            "line 3 of `m/series.txt` cannot be used: it is earlier than the row before it",
+        ),
+        (
+            "1000000000,web,2\n",
+            "KS0230",
+            "line 2 of `m/series.txt` cannot be used: `1000000000` seconds are not within ten years",
+        ),
+        ("0,wbe,2\n", "KS0231", "`m/series.txt` has no row of `web`"),
+    ] {
+        let (loaded, diagnostics) = with(rows);
+        let found: Vec<_> = diagnostics.iter().map(|d| (d.code, d.message.as_str())).collect();
+        assert!(loaded.is_none());
+        assert_eq!(found, [(code, message)]);
+    }
 }

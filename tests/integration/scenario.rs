@@ -107,6 +107,22 @@ pub fn load_files(files: &[(&str, &str)]) -> (Option<LoadedScenario>, Diagnostic
     (loaded, diagnostics)
 }
 
+/// The standard files with another scenario and one more file.
+pub fn load_with_file(
+    scenario: &str,
+    name: &str,
+    text: &str,
+) -> (Option<LoadedScenario>, Diagnostics) {
+    let files = [
+        ("s.ron", scenario),
+        ("m/class.yaml", CLASS),
+        ("m/pool.yaml", POOL),
+        ("m/web.yaml", APP),
+        (name, text),
+    ];
+    load_files(&files)
+}
+
 /// The standard files with another scenario, and a choice of what is loaded.
 pub fn load_choice(scenario: &str, choice: &Choice) -> (Option<LoadedScenario>, Diagnostics) {
     let files =

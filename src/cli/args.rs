@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::outcome::Breakdown;
+use crate::report::png::PngOptions;
 use crate::units::SimDuration;
 
 /// A dry run for Karpenter: what a NodePool policy costs, how many nodes it needs and how often it moves pods.
@@ -265,9 +266,20 @@ pub struct StudyOptions {
     /// Print the result as JSON on stdout
     #[arg(long)]
     pub json: bool,
+    /// Size of the picture in pixels
+    #[arg(long, value_name = "WxH", value_parser = parse_size, default_value = "1600x1200")]
+    pub png_size: (u32, u32),
     /// How progress is shown on stderr
     #[arg(long, value_enum, default_value_t = ProgressForm::Auto, value_name = "FORM")]
     pub progress: ProgressForm,
+}
+
+impl StudyOptions {
+    /// How pictures are drawn.
+    pub fn picture(&self) -> PngOptions {
+        let (width, height) = self.png_size;
+        PngOptions { width, height, scale: 1 }
+    }
 }
 
 /// `karpsim compare`.

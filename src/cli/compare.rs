@@ -12,7 +12,7 @@ use super::study::{self, Prepared};
 use super::terminal::Terminal;
 use crate::diagnostic::Diagnostics;
 use crate::experiment::{Cell, Grid};
-use crate::report::study as report;
+use crate::report::{study as report, study_picture};
 use crate::scenario::Choice;
 
 /// Compares the scenario's policies, or the scenario with the one that `--set` makes of it.
@@ -58,6 +58,9 @@ pub fn compare(options: &CompareOptions, terminal: &Terminal) -> Result<Exit> {
     folder.write("comparison.json", json.as_bytes())?;
     folder.write("comparison.csv", report::comparison_csv(&study)?.as_bytes())?;
     folder.write("runs.csv", report::long_csv(&study)?.as_bytes())?;
+    if let Some(picture) = study_picture::compared(&study, &options.study.picture())? {
+        folder.write("comparison.png", &picture)?;
+    }
     terminal.print(&if options.study.json { json } else { report::comparison(&study) })?;
     terminal.say(&format!("wrote {}", folder.names()));
     Ok(study::exit(&study, signal))

@@ -13,7 +13,7 @@ use super::terminal::Terminal;
 use crate::diagnostic::Diagnostics;
 use crate::experiment::grid::MOST_RUNS;
 use crate::experiment::{Cell, Grid};
-use crate::report::study as report;
+use crate::report::{study as report, study_picture};
 use crate::scenario::load::{Axis, Plan};
 use crate::scenario::{Choice, Setting, Written};
 
@@ -65,6 +65,9 @@ pub fn sweep(options: &SweepOptions, terminal: &Terminal) -> Result<Exit> {
     let json = report::json(&study);
     folder.write("sweep.json", json.as_bytes())?;
     folder.write("sweep.csv", report::long_csv(&study)?.as_bytes())?;
+    if let Some(picture) = study_picture::swept(&study, &options.study.picture())? {
+        folder.write("sweep.png", &picture)?;
+    }
     terminal.print(&if options.study.json { json } else { report::sweep(&study) })?;
     terminal.say(&format!("wrote {}", folder.names()));
     if signal.is_some() {

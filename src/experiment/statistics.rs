@@ -22,7 +22,7 @@ impl Estimate {
         let half_width = (count > 1).then(|| {
             let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
             let degrees = (count - 1) as f64;
-            t_quantile_975(count - 1) * (squares / degrees / count as f64).sqrt()
+            t_quantile(0.975, count - 1) * (squares / degrees / count as f64).sqrt()
         });
         Some(Estimate { mean, half_width, count })
     }
@@ -34,12 +34,13 @@ impl Estimate {
     }
 }
 
-/// The 97.5th percentile of Student's t distribution, by bisection of its distribution function.
-pub fn t_quantile_975(degrees: usize) -> f64 {
+/// A quantile of Student's t distribution, from the median to the 97.5th percentile, by bisection of its distribution
+/// function.
+pub fn t_quantile(share: f64, degrees: usize) -> f64 {
     let (mut low, mut high) = (0.0, 13.0);
     for _ in 0..100 {
         let middle = (low + high) / 2.0;
-        if t_cdf(middle, degrees as f64) < 0.975 {
+        if t_cdf(middle, degrees as f64) < share {
             low = middle;
         } else {
             high = middle;
@@ -104,9 +105,10 @@ mod tests {
         for (degrees, expected) in
             [(1, 12.706_205), (2, 4.302_653), (7, 2.364_624), (19, 2.093_024), (1_000, 1.962_339)]
         {
-            let found = t_quantile_975(degrees);
+            let found = t_quantile(0.975, degrees);
             assert!((found - expected).abs() < 1e-6, "{degrees}: {found}");
         }
+        assert!((t_quantile(0.75, 7) - 0.711_142).abs() < 1e-6);
     }
 
     #[test]

@@ -21,7 +21,8 @@ pub mod png;
 pub mod raster;
 #[cfg(test)]
 mod samples;
-pub mod sweep;
 pub mod study;
+pub mod study_picture;
+pub mod sweep;
 pub mod table;
 pub mod utilization;

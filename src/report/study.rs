@@ -141,6 +141,16 @@ fn changes(base: &[Changed], other: &[Changed]) -> String {
     text
 }
 
+/// `consolidateAfter 5m, budgets [{nodes: 100%}]`
+pub fn changed_in_words(changed: &[Changed]) -> String {
+    let words = changed.iter().map(|change| {
+        let name = change.path.rsplit('.').next().unwrap_or(&change.path);
+        format!("{name} {}", change.to.as_deref().unwrap_or("(not set)"))
+    });
+    let words: Vec<String> = words.collect();
+    if words.is_empty() { "as it is written".to_owned() } else { words.join(", ") }
+}
+
 fn label(metric: &Metric) -> String {
     let name = match metric.name {
         "cost_month_usd" => "cost $/month",

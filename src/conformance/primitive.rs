@@ -203,10 +203,10 @@ fn pod(spec: &Value) -> Value {
 /// Limits decide nothing, so that the program has no sum of them: requests are compared.
 fn pod_requests(line: &Value) -> Answers {
     let mut spec = line["spec"].clone();
-    drop_void_limits(&mut spec["resources"]);
+    drop_void_limits(&mut spec);
     for list in ["containers", "initContainers"] {
-        let containers = spec[list].as_array_mut().into_iter().flatten();
-        containers.for_each(|container| drop_void_limits(&mut container["resources"]));
+        let containers = spec.get_mut(list).and_then(Value::as_array_mut);
+        containers.into_iter().flatten().for_each(drop_void_limits);
     }
     let read = objects::read(&[pod(&spec)], &mut label::vocabulary())?;
     let pod = read.pods.first().ok_or_else(|| malformed("the pod cannot be read"))?;
@@ -216,9 +216,10 @@ fn pod_requests(line: &Value) -> Answers {
 }
 
 /// A limit beside a request has no effect, and the table has some below their request, which the API server refuses.
-fn drop_void_limits(resources: &mut Value) {
-    let requests = resources["requests"].clone();
-    if let Some(limits) = resources["limits"].as_object_mut() {
+fn drop_void_limits(object: &mut Value) {
+    let requests = object["resources"]["requests"].clone();
+    let limits = object.pointer_mut("/resources/limits").and_then(Value::as_object_mut);
+    if let Some(limits) = limits {
         limits.retain(|name, _| requests.get(name).is_none());
     }
 }

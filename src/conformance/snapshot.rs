@@ -221,9 +221,12 @@ impl<'a> Kinds<'a> {
         let mut list: Vec<Value> = self.node_pools.iter().map(|pool| (*pool).clone()).collect();
         for pool in &mut list {
             // Recorded objects were not admitted by an API server, which asks for the list even when it is empty.
-            let spec = &mut pool["spec"]["template"]["spec"];
-            if spec["requirements"].is_null() {
-                spec["requirements"] = json!([]);
+            let spec = pool.pointer_mut("/spec/template/spec").and_then(Value::as_object_mut);
+            if let Some(spec) = spec {
+                let list = spec.entry("requirements").or_insert_with(|| json!([]));
+                if list.is_null() {
+                    *list = json!([]);
+                }
             }
         }
         let classes: BTreeMap<&str, ()> = (self.node_pools.iter())

@@ -143,7 +143,9 @@ pub(super) fn universe<'a>(
         let taints = source.spec.template.taints.as_slice();
         let own = pool_requirement(source, key);
         let mut last: Option<&Requirement> = None;
-        for instance_type in source.types.iter() {
+        // Of a key that no type states, such as the host's name, one type says as much as all.
+        let telling = if source.states(key) { source.types.len() } else { 1 };
+        for instance_type in source.types.iter().take(telling) {
             let stated = instance_type.requirements.get(key);
             // Most types state the same values.
             if stated.is_some() && stated == last {

@@ -28,7 +28,7 @@ pub fn order_by_price(options: &mut [u32], types: &[InstanceType], requirements:
 }
 
 /// Sorts options by price, with `sort.Slice`'s order among equals.
-pub(super) fn order_by(options: &mut [u32], price: impl Fn(u32) -> f64) {
+pub(super) fn order_by(options: &mut [u32], mut price: impl FnMut(u32) -> f64) {
     let mut priced: Vec<(f64, u32)> =
         options.iter().map(|option| (price(*option), *option)).collect();
     sort_slice(&mut priced, |a, b| a.0 < b.0);

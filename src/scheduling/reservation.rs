@@ -47,7 +47,8 @@ impl Reservations {
     /// All reservations that offerings name; of several capacities for one id the least counts.
     pub(super) fn new(templates: &[Template]) -> Reservations {
         let mut all = Reservations::default();
-        let types = templates.iter().flat_map(|template| template.types.iter());
+        let with_reservations = templates.iter().filter(|template| template.reserved.is_some());
+        let types = with_reservations.flat_map(|template| template.types.iter());
         for Reservation { id, capacity } in
             types.flat_map(|it| it.offerings.iter().filter_map(|o| o.reservation.as_ref()))
         {

@@ -2,6 +2,7 @@
 //!
 //! Upstream: karpenter v1.14.1 `pkg/controllers/provisioning/scheduling/{scheduler,nodeclaimtemplate}.go`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::type_filter::{FitIndex, is_offered};
@@ -11,7 +12,7 @@ use crate::kube::pod::NodeAffinity;
 use crate::kube::requirement::{AllowUndefined, Requirement, Requirements};
 use crate::kube::taint::{self, Effect, Taint, Toleration, TolerationOperator};
 use crate::kube::{HostPort, NodePool, PodClass, label};
-use crate::units::{BitSet, LabelValue, Lane, ResourceVec};
+use crate::units::{BitSet, LabelValue, Lane, ResourceVec, Symbol};
 use crate::world::{ClusterView, PoolIndex};
 
 /// The host of every claim that exists only while solving: no pod can ask for it by name.
@@ -36,6 +37,21 @@ pub struct Templates {
 pub struct Source {
     pub(super) spec: Arc<NodePool>,
     pub(super) types: Arc<Vec<InstanceType>>,
+    /// Keys that some type states.
+    stated: BTreeSet<Symbol>,
+}
+
+impl Source {
+    fn new(spec: Arc<NodePool>, types: Arc<Vec<InstanceType>>) -> Source {
+        let keys = types.iter().flat_map(|it| it.requirements.iter().map(|(key, _)| key));
+        let stated = keys.collect();
+        Source { spec, types, stated }
+    }
+
+    /// True iff some type says something of `key`.
+    pub(super) fn states(&self, key: Symbol) -> bool {
+        self.stated.contains(&key)
+    }
 }
 
 /// The scheduling view of one NodePool.
@@ -86,7 +102,7 @@ impl Templates {
         for pool in pools {
             let cluster_pool = &view.cluster.pools[pool];
             let (spec, types) = (cluster_pool.spec.clone(), cluster_pool.types.clone());
-            templates.sources.push(Source { spec, types });
+            templates.sources.push(Source::new(spec, types));
             let template = Template::build(view, pool);
             let taints = &template.spec.template.taints;
             templates.tolerate_prefer_no_schedule |=

@@ -83,7 +83,8 @@ impl FitIndex {
 /// Launch orders of claims: claims in the same state have the same.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LaunchOrders {
-    prices: FxHashMap<(usize, SetId), Vec<f64>>,
+    /// By type; those that were not asked for yet are not known.
+    prices: FxHashMap<(usize, SetId), Vec<Option<f64>>>,
     orders: FxHashMap<(usize, SetId, BitSet), Vec<u32>>,
 }
 
@@ -99,11 +100,14 @@ impl LaunchOrders {
     ) -> Vec<u32> {
         let LaunchOrders { prices, orders } = self;
         let order = || {
-            let prices = prices.entry((index, set)).or_insert_with(|| {
-                template.types.iter().map(|it| price::cheapest(it, requirements)).collect()
-            });
+            let types = &template.types;
+            let prices =
+                prices.entry((index, set)).or_insert_with(|| vec![None; template.types.len()]);
             let mut order = in_group_order(template, options);
-            price::order_by(&mut order, |option| prices[option as usize]);
+            price::order_by(&mut order, |option| {
+                let option = option as usize;
+                *prices[option].get_or_insert_with(|| price::cheapest(&types[option], requirements))
+            });
             order
         };
         orders.entry((index, set, options.clone())).or_insert_with(order).clone()

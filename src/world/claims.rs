@@ -531,6 +531,10 @@ impl World {
         node.deletion_at = Some(now.floor_to_second());
         let fact = Fact::DrainStarted(self.cluster.claim_ref(self.cluster.nodes[id].claim));
         self.record(fact);
+        if self.is_tainted_disrupted(id) {
+            // Any change of such a Node triggers the provisioner, and moves the phase of the triggers to come.
+            self.wake(Wake::NodeTrigger(id));
+        }
         self.wake(Wake::Termination(id));
     }
 

@@ -174,6 +174,12 @@ fn files_that_cannot_be_read_are_named_with_line_and_reason() {
         malformed.contains("malformed.jsonl: line 2: column 10: expected value"),
         "{malformed}"
     );
+    let mut odd = selected("provision", "basic");
+    let objects = odd["case"]["objects"].as_array_mut().expect("objects");
+    let pool = objects.iter_mut().find(|o| o["kind"] == "NodePool").expect("a NodePool");
+    pool["spec"] = json!(7);
+    let odd = problem("odd.jsonl", odd.to_string().as_bytes());
+    assert!(odd.contains("odd.jsonl: line 1: basic-"), "{odd}");
     let unknown = problem("unknown.jsonl", b"{\"x\": 1}\n");
     assert!(unknown.ends_with("line 1: this is no recording of a kind that is known"), "{unknown}");
     assert!(run(Path::new("nowhere.jsonl")).problems[0].contains("no such file"));

@@ -62,6 +62,16 @@ impl Sources {
         SourceId(u32::try_from(self.list.len() - 1).unwrap_or(u32::MAX))
     }
 
+    /// The id of a text that may be known already.
+    fn share(&mut self, source: Source) -> SourceId {
+        let known = self.list.iter().position(|known| *known == source);
+        let index = known.unwrap_or_else(|| {
+            self.list.push(source);
+            self.list.len() - 1
+        });
+        SourceId(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+
     /// The text of an id; an empty one for an id of another table.
     pub fn get(&self, id: SourceId) -> &Source {
         self.list.get(id.0 as usize).unwrap_or(&self.nowhere)
@@ -70,6 +80,16 @@ impl Sources {
     /// All texts in the order of reading.
     pub fn iter(&self) -> impl Iterator<Item = &Source> {
         self.list.iter()
+    }
+
+    /// All texts but one.
+    pub fn iter_without(&self, skipped: Option<SourceId>) -> impl Iterator<Item = &Source> {
+        let skipped = skipped.map(|id| id.0 as usize);
+        self.list
+            .iter()
+            .enumerate()
+            .filter(move |(i, _)| Some(*i) != skipped)
+            .map(|(_, source)| source)
     }
 
     /// Line and column of a byte.
@@ -259,6 +279,28 @@ impl Diagnostics {
         }
     }
 
+    /// Moves the places of everything found in `source`.
+    pub fn relocate(&mut self, source: SourceId, origin: impl Fn(Span) -> Span) {
+        let labels = self.found.iter_mut().flat_map(|problem| &mut problem.labels);
+        for label in labels.filter(|label| label.span.source == source) {
+            label.span = origin(label.span);
+        }
+    }
+
+    /// Takes over what another reading found. What both found, in the same texts, counts once.
+    pub fn absorb(&mut self, other: Diagnostics) {
+        let ids: Vec<SourceId> =
+            other.sources.list.into_iter().map(|s| self.sources.share(s)).collect();
+        for mut problem in other.found {
+            for label in &mut problem.labels {
+                label.span.source =
+                    ids.get(label.span.source.0 as usize).copied().unwrap_or_default();
+            }
+            self.push(problem);
+        }
+        self.beyond += other.beyond;
+    }
+
     /// True iff any is an error.
     pub fn has_errors(&self) -> bool {
         self.errors > 0
@@ -416,6 +458,36 @@ problems! {
     "KS0215" Warning unplaceable_workload(workload: &str, error: &str)
         format!("no new node can ever take a pod of {workload}: {error}"),
         help "its pods will stay pending; change their requests or selectors, or a NodePool's requirements or limits";
+    /// A change of an object that no manifest defines.
+    "KS0220" Error unknown_patch_target(object: &str)
+        format!("no manifest defines `{object}`, so nothing of it can be changed"),
+        help "write KIND/NAME or KIND/NAMESPACE/NAME, then a colon and the field: NodePool/default:spec.limits.cpu";
+    /// The path of a change that leads nowhere.
+    "KS0221" Error bad_path(path: &str, reason: &str)
+        format!("`{path}` leads nowhere: {reason}");
+    /// A setting that a policy cannot change.
+    "KS0222" Error fixed_setting(name: &str)
+        format!("`{name}` cannot be changed here"),
+        help "policies are compared on one world: name, start, horizon, seed, policies, axes and replications are the \
+              scenario's own";
+    /// Two policies of one name.
+    "KS0223" Error duplicate_policy(name: &str)
+        format!("two policies are called `{name}`"),
+        help "give each its own name: reports and files go by it";
+    /// A policy that the scenario does not have.
+    "KS0224" Error unknown_policy(name: &str)
+        format!("the scenario has no policy `{name}`");
+    /// An axis without a value.
+    "KS0225" Error empty_axis(path: &str)
+        format!("the axis over `{path}` has no value"),
+        help "write values: [\"30s\", \"5m\"], or --axis PATH=V1,V2";
+    /// A row of a file that cannot be read.
+    "KS0230" Error bad_row(file: &str, line: u64, reason: &str)
+        format!("line {line} of `{file}` cannot be used: {reason}");
+    /// A series that does not have the deployment.
+    "KS0231" Error no_such_series(file: &str, name: &str)
+        format!("`{file}` has no row of `{name}`"),
+        help "name the file's deployment with `column`";
 
     /// A document that is no Kubernetes object.
     "KS0301" Error no_object(reason: &str)

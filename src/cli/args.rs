@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::outcome::Breakdown;
+use crate::report::png::PngOptions;
 use crate::units::SimDuration;
 
 /// A dry run for Karpenter: what a NodePool policy costs, how many nodes it needs and how often it moves pods.
@@ -64,6 +65,10 @@ pub enum Diagnostics {
 pub enum Verb {
     /// Run a scenario: print the answer, write picture, tables and log
     Run(RunOptions),
+    /// Compare policies on the same random worlds
+    Compare(CompareOptions),
+    /// Run a grid of axes, policies and replications in parallel
+    Sweep(SweepOptions),
     /// Check a scenario without running it
     Check(CheckOptions),
     /// List EC2 instance types: what they leave to pods, what they cost, where
@@ -238,6 +243,88 @@ pub struct InputOptions {
     /// The policy of the scenario [default: its first]
     #[arg(long, value_name = "NAME")]
     pub policy: Option<String>,
+    /// Another value for a field: KIND/NAME:field.path of a manifest, field.path of the scenario
+    #[arg(long, value_name = "PATH=VALUE", value_parser = parse_set)]
+    pub set: Vec<(String, String)>,
+}
+
+/// What `compare` and `sweep` share.
+#[derive(Args, Debug)]
+pub struct StudyOptions {
+    /// Runs of each policy, each with a random world of its own [default: the scenario's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub reps: Option<u32>,
+    /// Threads; 0 for all cores
+    #[arg(short, long, value_name = "N", default_value_t = 0, value_parser = parse_threads)]
+    pub jobs: usize,
+    /// Folder for the files [default: reports/NAME]
+    #[arg(short, long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Overwrite a folder that karpsim did not make
+    #[arg(long)]
+    pub force: bool,
+    /// Print the result as JSON on stdout
+    #[arg(long)]
+    pub json: bool,
+    /// Size of the picture in pixels
+    #[arg(long, value_name = "WxH", value_parser = parse_size, default_value = "1600x1200")]
+    pub png_size: (u32, u32),
+    /// How progress is shown on stderr
+    #[arg(long, value_enum, default_value_t = ProgressForm::Auto, value_name = "FORM")]
+    pub progress: ProgressForm,
+}
+
+impl StudyOptions {
+    /// How pictures are drawn.
+    pub fn picture(&self) -> PngOptions {
+        let (width, height) = self.png_size;
+        PngOptions { width, height, scale: 1 }
+    }
+}
+
+/// `karpsim compare`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  karpsim compare scenarios/eks-workshop-policies.ron
+  karpsim compare scenarios/eks-workshop.ron --set NodePool/default:spec.disruption.consolidateAfter=5m --reps 20
+  karpsim compare scenarios/eks-workshop-policies.ron --reps 8 --json | jq .answers")]
+pub struct CompareOptions {
+    /// The scenario file, or - for stdin
+    #[arg(value_name = "SCENARIO")]
+    pub scenario: PathBuf,
+    /// Shared with other verbs.
+    #[command(flatten)]
+    pub input: InputOptions,
+    /// Shared with sweep.
+    #[command(flatten)]
+    pub study: StudyOptions,
+}
+
+/// `karpsim sweep`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  karpsim sweep scenarios/web-diurnal.ron
+  karpsim sweep scenarios/eks-workshop.ron --axis NodePool/default:spec.disruption.consolidateAfter=30s,Never --reps 4
+  karpsim sweep scenarios/web-diurnal.ron --resume
+  karpsim sweep scenarios/eks-workshop.ron --axis Deployment/other/inflate:spec.replicas=1..20:5")]
+pub struct SweepOptions {
+    /// The scenario file, or - for stdin
+    #[arg(value_name = "SCENARIO")]
+    pub scenario: PathBuf,
+    /// Shared with other verbs.
+    #[command(flatten)]
+    pub input: InputOptions,
+    /// An axis, instead of the scenario's: values, or numbers or durations from .. to : step
+    #[arg(long, value_name = "PATH=V1,V2|LO..HI:STEP", value_parser = parse_axis)]
+    pub axis: Vec<(String, Vec<String>)>,
+    /// Go on where an earlier sweep into the same folder was stopped
+    #[arg(long)]
+    pub resume: bool,
+    /// Shared with compare.
+    #[command(flatten)]
+    pub study: StudyOptions,
 }
 
 /// `karpsim check`.
@@ -282,6 +369,78 @@ pub enum ProgressForm {
 fn parse_duration(text: &str) -> Result<SimDuration, String> {
     let parsed = SimDuration::parse(text).filter(|span| *span > SimDuration::ZERO);
     parsed.ok_or_else(|| "write a number with a unit: 30s, 5m, 1h30m, 72h".to_owned())
+}
+
+fn parse_set(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((path, value)) if !path.is_empty() => Ok((path.to_owned(), value.to_owned())),
+        _ => {
+            Err("write PATH=VALUE: NodePool/default:spec.disruption.consolidateAfter=5m".to_owned())
+        }
+    }
+}
+
+fn parse_threads(text: &str) -> Result<usize, String> {
+    let threads = text.parse().ok().filter(|threads| *threads <= 1_024);
+    threads.ok_or_else(|| "write a number of threads from 0 to 1024".to_owned())
+}
+
+/// Values of an axis at most.
+const MOST_VALUES: i64 = 10_000;
+
+fn parse_axis(text: &str) -> Result<(String, Vec<String>), String> {
+    let (path, values) = parse_set(text)?;
+    let list =
+        match values.split_once("..").and_then(|(low, rest)| Some((low, rest.split_once(':')?))) {
+            Some((low, (high, step))) => range(low, high, step)?,
+            None => split_values(&values),
+        };
+    match list.iter().all(|value| value.is_empty()) {
+        true => Err("an axis needs at least one value: PATH=V1,V2".to_owned()),
+        false => Ok((path, list)),
+    }
+}
+
+/// Whole numbers or durations from `low` to `high`, both included if the step leads there.
+fn range(low: &str, high: &str, step: &str) -> Result<Vec<String>, String> {
+    let problem =
+        || "write LO..HI:STEP with whole numbers or durations, the step above 0".to_owned();
+    let number = |text: &str| text.parse::<i64>().ok();
+    let duration = |text: &str| SimDuration::parse(text).map(|span| span.ms());
+    let numbers = number(low).zip(number(high)).zip(number(step));
+    let durations = duration(low).zip(duration(high)).zip(duration(step));
+    let Some(((from, to), by)) = numbers.or(durations) else {
+        return Err(problem());
+    };
+    if by <= 0 || to < from || (to - from) / by >= MOST_VALUES {
+        return Err(problem());
+    }
+    let value = |i: i64| match numbers {
+        Some(_) => (from + i * by).to_string(),
+        None => SimDuration::from_ms(from + i * by).to_string(),
+    };
+    Ok((0..=(to - from) / by).map(value).collect())
+}
+
+/// Splits at commas outside of brackets and quotes.
+fn split_values(text: &str) -> Vec<String> {
+    let (mut values, mut depth, mut quoted) = (vec![String::new()], 0_usize, false);
+    for c in text.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            '(' | '[' | '{' if !quoted => depth += 1,
+            ')' | ']' | '}' if !quoted => depth = depth.saturating_sub(1),
+            ',' if depth == 0 && !quoted => {
+                values.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        if let Some(last) = values.last_mut() {
+            last.push(c);
+        }
+    }
+    values
 }
 
 fn parse_size(text: &str) -> Result<(u32, u32), String> {

@@ -1,6 +1,6 @@
 //! From the command line to a loaded scenario, all problems said.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
@@ -11,7 +11,9 @@ use super::terminal::Terminal;
 use crate::diagnostic::Diagnostics;
 use crate::ec2::Catalog;
 use crate::scenario::load::read_text;
-use crate::scenario::{self, Catalogue, DiskFiles, Files, LoadedScenario, catalog};
+use crate::scenario::{
+    self, Catalogue, Choice, DiskFiles, Files, LoadedScenario, Setting, Written, catalog,
+};
 use crate::simulation::Config;
 
 /// A scenario that can be run.
@@ -26,37 +28,86 @@ pub struct Input {
     pub diagnostics: Diagnostics,
 }
 
-/// Loads, checks and resolves a scenario. The inner error is how the program ends after its problems were said.
+/// A scenario file with everything around it that is read once, from which variants are loaded.
+pub struct Origin {
+    path: PathBuf,
+    further: Vec<(String, String)>,
+    files: StandardFiles,
+    names: Catalogue,
+    seed: Option<u64>,
+    /// `--set`, in order.
+    pub settings: Vec<Setting>,
+    /// The EC2 catalogue.
+    pub catalog: &'static Catalog,
+}
+
+/// A variant of a scenario that can be run.
+pub struct Variant {
+    /// As loaded.
+    pub scenario: LoadedScenario,
+    /// What a run starts from.
+    pub config: Arc<Config>,
+}
+
+impl Origin {
+    /// Reads stdin and further manifests.
+    pub fn new(path: &Path, options: &InputOptions) -> Result<Origin> {
+        let from_stdin = options.manifests.iter().filter(|name| is_stdin(name)).count();
+        if from_stdin + usize::from(is_stdin(path)) > 1 {
+            bail!("stdin can be read once: one - at most");
+        }
+        let catalog = catalog::embedded();
+        let settings = options.set.iter().enumerate();
+        let settings = settings.map(|(i, (path, value))| Setting {
+            path: path.clone(),
+            value: value.clone(),
+            written: Written::Option(format!("--set #{}", i + 1)),
+        });
+        Ok(Origin {
+            path: path.to_owned(),
+            further: further(&options.manifests)?,
+            files: StandardFiles { stdin: is_stdin(path).then(stdin).transpose()? },
+            names: Catalogue::from(catalog),
+            seed: options.seed,
+            settings: settings.collect(),
+            catalog,
+        })
+    }
+
+    /// Loads, checks and resolves a variant. `None` when any of its problems is an error.
+    pub fn load(&self, choice: &Choice, diagnostics: &mut Diagnostics) -> Option<Variant> {
+        let Origin { path, further, files, names, catalog, .. } = self;
+        let mut found = Diagnostics::default();
+        let loaded = scenario::load_variant(path, further, choice, files, names, &mut found);
+        let variant = loaded.map(|mut scenario| {
+            scenario.settings.seed = self.seed.unwrap_or(scenario.settings.seed);
+            let config = Arc::new(scenario::resolve::config(&scenario, catalog));
+            scenario::resolve::warn_of_unplaceable(&scenario, &config, &mut found);
+            Variant { scenario, config }
+        });
+        diagnostics.absorb(found);
+        variant
+    }
+}
+
+/// Loads the policy and the settings of the command line. The inner error is how the program ends after its problems
+/// were said.
 pub fn load(
     path: &Path,
     options: &InputOptions,
     terminal: &Terminal,
 ) -> Result<Result<Input, Exit>> {
-    let from_stdin = options.manifests.iter().filter(|name| is_stdin(name)).count();
-    if from_stdin + usize::from(is_stdin(path)) > 1 {
-        bail!("stdin can be read once: one - at most");
-    }
-    let catalog = catalog::embedded();
-    let names = Catalogue::from(catalog);
+    let origin = Origin::new(path, options)?;
     let mut diagnostics = Diagnostics::default();
-    let further = further(&options.manifests)?;
-    let files = StandardFiles { stdin: is_stdin(path).then(stdin).transpose()? };
-    let loaded = scenario::load::load_with(path, &further, &files, &names, &mut diagnostics);
-    let Some(mut scenario) = loaded else {
-        terminal.diagnostics(&diagnostics);
-        return Ok(Err(Exit::BadInput));
-    };
-    if let Some(policy) = options.policy.as_ref().filter(|name| **name != scenario.settings.policy)
-    {
-        let known = &scenario.settings.policy;
-        terminal.complain(&format!("error: the scenario has no policy `{policy}`, only `{known}`"));
-        return Ok(Err(Exit::BadInput));
-    }
-    scenario.settings.seed = options.seed.unwrap_or(scenario.settings.seed);
-    let config = Arc::new(scenario::resolve::config(&scenario, catalog));
-    scenario::resolve::warn_of_unplaceable(&scenario, &config, &mut diagnostics);
+    let choice = Choice { policy: options.policy.clone(), settings: origin.settings.clone() };
+    let loaded = origin.load(&choice, &mut diagnostics);
     terminal.diagnostics(&diagnostics);
-    Ok(Ok(Input { scenario, config, catalog, diagnostics }))
+    Ok(match loaded {
+        Some(Variant { scenario, config }) => {
+            Ok(Input { scenario, config, catalog: origin.catalog, diagnostics })
+        }
+        None => Err(Exit::BadInput),
+    })
 }
 
 fn is_stdin(path: &Path) -> bool {
@@ -64,7 +115,7 @@ fn is_stdin(path: &Path) -> bool {
 }
 
 /// Name and text of manifests given on the command line.
-fn further(paths: &[std::path::PathBuf]) -> Result<Vec<(String, String)>> {
+fn further(paths: &[PathBuf]) -> Result<Vec<(String, String)>> {
     let mut further = Vec::new();
     for path in paths {
         let name = if is_stdin(path) { "<stdin>".into() } else { path.to_string_lossy() };

@@ -8,6 +8,7 @@ use clap::Parser;
 mod args;
 mod catalog;
 mod check;
+mod compare;
 mod conformance;
 mod init;
 mod input;
@@ -15,6 +16,8 @@ mod output;
 mod progress;
 mod run;
 mod shell;
+mod study;
+mod sweep;
 mod terminal;
 
 use args::{Arguments, Verb};
@@ -65,6 +68,8 @@ pub fn main() -> ExitCode {
     let terminal = Terminal::new(&arguments.global);
     let outcome = match &arguments.verb {
         Verb::Run(options) => run::run(options, &terminal),
+        Verb::Compare(options) => compare::compare(options, &terminal),
+        Verb::Sweep(options) => sweep::sweep(options, &terminal),
         Verb::Check(options) => check::check(options, &terminal),
         Verb::Conformance(options) => conformance::conformance(options, &terminal),
         Verb::Catalog(options) => catalog::catalog(options, &terminal),

@@ -62,6 +62,33 @@ impl Folder {
         stream.finish()
     }
 
+    /// Opens a file in its place to write line by line, so that what is written survives the end of the program.
+    /// Without `keep` it starts empty.
+    pub fn append(&mut self, name: &str, keep: bool) -> Result<File> {
+        self.create()?;
+        let path = self.path.join(name);
+        let mut options = File::options();
+        options.create(true).write(true).append(keep).truncate(!keep);
+        options.open(&path).with_context(|| format!("{} cannot be written", path.display()))
+    }
+
+    /// The text of a file that an earlier run of the program wrote.
+    pub fn read(&self, name: &str) -> Result<Option<String>> {
+        let path = self.path.join(name);
+        if !path.exists() {
+            return Ok(None);
+        }
+        // What is torn in the middle of a character is torn all the same.
+        let bytes =
+            fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// The names of what was written.
+    pub fn names(&self) -> String {
+        self.written.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(" ")
+    }
+
     /// What was written, in order.
     pub fn written(&self) -> &[PathBuf] {
         &self.written

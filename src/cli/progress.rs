@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::ProgressForm;
 use super::terminal::Terminal;
-use crate::units::SimTime;
+use crate::units::{SimDuration, SimTime};
 
 /// A run that ends sooner shows no progress.
 const FIRST_DRAW: Duration = Duration::from_millis(300);
@@ -102,6 +102,57 @@ impl Progress {
         if tenths > self.tenths {
             self.tenths = tenths;
             eprintln!("t={at} of {}  {}0%  {events} events", self.horizon, tenths);
+        }
+    }
+
+    /// Takes the line away.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// The progress line of many runs, from all threads.
+pub struct Runs {
+    bar: ProgressBar,
+    form: ProgressForm,
+    total: usize,
+    done: AtomicUsize,
+    drawn: AtomicBool,
+}
+
+impl Runs {
+    /// Progress of `total` runs that each last `span`.
+    pub fn new(form: ProgressForm, total: usize, span: SimDuration, terminal: &Terminal) -> Runs {
+        let form = if terminal.quiet { ProgressForm::None } else { form };
+        let length = span.ms() as u64 * total as u64;
+        let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::hidden());
+        if let Ok(style) = ProgressStyle::with_template("[{msg}]  {percent}%  ETA {eta}") {
+            bar.set_style(style);
+        }
+        bar.set_message(format!("run 0/{total}"));
+        let (done, drawn) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Runs { bar, form, total, done, drawn }
+    }
+
+    /// A run came this much further.
+    pub fn advance(&self, by: SimDuration) {
+        if self.form != ProgressForm::Auto {
+            return;
+        }
+        let due = self.bar.elapsed() > FIRST_DRAW;
+        if due && !self.drawn.swap(true, Ordering::Relaxed) {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND));
+        }
+        self.bar.inc(by.ms().max(0) as u64);
+    }
+
+    /// A run ended.
+    pub fn count(&self) {
+        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        self.bar.set_message(format!("run {done}/{}", self.total));
+        let tenth = |count: usize| count * 10 / self.total.max(1);
+        if self.form == ProgressForm::Plain && tenth(done) > tenth(done - 1) {
+            eprintln!("run {done}/{}", self.total);
         }
     }
 

@@ -216,7 +216,7 @@ fn normal_cdf(z: f64) -> f64 {
 ///
 /// Wichura, "Algorithm AS 241: The Percentage Points of the Normal Distribution", Applied
 /// Statistics 37 (1988), routine PPND16: a rational function in the centre and two in the tails.
-fn normal_quantile(u: f64) -> f64 {
+pub(crate) fn normal_quantile(u: f64) -> f64 {
     let q = u - 0.5;
     if q.abs() <= 0.425 {
         return q * ratio(&CENTRE_ABOVE, &CENTRE_BELOW, 0.180_625 - q * q);

@@ -70,6 +70,10 @@ pub enum Purpose {
     PodUid = 21,
     /// The order of disruption candidates that Karpenter's map iteration leaves open, by NodeClaim.
     CandidateTie = 22,
+    /// Seeds of replications.
+    Replication = 30,
+    /// Noise of a service's load.
+    Load = 31,
 }
 
 /// All randomness of one run. Two `Streams` of one seed give the same draws; there is no state.

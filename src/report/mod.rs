@@ -15,11 +15,14 @@ pub mod frame;
 pub mod header;
 pub mod json;
 pub mod layout;
+pub mod number;
 pub mod palette;
 pub mod png;
 pub mod raster;
 #[cfg(test)]
 mod samples;
+pub mod study;
+pub mod study_picture;
 pub mod sweep;
 pub mod table;
 pub mod utilization;

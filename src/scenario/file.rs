@@ -4,21 +4,20 @@
 //! (which keeps all places), and the text is read again: what is left gets its defaults, and
 //! further problems come to light.
 
+use std::ops::Range;
+
 use ron::error::SpannedError;
-use ron::extensions::Extensions;
 
 use super::ron_places::{Part, Place, places};
-use super::schema::{LATER_ACTIONS, LATER_SCORES, Scenario};
+use super::schema::{LATER_ACTIONS, LATER_SCORES, LATER_WORKLOADS, Scenario};
+use super::splice::ron_options;
 use crate::diagnostic::{self, Diagnostic, Diagnostics, SourceId, Span};
 
 /// Readings after which the rest of the problems must wait for the next attempt.
 const MOST_READINGS: usize = 60;
 
 /// Parts of the file format that come later, and why they cannot be used yet.
-const LATER: [(&str, &str); 8] = [
-    ("workloads", "is not modelled yet: pods come from the manifests and the timeline"),
-    ("axes", "comes with `karpsim sweep`"),
-    ("replications", "comes with `karpsim compare` and `karpsim sweep`"),
+const LATER: [(&str, &str); 5] = [
     ("assertions", "comes with `karpsim check --run`"),
     ("cloud.spot", "is not modelled yet"),
     ("cloud.stock", "is not modelled yet"),
@@ -32,7 +31,8 @@ pub fn read(source: SourceId, diagnostics: &mut Diagnostics) -> Option<(Scenario
     let map = places(&text);
     let mut reading = Reading { source, text, map: &map, diagnostics };
     reading.refuse_what_comes_later();
-    let options = ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME);
+    free_values(&map).into_iter().for_each(|range| reading.blank(range));
+    let options = ron_options();
     for _ in 0..MOST_READINGS {
         match options.from_str::<Scenario>(&reading.text) {
             Ok(scenario) => return Some((scenario, map)),
@@ -47,6 +47,29 @@ pub fn read(source: SourceId, diagnostics: &mut Diagnostics) -> Option<(Scenario
     None
 }
 
+/// The parts whose values have no type of their own: patches of policies and values of axes.
+fn free_values(map: &Place) -> Vec<Range<usize>> {
+    let free = [("policies", "patch"), ("axes", "values")];
+    let parts = free.iter().flat_map(|(list, field)| {
+        map.parts_of(list).iter().filter_map(|part| part.value.part(field))
+    });
+    parts.map(|part| part.whole.clone()).collect()
+}
+
+/// Replaces bytes by spaces; line ends stay, so that lines keep their numbers.
+fn blank(text: &mut String, range: Range<usize>) {
+    let blank = |byte: u8| if byte == b'\n' { '\n' } else { ' ' };
+    let spaces: String = text[range.clone()].bytes().map(blank).collect();
+    text.replace_range(range, &spaces);
+}
+
+/// Whether a text is a scenario, as far as types go.
+pub fn is_readable(text: &str) -> bool {
+    let mut typed = text.to_owned();
+    free_values(&places(text)).into_iter().for_each(|range| blank(&mut typed, range));
+    ron_options().from_str::<Scenario>(&typed).is_ok()
+}
+
 struct Reading<'a> {
     source: SourceId,
     text: String,
@@ -55,7 +78,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn span(&self, range: &std::ops::Range<usize>) -> Span {
+    fn span(&self, range: &Range<usize>) -> Span {
         Span { source: self.source, start: range.start, end: range.end }
     }
 
@@ -64,8 +87,7 @@ impl Reading<'_> {
         for (path, why) in LATER {
             let (parent, key) = path.rsplit_once('.').unwrap_or(("", path));
             if let Some(part) = self.map.find(parent).and_then(|place| place.part(key)) {
-                let harmless = part.value.bracket == '[' && part.value.parts.is_empty()
-                    || key == "replications" && part.value.name == "1";
+                let harmless = part.value.bracket == '[' && part.value.parts.is_empty();
                 self.refuse(part, &format!("`{path}`"), why, !harmless);
             }
         }
@@ -76,18 +98,16 @@ impl Reading<'_> {
                 self.refuse(part, &what, "is not modelled yet", true);
             }
         }
+        for part in self.map.parts_of("workloads") {
+            if LATER_WORKLOADS.contains(&part.value.name.as_str()) {
+                let what = format!("the workload `{}`", part.value.name);
+                self.refuse(part, &what, "is not modelled yet", true);
+            }
+        }
         for part in self.map.parts_of("scheduler.scores") {
             if LATER_SCORES.contains(&part.value.name.as_str()) {
                 let what = format!("the score `{}`", part.value.name);
                 self.refuse(part, &what, "is not modelled yet", true);
-            }
-        }
-        for (i, part) in self.map.parts_of("policies").iter().enumerate() {
-            if i > 0 {
-                self.refuse(part, "a second policy", "comes with `karpsim compare`", true);
-            } else if let Some(patch) = part.value.part("patch") {
-                let harmless = patch.value.parts.is_empty();
-                self.refuse(patch, "a policy's `patch`", "comes with `karpsim compare`", !harmless);
             }
         }
         let others = ["ClusterAutoscaler", "Nothing"];
@@ -107,11 +127,8 @@ impl Reading<'_> {
         self.blank(part.whole.clone());
     }
 
-    /// Replaces bytes by spaces; line ends stay, so that lines keep their numbers.
-    fn blank(&mut self, range: std::ops::Range<usize>) {
-        let blank = |byte: u8| if byte == b'\n' { '\n' } else { ' ' };
-        let spaces: String = self.text[range.clone()].bytes().map(blank).collect();
-        self.text.replace_range(range, &spaces);
+    fn blank(&mut self, range: Range<usize>) {
+        blank(&mut self.text, range);
     }
 
     /// Blanks the innermost part around a byte that is not blank yet; `false` when there is none.
@@ -179,7 +196,7 @@ impl Reading<'_> {
 
     /// The last word, string or character that ends at or before `end`, not before `start` if there
     /// is something between.
-    fn last_word_before(&self, end: usize, start: usize) -> std::ops::Range<usize> {
+    fn last_word_before(&self, end: usize, start: usize) -> Range<usize> {
         let head = self.text[..end].trim_end();
         let wordy = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '+');
         if start < head.len() && self.text[start..head.len()].trim_start().starts_with('"') {
@@ -268,11 +285,8 @@ mod tests {
              elements but found one element instead",
             "KS0202 s.ron:12:17 `TieBreaks` has no variant `Canonicl` - did you mean `Canonical`?",
             "KS0201 s.ron:13:37 not a valid scenario: expected string",
-            "KS0210 s.ron:15:5 `workloads` is not modelled yet: pods come from the manifests and \
-             the timeline",
-            "KS0210 s.ron:17:5 `replications` comes with `karpsim compare` and `karpsim sweep`",
+            "KS0210 s.ron:15:18 the workload `Arrivals` is not modelled yet",
             "KS0203 s.ron:18:23 `Policy` lacks the field `name`",
-            "KS0210 s.ron:18:27 a second policy comes with `karpsim compare`",
         ];
         assert_eq!(problems(text), expected);
     }

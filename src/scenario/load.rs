@@ -5,18 +5,24 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::change::{self, Changes, Choice, Text};
 use super::file;
 use super::kustomize;
 use super::manifest::{self, Admission, Cluster, Objects};
+use super::patch::{self, Changed, ObjectChange};
 use super::reader::Reader;
 use super::ron_places::Place;
 use super::schema::{Action, Scenario, Step};
 use super::settings::{self, Catalogue, Context, Settings};
+use super::splice::Spliced;
 use super::step;
+use super::variant::Variant;
+use super::workloads::{self, Workloads};
 use super::yaml;
 use crate::diagnostic::{self, Diagnostics, SourceId, Span};
 use crate::kube::label;
 use crate::simulation;
+use crate::simulation::ReplicaSource;
 use crate::units::{SimDuration, SimTime, Symbols};
 
 /// Bytes of one file that are read.
@@ -34,11 +40,37 @@ pub struct LoadedScenario {
     /// What happens later, in the order of time; what happens at one time is in the order of the
     /// file.
     pub timeline: Vec<(SimTime, TimelineAction)>,
+    /// Services whose replicas follow a load.
+    pub replicas: Vec<ReplicaSource>,
     /// Where each object is defined, by `Kind/namespace/name` or `Kind/name`; the last place of one that is applied
     /// again.
     pub places: BTreeMap<String, Span>,
-    /// FNV-1a of the texts of all files read, in the order of reading.
+    /// The policies, axes and replications of the scenario that this is one variant of.
+    pub plan: Plan,
+    /// What the policy and the settings changed, in order.
+    pub changed: Vec<Changed>,
+    /// FNV-1a of the texts of all files read, in the order of reading, and of what was changed.
     pub input_digest: u64,
+}
+
+/// What is run of a scenario.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Names of the policies, at least one.
+    pub policies: Vec<String>,
+    /// What is varied.
+    pub axes: Vec<Axis>,
+    /// Runs of each policy at each point, at least one.
+    pub replications: u32,
+}
+
+/// An axis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Axis {
+    /// What is varied.
+    pub path: String,
+    /// The values as they are written, at least one.
+    pub values: Vec<String>,
 }
 
 /// A step of the timeline, with its files read.
@@ -151,7 +183,7 @@ impl Files for MemoryFiles {
     }
 }
 
-/// Loads the scenario of a file. Every problem is reported; `None` when any is an error.
+/// Loads the first policy of a scenario file. Every problem is reported; `None` when any is an error.
 pub fn load(
     path: &Path,
     files: &dyn Files,
@@ -169,6 +201,18 @@ pub fn load_with(
     catalogue: &Catalogue,
     diagnostics: &mut Diagnostics,
 ) -> Option<LoadedScenario> {
+    load_variant(path, further, &Choice::default(), files, catalogue, diagnostics)
+}
+
+/// As [`load_with`], of the policy and with the settings that are chosen.
+pub fn load_variant(
+    path: &Path,
+    further: &[(String, String)],
+    choice: &Choice,
+    files: &dyn Files,
+    catalogue: &Catalogue,
+    diagnostics: &mut Diagnostics,
+) -> Option<LoadedScenario> {
     let shown = path.to_string_lossy().into_owned();
     let text = match files.read(path) {
         Ok(text) => text,
@@ -179,16 +223,36 @@ pub fn load_with(
             return None;
         }
     };
-    let source = diagnostics.sources.add(&shown, text);
+    let source = diagnostics.sources.add(&shown, text.clone());
     let (scenario, places) = file::read(source, diagnostics)?;
+    let mut variant =
+        Variant { source, text: Spliced::new(text), scenario, places, changes: Changes::default() };
+    variant.choose(choice, diagnostics);
+    let mut changed = variant.change_settings(&shown, diagnostics)?;
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let stem = path.file_stem().map_or(String::new(), |stem| stem.to_string_lossy().into_owned());
-    let scenario = &scenario;
-    let zones = Vec::new();
-    let mut loading =
-        Loading { source, places, folder, files, catalogue, scenario, zones, diagnostics };
-    let loaded = loading.run(&stem, further);
-    (!diagnostics.has_errors()).then_some(loaded)
+    let Variant { source: changed_source, text, scenario, places, changes } = variant;
+    let mut loading = Loading {
+        source: changed_source,
+        places,
+        folder,
+        files,
+        catalogue,
+        scenario: &scenario,
+        matched: vec![false; changes.objects.len()],
+        changes: changes.objects,
+        changed: Vec::new(),
+        zones: Vec::new(),
+        diagnostics,
+    };
+    let loaded = loading.run(&stem, further, choice);
+    changed.append(&mut loading.changed);
+    let input_digest =
+        digest(diagnostics, (changed_source != source).then_some(changed_source), &changed);
+    if changed_source != source {
+        diagnostics.relocate(changed_source, |span| text.origin(span, source));
+    }
+    (!diagnostics.has_errors()).then_some(LoadedScenario { changed, input_digest, ..loaded })
 }
 
 /// What an entry of `cluster.manifests` leads to.
@@ -208,15 +272,27 @@ struct Loading<'a> {
     scenario: &'a Scenario,
     /// The run's zones.
     zones: Vec<String>,
+    /// Changes of manifests.
+    changes: Vec<ObjectChange>,
+    /// Which of them found their object.
+    matched: Vec<bool>,
+    changed: Vec<Changed>,
     diagnostics: &'a mut Diagnostics,
 }
 
 impl Loading<'_> {
-    fn run(&mut self, stem: &str, further: &[(String, String)]) -> LoadedScenario {
+    fn run(&mut self, stem: &str, further: &[(String, String)], choice: &Choice) -> LoadedScenario {
         let mut context =
             Context { source: self.source, places: &self.places, diagnostics: self.diagnostics };
-        let settings = settings::resolve(self.scenario, stem, self.catalogue, &mut context);
+        let settings = settings::resolve(
+            self.scenario,
+            stem,
+            choice.policy.as_deref(),
+            self.catalogue,
+            &mut context,
+        );
         self.zones.clone_from(&settings.zones);
+        let plan = self.plan();
         let mut symbols = label::vocabulary();
         let mut cluster = Cluster::default();
         let errors_before = self.diagnostics.error_count();
@@ -227,7 +303,9 @@ impl Loading<'_> {
         }
         for (name, text) in further {
             let source = self.diagnostics.sources.add(name, text.clone());
-            documents.extend(yaml::parse(source, self.diagnostics));
+            let mut parsed = yaml::parse(source, self.diagnostics);
+            self.apply_changes(&mut parsed);
+            documents.extend(parsed);
         }
         cluster.incomplete = self.diagnostics.error_count() > errors_before;
         let objects = self.objects(&documents, &mut symbols, &mut cluster);
@@ -240,9 +318,95 @@ impl Loading<'_> {
         if !settings.karpenter.feature_gates.get("StaticCapacity").copied().unwrap_or(false) {
             self.refuse_static_pools(&objects, &symbols, &cluster);
         }
-        let (timeline, places) = self.timeline(&settings, &mut symbols, &cluster);
-        let input_digest = digest(self.diagnostics);
-        LoadedScenario { settings, symbols, objects, timeline, places, input_digest }
+        let (mut timeline, known) = self.timeline(&settings, &mut symbols, &cluster);
+        self.report_unmatched(&known);
+        let mut workloads = self.workloads(&settings, &known);
+        timeline.append(&mut workloads.scales);
+        timeline.sort_by_key(|(at, _)| *at);
+        LoadedScenario {
+            settings,
+            symbols,
+            objects,
+            timeline,
+            replicas: workloads.replicas,
+            places: known.places,
+            plan,
+            changed: Vec::new(),
+            input_digest: 0,
+        }
+    }
+
+    /// What is run; wrong axes and replications are reported.
+    fn plan(&mut self) -> Plan {
+        let text = self.diagnostics.sources.get(self.source).text.clone();
+        let text = Text { source: self.source, text: &text, map: &self.places };
+        let mut axes = Vec::new();
+        for (i, axis) in self.scenario.axes.iter().enumerate() {
+            let values = change::axis_values(text, i);
+            if values.is_empty() {
+                let span = self.span(&format!("axes[{i}].path"));
+                self.diagnostics.push(diagnostic::empty_axis(span, &axis.path));
+            }
+            axes.push(Axis { path: axis.path.clone(), values });
+        }
+        let replications = self.scenario.replications;
+        if replications == 0 {
+            let span = self.span("replications");
+            let rule = "a policy must run at least once";
+            self.diagnostics.push(diagnostic::out_of_range(span, "replications", "0", rule));
+        }
+        let mut policies: Vec<String> =
+            self.scenario.policies.iter().map(|policy| policy.name.clone()).collect();
+        if policies.is_empty() {
+            policies.push(settings::ONLY_POLICY.to_owned());
+        }
+        Plan { policies, axes, replications }
+    }
+
+    /// Changes what was read before anybody looks at it.
+    fn apply_changes(&mut self, documents: &mut [yaml::Node]) {
+        for (change, matched) in self.changes.iter().zip(&mut self.matched) {
+            match patch::apply(documents, change, &mut self.changed) {
+                Ok(found) => *matched |= found,
+                Err(reason) => {
+                    *matched = true;
+                    let path = patch::path_text(&change.path);
+                    let problem = diagnostic::bad_path(change.path_span, &path, &reason);
+                    self.diagnostics.push(problem);
+                }
+            }
+        }
+    }
+
+    fn workloads(&mut self, settings: &Settings, known: &Cluster) -> Workloads {
+        let (source, places) = (self.source, &self.places);
+        let mut context = Context { source, places, diagnostics: self.diagnostics };
+        let is_known = |target: &str| match known.places.contains_key(target) {
+            true => Some(true),
+            false if known.incomplete => None,
+            false => Some(false),
+        };
+        let mut reading = workloads::Reading {
+            context: &mut context,
+            files: self.files,
+            folder: &self.folder,
+            start_epoch_s: settings.start_epoch_s,
+            is_known: &is_known,
+        };
+        reading.read(self.scenario)
+    }
+
+    /// Reports changes of objects that nothing defines.
+    fn report_unmatched(&mut self, known: &Cluster) {
+        if known.incomplete {
+            return;
+        }
+        for (change, _) in self.changes.iter().zip(&self.matched).filter(|(_, matched)| !**matched)
+        {
+            let ids = known.places.keys().map(String::as_str);
+            let problem = diagnostic::unknown_patch_target(change.object_span, &change.object);
+            self.diagnostics.push(problem.suggest(&change.object, ids));
+        }
     }
 
     fn refuse_static_pools(&mut self, objects: &Objects, symbols: &Symbols, cluster: &Cluster) {
@@ -278,6 +442,7 @@ impl Loading<'_> {
                 Found::Kustomization(folder) => documents.extend(self.kustomization(&folder, path)),
             }
         }
+        self.apply_changes(&mut documents);
         documents
     }
 
@@ -355,6 +520,7 @@ impl Loading<'_> {
         let variables = &self.scenario.cluster.env;
         let mut reader =
             Reader::new(self.diagnostics, variables, symbols, self.catalogue, &self.zones);
+        reader.change_sources = self.changes.iter().map(|change| change.path_span.source).collect();
         let objects = manifest::read(&mut reader, documents, cluster, Admission::Full);
         reader.close();
         objects
@@ -365,7 +531,7 @@ impl Loading<'_> {
         settings: &Settings,
         symbols: &mut Symbols,
         cluster: &Cluster,
-    ) -> (Vec<(SimTime, TimelineAction)>, BTreeMap<String, Span>) {
+    ) -> (Vec<(SimTime, TimelineAction)>, Cluster) {
         let mut steps: Vec<(SimTime, usize)> = Vec::new();
         for (i, Step::At(at, _)) in self.scenario.timeline.iter().enumerate() {
             let path = format!("timeline[{i}][0]");
@@ -393,7 +559,7 @@ impl Loading<'_> {
             };
             timeline.extend(action.map(|action| (at, action)));
         }
-        (timeline, known.places)
+        (timeline, known)
     }
 
     /// A step that needs no files.
@@ -473,17 +639,22 @@ pub fn load_objects_json(
     objects
 }
 
-/// FNV-1a, 64 bits, of all texts.
-fn digest(diagnostics: &Diagnostics) -> u64 {
+/// FNV-1a, 64 bits, of all texts but that of `skipped`, and of the changes.
+fn digest(diagnostics: &Diagnostics, skipped: Option<SourceId>, changed: &[Changed]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut mix = |bytes: &[u8]| {
         for byte in bytes.iter().chain(&[0xff]) {
             hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
     };
-    for source in diagnostics.sources.iter() {
+    for source in diagnostics.sources.iter_without(skipped) {
         // Neither folder nor name must matter, only what stands in the files.
         mix(source.text.as_bytes());
+    }
+    for change in changed {
+        mix(change.object.as_bytes());
+        mix(change.path.as_bytes());
+        mix(change.to.as_deref().unwrap_or("null").as_bytes());
     }
     hash
 }

@@ -2,6 +2,7 @@
 //! (layer 7).
 
 pub mod catalog;
+pub mod change;
 mod disruption_budget;
 pub mod file;
 mod job;
@@ -12,6 +13,7 @@ pub mod manifest;
 pub mod node_class;
 pub mod node_pool;
 mod old_version;
+pub mod patch;
 pub mod pod;
 pub mod pod_topology;
 pub mod reader;
@@ -20,11 +22,15 @@ pub mod resolve;
 pub mod ron_places;
 pub mod schema;
 pub mod settings;
+pub mod splice;
 pub mod step;
 mod substitute;
+mod variant;
 pub mod volume;
+pub mod workloads;
 pub mod yaml;
 
-pub use load::{DiskFiles, Files, LoadedScenario, MemoryFiles, TimelineAction, load};
+pub use change::{Choice, Setting, Written};
+pub use load::{DiskFiles, Files, LoadedScenario, MemoryFiles, TimelineAction, load, load_variant};
 pub use manifest::Objects;
 pub use settings::{Catalogue, Settings};

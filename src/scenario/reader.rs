@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::settings::Catalogue;
 use super::substitute::{Variables, substitute};
 use super::yaml::{Entry, Kind, Node, Value, is_yaml_1_1_boolean, kind_of};
-use crate::diagnostic::{self, Diagnostic, Diagnostics, Span};
+use crate::diagnostic::{self, Diagnostic, Diagnostics, SourceId, Span};
 use crate::units::{SimDuration, Symbols, quantity};
 
 /// What all reading shares.
@@ -21,6 +21,8 @@ pub struct Reader<'a> {
     pub catalogue: &'a Catalogue,
     /// The run's zones. Empty: zones are not checked.
     pub zones: &'a [String],
+    /// Sources that changes of manifests come from: a field that does not exist is an error there whatever the kind.
+    pub change_sources: Vec<SourceId>,
     /// Fields without effect, by kind and path, with the first place and the count.
     without_effect: BTreeMap<String, (Span, usize)>,
     /// Unknown fields of core kinds, likewise.
@@ -130,7 +132,17 @@ impl<'a> Reader<'a> {
         zones: &'a [String],
     ) -> Reader<'a> {
         let (without_effect, unknown_core) = (BTreeMap::new(), BTreeMap::new());
-        Reader { diagnostics, variables, symbols, catalogue, zones, without_effect, unknown_core }
+        let change_sources = Vec::new();
+        Reader {
+            diagnostics,
+            variables,
+            symbols,
+            catalogue,
+            zones,
+            change_sources,
+            without_effect,
+            unknown_core,
+        }
     }
 
     /// Reports a problem.
@@ -179,7 +191,12 @@ impl<'a> Reader<'a> {
         for entry in object.entries.iter().filter(|e| !object.asked.contains(&e.key.as_str())) {
             let path = object.path_of(&entry.key);
             let kind = object.field.kind;
+            let changed = self.change_sources.contains(&entry.key_span.source);
             match unknown {
+                _ if changed => {
+                    let problem = diagnostic::unknown_field(entry.key_span, &path, kind);
+                    self.push(problem.suggest(&entry.key, object.asked.iter().copied()));
+                }
                 Unknown::Error => {
                     let problem = diagnostic::unknown_field(entry.key_span, &path, kind);
                     self.push(problem.suggest(&entry.key, object.asked.iter().copied()));

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// A scenario.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -25,6 +26,8 @@ pub struct Scenario {
     pub cluster: Cluster,
     /// What people and pipelines do to the cluster.
     pub timeline: Vec<Step>,
+    /// What changes by itself.
+    pub workloads: Vec<Workload>,
     /// How the cloud behaves.
     pub cloud: Cloud,
     /// How pods start and stop.
@@ -37,8 +40,12 @@ pub struct Scenario {
     pub autoscaler: Autoscaler,
     /// Who wins where Karpenter itself chooses at random.
     pub tie_breaks: TieBreaks,
-    /// The policies; at most one, without a patch.
+    /// The policies; one without a patch when there are none.
     pub policies: Vec<Policy>,
+    /// What a sweep varies.
+    pub axes: Vec<Axis>,
+    /// Runs of one policy, each with draws of its own.
+    pub replications: u32,
 }
 
 impl Default for Scenario {
@@ -51,6 +58,7 @@ impl Default for Scenario {
             seed: 1,
             cluster: Cluster::default(),
             timeline: Vec::new(),
+            workloads: Vec::new(),
             cloud: Cloud::default(),
             pods: Pods::default(),
             scheduler: Scheduler::default(),
@@ -58,6 +66,8 @@ impl Default for Scenario {
             autoscaler: Autoscaler::default(),
             tie_breaks: TieBreaks::default(),
             policies: Vec::new(),
+            axes: Vec::new(),
+            replications: 1,
         }
     }
 }
@@ -131,6 +141,87 @@ pub enum Action {
 
 /// Actions that the file format has but that are not modelled yet.
 pub const LATER_ACTIONS: [&str; 3] = ["Patch", "PriceChange", "Restart"];
+
+/// An entry of `workloads`.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub enum Workload {
+    /// A service whose replicas change.
+    Replicas {
+        /// `Deployment/NAMESPACE/NAME`.
+        template: String,
+        /// A file of `time_s,deployment,replicas`, relative to the scenario.
+        #[serde(default)]
+        series: Option<String>,
+        /// The deployment in the file; the Deployment's own name when absent.
+        #[serde(default)]
+        column: Option<String>,
+        /// A load that the replicas serve.
+        #[serde(default)]
+        curve: Option<Curve>,
+    },
+}
+
+/// Entries of `workloads` that are not modelled yet.
+pub const LATER_WORKLOADS: [&str; 2] = ["Arrivals", "Trace"];
+
+/// A load over time.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub enum Curve {
+    /// The same every day, but for weekends and noise.
+    Daily {
+        /// Replicas that the mean load of a working day needs.
+        mean: f64,
+        /// The peak over the mean, from 1 to 3.
+        #[serde(default = "Curve::peak_to_mean")]
+        peak_to_mean: f64,
+        /// When the peak is, UTC.
+        #[serde(default = "Curve::peak_at")]
+        peak_at: String,
+        /// Load of Saturdays and Sundays relative to other days.
+        #[serde(default = "Curve::weekend")]
+        weekend: f64,
+        /// Standard deviation of the logarithm of the noise.
+        #[serde(default)]
+        noise: f64,
+        /// How often the load is looked at.
+        #[serde(default = "Curve::every")]
+        every: String,
+        /// Replicas at least.
+        #[serde(default = "Curve::least")]
+        least: u32,
+        /// Replicas at most.
+        #[serde(default = "Curve::most")]
+        most: u32,
+    },
+}
+
+impl Curve {
+    fn peak_to_mean() -> f64 {
+        1.6
+    }
+
+    fn peak_at() -> String {
+        "14:00".to_owned()
+    }
+
+    fn weekend() -> f64 {
+        1.0
+    }
+
+    fn every() -> String {
+        "5m".to_owned()
+    }
+
+    fn least() -> u32 {
+        1
+    }
+
+    fn most() -> u32 {
+        1_000_000
+    }
+}
 
 /// A random or fixed span of time.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -373,4 +464,18 @@ pub enum TieBreaks {
 pub struct Policy {
     /// Its name in reports.
     pub name: String,
+    /// What it changes: a value for each object or setting. Read with its places, see [`super::change`].
+    #[serde(default)]
+    pub patch: IgnoredAny,
+}
+
+/// An axis of a sweep.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Axis {
+    /// What is varied: `NodePool/default:spec.disruption.consolidateAfter`.
+    pub path: String,
+    /// The values. Read with their places, see [`super::change`].
+    #[serde(default)]
+    pub values: IgnoredAny,
 }

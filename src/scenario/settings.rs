@@ -130,6 +130,9 @@ pub struct KarpenterSettings {
     pub evaluation_time: SimDuration,
 }
 
+/// The policy of a scenario that names none.
+pub const ONLY_POLICY: &str = "default";
+
 /// Gates that Karpenter v1.14 has, with their defaults, and whether switching them on is modelled.
 const GATES: [(&str, bool, bool); 6] = [
     ("CapacityBuffer", false, false),
@@ -145,11 +148,13 @@ const GATES: [(&str, bool, bool); 6] = [
 pub fn resolve(
     scenario: &Scenario,
     fallback_name: &str,
+    policy: Option<&str>,
     catalogue: &Catalogue,
     context: &mut Context<'_>,
 ) -> Settings {
     let Autoscaler::Karpenter { options } = &scenario.autoscaler;
     let latency = &scenario.cloud.latency;
+    let first_policy = scenario.policies.first().map_or(ONLY_POLICY, |policy| &policy.name);
     let horizon = context.duration(&scenario.horizon, "horizon");
     if horizon == SimDuration::ZERO && SimDuration::parse(&scenario.horizon).is_some() {
         let rule = "a run must last longer than nothing";
@@ -159,7 +164,7 @@ pub fn resolve(
     Settings {
         name: context.name(scenario.name.as_deref().unwrap_or(fallback_name)),
         about: scenario.about.clone(),
-        policy: scenario.policies.first().map_or("default", |policy| &policy.name).to_owned(),
+        policy: policy.unwrap_or(first_policy).to_owned(),
         start_epoch_s: context.date(&scenario.start),
         horizon,
         seed: scenario.seed,

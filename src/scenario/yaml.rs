@@ -155,6 +155,21 @@ impl Node {
         Node { value: Value::Scalar { text: text.to_owned(), quoted: true }, span }
     }
 
+    /// The value on one line, for messages and tables.
+    pub fn to_line(&self) -> String {
+        match &self.value {
+            Value::Scalar { text, .. } => text.clone(),
+            Value::Sequence(items) => {
+                let items: Vec<String> = items.iter().map(Node::to_line).collect();
+                format!("[{}]", items.join(", "))
+            }
+            Value::Mapping(entries) => {
+                let entries = entries.iter().map(|e| format!("{}: {}", e.key, e.value.to_line()));
+                format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+
     /// The text of a scalar.
     pub fn text(&self) -> Option<&str> {
         match &self.value {
@@ -185,10 +200,32 @@ pub fn parse(source: SourceId, diagnostics: &mut Diagnostics) -> Vec<Node> {
     parse_text(&text, source, diagnostics)
 }
 
+/// One value that is written at `span` of another text. `None` after a syntax error; an empty text is a null.
+pub fn parse_value(text: &str, span: Span, diagnostics: &mut Diagnostics) -> Option<Node> {
+    let errors_before = diagnostics.error_count();
+    let mut documents = parse_placed(text, span.source, Some(span), diagnostics);
+    if diagnostics.error_count() > errors_before {
+        return None;
+    }
+    let nothing = Value::Scalar { text: String::new(), quoted: false };
+    documents.truncate(1);
+    Some(documents.pop().unwrap_or(Node { value: nothing, span }))
+}
+
 /// All documents of a text whose bytes lie at the same places in `source`.
 pub fn parse_text(text: &str, source: SourceId, diagnostics: &mut Diagnostics) -> Vec<Node> {
+    parse_placed(text, source, None, diagnostics)
+}
+
+fn parse_placed(
+    text: &str,
+    source: SourceId,
+    fixed: Option<Span>,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Node> {
     let mut tree = Tree {
         source,
+        fixed,
         diagnostics,
         documents: Vec::new(),
         open: Vec::new(),
@@ -236,6 +273,8 @@ enum Content {
 
 struct Tree<'a> {
     source: SourceId,
+    /// The place of everything, for a value that stands in another text.
+    fixed: Option<Span>,
     diagnostics: &'a mut Diagnostics,
     documents: Vec<Node>,
     open: Vec<Open>,
@@ -269,6 +308,9 @@ impl Tree<'_> {
     }
 
     fn span(&self, range: Range) -> Span {
+        if let Some(fixed) = self.fixed {
+            return fixed;
+        }
         let start = range.start.byte_offset().unwrap_or(0);
         let end = range.end.byte_offset().unwrap_or(start).max(start);
         Span { source: self.source, start, end }
@@ -283,7 +325,10 @@ impl Tree<'_> {
             self.diagnostics.push(diagnostic::document_too_large(span, &what));
             return;
         }
-        let mut problem = diagnostic::yaml_syntax(span, &error.info());
+        let mut problem = diagnostic::yaml_syntax(self.fixed.unwrap_or(span), &error.info());
+        if self.fixed.is_some() {
+            return self.diagnostics.push(problem);
+        }
         let text = &self.diagnostics.sources.get(self.source).text;
         let before = text.get(..start).unwrap_or_default();
         let line = &before[before.rfind('\n').map_or(0, |newline| newline + 1)..];
@@ -322,7 +367,8 @@ impl Tree<'_> {
             Content::Sequence(items) => Value::Sequence(items),
             Content::Mapping { entries, .. } => Value::Mapping(entries),
         };
-        let span = Span { source: self.source, start: open.start, end: span.end.max(open.start) };
+        let whole = Span { source: self.source, start: open.start, end: span.end.max(open.start) };
+        let span = self.fixed.unwrap_or(whole);
         let node = Node { value: merged(value), span };
         let size = Size {
             nodes: self.size.nodes - open.size_before.nodes,

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::ec2::InstanceType;
+use crate::engine::Streams;
 use crate::karpenter::Karpenter;
 use crate::kube::disruption_budget::DisruptionBudget;
 use crate::kube::volume::Storage;
 use crate::kube::workload::{BarePod, DaemonSet, Deployment, Job};
 use crate::kube::{Labels, NodePool};
 use crate::units::{SimTime, Symbols};
+use crate::workload::replicas;
 use crate::world::cluster::{Cluster, DeploymentState, JobState, Pool, PoolCost};
 use crate::world::settings::Boot;
 use crate::world::{Event, Settings, World};
@@ -19,6 +21,8 @@ pub mod invariant;
 mod timeline;
 mod unplaceable;
 
+pub use crate::workload::arrival;
+pub use crate::workload::replicas::Curve as ReplicaCurve;
 pub use timeline::{Action, DriftTarget, Objects, Target};
 pub use unplaceable::unplaceable;
 
@@ -47,8 +51,21 @@ pub struct Config {
     pub namespaces: BTreeMap<Arc<str>, Labels>,
     /// What people and pipelines do, ascending by instant.
     pub timeline: Vec<(SimTime, Action)>,
+    /// Services whose replicas follow a load.
+    pub replicas: Vec<ReplicaSource>,
     /// The run ends before this instant.
     pub horizon: SimTime,
+}
+
+/// A Deployment whose replicas follow a load.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReplicaSource {
+    /// Namespace of the Deployment.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The load and the bounds.
+    pub curve: ReplicaCurve,
 }
 
 /// A NodePool with what its EC2NodeClass offers.
@@ -78,6 +95,7 @@ pub struct Simulation {
 impl Simulation {
     /// A run at time zero: all objects exist, all controllers have just started.
     pub fn new(config: Arc<Config>) -> Simulation {
+        let config = with_load(config);
         let mut symbols = config.symbols.clone();
         crate::scheduling::intern_fixed_values(&mut symbols);
         let world = World::new(config.settings.clone(), symbols, Cluster::default());
@@ -177,4 +195,28 @@ fn deployment_state(spec: &Deployment) -> DeploymentState {
         live: Vec::new(),
         created_count: 0,
     }
+}
+
+/// The config with the replicas that its loads ask for as steps of the timeline. They depend on seed and load alone, so
+/// that every policy sees the same.
+fn with_load(config: Arc<Config>) -> Arc<Config> {
+    if config.replicas.is_empty() {
+        return config;
+    }
+    let streams = Streams::new(config.settings.seed);
+    let mut timeline = config.timeline.clone();
+    for (number, source) in config.replicas.iter().enumerate() {
+        let mut replicas = replicas::Replicas::new(number as u32);
+        while replicas.next_at(&source.curve) < config.horizon {
+            let at = replicas.next_at(&source.curve);
+            if let Some(count) = replicas.look(&source.curve, &streams) {
+                let (namespace, name) = (source.namespace.clone(), source.name.clone());
+                timeline.push((at, Action::Scale { namespace, name, replicas: count }));
+            }
+        }
+    }
+    timeline.sort_by_key(|(at, _)| *at);
+    let mut config = Arc::unwrap_or_clone(config);
+    config.timeline = timeline;
+    Arc::new(config)
 }

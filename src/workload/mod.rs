@@ -8,9 +8,11 @@
 
 use crate::world::World;
 
+pub mod arrival;
 mod daemon_set;
 mod deployment;
 mod job;
+pub mod replicas;
 
 /// One pass over the workloads that changed: Deployments by name, Jobs by name, then DaemonSets.
 pub fn on_workload_pass(world: &mut World) {

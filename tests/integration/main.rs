@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod catalog;
+mod change;
 mod cli;
 mod conformance;
 mod kustomize;

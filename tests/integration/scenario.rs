@@ -9,9 +9,9 @@ use karpsim::kube::disruption_budget::{Amount, Bound};
 use karpsim::kube::port::Protocol;
 use karpsim::kube::{HostPort, Labels, Requirements, label};
 use karpsim::report::diagnostic::{Colour, render};
-use karpsim::scenario::load::load_objects_json;
+use karpsim::scenario::load::{load_objects_json, load_variant};
 use karpsim::scenario::manifest::Cluster;
-use karpsim::scenario::{Catalogue, LoadedScenario, MemoryFiles, TimelineAction, load};
+use karpsim::scenario::{Catalogue, Choice, LoadedScenario, MemoryFiles, TimelineAction, load};
 use karpsim::simulation::{Action, DriftTarget, Target};
 use karpsim::units::{Lane, SimDuration};
 
@@ -75,7 +75,7 @@ spec:
             limits: {memory: 1Gi}
 "#;
 
-const SCENARIO: &str = r#"Scenario(
+pub const SCENARIO: &str = r#"Scenario(
     name: "shop",
     horizon: "2h",
     cluster: (
@@ -104,6 +104,33 @@ pub fn load_files(files: &[(&str, &str)]) -> (Option<LoadedScenario>, Diagnostic
     let mut diagnostics = Diagnostics::default();
     let files = MemoryFiles(files.collect());
     let loaded = load(Path::new("s.ron"), &files, &catalogue(), &mut diagnostics);
+    (loaded, diagnostics)
+}
+
+/// The standard files with another scenario and one more file.
+pub fn load_with_file(
+    scenario: &str,
+    name: &str,
+    text: &str,
+) -> (Option<LoadedScenario>, Diagnostics) {
+    let files = [
+        ("s.ron", scenario),
+        ("m/class.yaml", CLASS),
+        ("m/pool.yaml", POOL),
+        ("m/web.yaml", APP),
+        (name, text),
+    ];
+    load_files(&files)
+}
+
+/// The standard files with another scenario, and a choice of what is loaded.
+pub fn load_choice(scenario: &str, choice: &Choice) -> (Option<LoadedScenario>, Diagnostics) {
+    let files =
+        [("s.ron", scenario), ("m/class.yaml", CLASS), ("m/pool.yaml", POOL), ("m/web.yaml", APP)];
+    let files = files.map(|(name, text)| (PathBuf::from(name), text.to_owned()));
+    let mut diagnostics = Diagnostics::default();
+    let (files, path) = (MemoryFiles(files.into()), Path::new("s.ron"));
+    let loaded = load_variant(path, &[], choice, &files, &catalogue(), &mut diagnostics);
     (loaded, diagnostics)
 }
 
@@ -1040,6 +1067,7 @@ fn every_code_has_a_test() {
         include_str!("kustomize.rs"),
         include_str!("cli.rs"),
         include_str!("catalog.rs"),
+        include_str!("change.rs"),
         include_str!("../../src/scenario/yaml.rs"),
         include_str!("../../src/scenario/file.rs"),
     ]

@@ -1,0 +1,266 @@
+//! What `compare` and `sweep` share: the variants of a scenario loaded, their runs done on all cores, their rows kept.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value, json};
+
+use super::Exit;
+use super::args::StudyOptions;
+use super::input::{Origin, Variant};
+use super::output::Folder;
+use super::progress::{Runs, Signals};
+use super::terminal::Terminal;
+use crate::diagnostic::Diagnostics;
+use crate::experiment::{Cell, Ended, FailedRun, Grid, Job, Row, Study, Watch, grid, run_all};
+use crate::scenario::{Choice, Setting, resolve};
+use crate::units::SimDuration;
+
+/// The file of rows, one a line, to go on from.
+const ROWS: &str = "runs.jsonl";
+
+/// Cells of which whole results are kept for pictures.
+const MOST_KEPT: usize = 64;
+
+/// A study whose variants are loaded.
+pub struct Prepared {
+    grid: Grid,
+    cells: Vec<Cell>,
+    variants: Vec<Variant>,
+    origin: Origin,
+}
+
+impl Prepared {
+    /// Loads all variants: the settings of `of_cell` on top of each cell's policy. The inner error is how the program
+    /// ends after the problems were said.
+    pub fn load(
+        origin: Origin,
+        grid: Grid,
+        of_cell: impl Fn(&Cell) -> Choice,
+        terminal: &Terminal,
+    ) -> Result<Prepared, Exit> {
+        let cells = grid.cells();
+        let mut diagnostics = Diagnostics::default();
+        let mut variants = Vec::with_capacity(cells.len());
+        for cell in &cells {
+            match origin.load(&of_cell(cell), &mut diagnostics) {
+                Some(variant) => variants.push(variant),
+                // One variant's problems are enough: others mostly have the same.
+                None => break,
+            }
+        }
+        terminal.diagnostics(&diagnostics);
+        match variants.len() == cells.len() {
+            true => Ok(Prepared { grid, cells, variants, origin }),
+            false => Err(Exit::BadInput),
+        }
+    }
+
+    /// The scenario's name.
+    pub fn name(&self) -> &str {
+        self.variants.first().map_or("", |variant| &variant.scenario.settings.name)
+    }
+
+    fn jobs(&self) -> Vec<(usize, u32, Job)> {
+        let count = self.grid.replications;
+        let mut jobs = Vec::new();
+        for (cell, variant) in self.variants.iter().enumerate() {
+            let Variant { scenario, config } = variant;
+            let header = resolve::header(scenario, config, self.origin.catalog);
+            for replication in 0..count {
+                let id = cell as u64 * u64::from(count) + u64::from(replication);
+                let seed = grid::seed(scenario.settings.seed, replication);
+                let (config, header) = (Arc::clone(config), header.clone());
+                let keep = replication == 0 && (cell == 0 || self.variants.len() <= MOST_KEPT);
+                jobs.push((cell, replication, Job { id, config, header, seed, keep }));
+            }
+        }
+        jobs
+    }
+
+    /// Does the runs that `folder` does not know yet and returns the whole study.
+    pub fn run(
+        &self,
+        options: &StudyOptions,
+        folder: &mut Folder,
+        resume: bool,
+        terminal: &Terminal,
+    ) -> Result<(Study, Option<u8>)> {
+        let jobs = self.jobs();
+        let known = if resume { read_rows(folder, &jobs)? } else { BTreeMap::new() };
+        // The first replication is run again for the pictures.
+        let is_known = |job: &Job| !job.keep && known.contains_key(&job.id);
+        let left: Vec<Job> =
+            jobs.iter().map(|(_, _, job)| job).filter(|job| !is_known(job)).cloned().collect();
+        let threads = if options.jobs == 0 { num_threads() } else { options.jobs };
+        terminal.say(&self.plan_line(left.len(), threads));
+        let signals = Signals::catch()?;
+        let span = self.variants.first().map_or(SimDuration::ZERO, |v| v.scenario.settings.horizon);
+        let progress = Runs::new(options.progress, left.len(), span, terminal);
+        let kept = |row: &Row| jobs.get(row.id as usize).is_some_and(|(_, _, job)| job.keep);
+        let mut rows: Vec<Row> = known.into_values().filter(|row| !kept(row)).collect();
+        let mut file = folder.append(ROWS, resume)?;
+        let mut study = self.empty_study();
+        let mut error = None;
+        let watch = Watcher { progress: &progress, signals: &signals };
+        run_all(&left, threads, &watch, |job, ended| {
+            let Some((cell, replication, _)) = jobs.get(job.id as usize) else {
+                return;
+            };
+            match ended {
+                Ended::Done { figures, result } => {
+                    let (id, seed) = (job.id, job.seed);
+                    let row = Row { id, cell: *cell, replication: *replication, seed, figures };
+                    let line = row_json(&row, &job.header.input_digest);
+                    error = error.take().or_else(|| writeln!(file, "{line}").err());
+                    rows.push(row);
+                    if let Some(slot) = study.results.get_mut(*cell).filter(|_| job.keep) {
+                        *slot = result;
+                    }
+                }
+                Ended::Failed(reason) => {
+                    terminal.complain(&format!("run {} failed: {reason}", job.id));
+                    study.failed.push(FailedRun { id: job.id, reason });
+                }
+                Ended::Stopped => study.complete = false,
+            }
+            progress.count();
+        })
+        .context("the threads cannot be started")?;
+        progress.clear();
+        if let Some(error) = error {
+            return Err(error).context(ROWS);
+        }
+        drop(file);
+        rows.sort_by_key(|row| row.id);
+        study.failed.sort_by_key(|failed| failed.id);
+        study.rows = rows;
+        self.write_rows(folder, &study, &jobs)?;
+        Ok((study, signals.caught()))
+    }
+
+    fn empty_study(&self) -> Study {
+        let header = self.variants.first().map(|variant| {
+            resolve::header(&variant.scenario, &variant.config, self.origin.catalog)
+        });
+        Study {
+            header: header.unwrap_or_default(),
+            grid: self.grid.clone(),
+            changed: self.variants.iter().map(|variant| variant.scenario.changed.clone()).collect(),
+            rows: Vec::new(),
+            failed: Vec::new(),
+            results: self.cells.iter().map(|_| None).collect(),
+            complete: true,
+        }
+    }
+
+    fn plan_line(&self, left: usize, threads: usize) -> String {
+        let Grid { policies, replications, .. } = &self.grid;
+        let product = [
+            (self.grid.points(), "points"),
+            (policies.len() as u64, "policies"),
+            (u64::from(*replications), "replications"),
+        ];
+        let product: Vec<String> = product
+            .into_iter()
+            .filter(|(count, _)| *count > 1)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        let runs = self.grid.runs();
+        let known = runs.saturating_sub(left as u64);
+        let known = if known > 0 { format!(", {known} of them known") } else { String::new() };
+        format!("{runs} runs = {}{known}, on {threads} threads", product.join(" x "))
+    }
+
+    /// The rows in their order, whatever the order in which they came.
+    fn write_rows(
+        &self,
+        folder: &mut Folder,
+        study: &Study,
+        jobs: &[(usize, u32, Job)],
+    ) -> Result<()> {
+        let mut text = String::new();
+        for row in &study.rows {
+            let digest = jobs.get(row.id as usize);
+            let digest = digest.map_or("", |(_, _, job)| &job.header.input_digest);
+            text.push_str(&row_json(row, digest));
+            text.push('\n');
+        }
+        folder.write(ROWS, text.as_bytes())
+    }
+}
+
+fn num_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+struct Watcher<'a> {
+    progress: &'a Runs,
+    signals: &'a Signals,
+}
+
+impl Watch for Watcher<'_> {
+    fn advance(&self, by: SimDuration) -> ControlFlow<()> {
+        self.progress.advance(by);
+        match self.signals.caught() {
+            Some(_) => ControlFlow::Break(()),
+            None => ControlFlow::Continue(()),
+        }
+    }
+}
+
+fn row_json(row: &Row, input: &str) -> String {
+    let figures: Map<String, Value> =
+        row.figures.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+    let seed = row.seed.to_string();
+    json!({ "run": row.id, "seed": seed, "input": input, "figures": figures }).to_string()
+}
+
+/// Rows of an earlier attempt at the same runs. Lines of other runs and torn lines are left out.
+fn read_rows(folder: &Folder, jobs: &[(usize, u32, Job)]) -> Result<BTreeMap<u64, Row>> {
+    let mut rows = BTreeMap::new();
+    for line in folder.read(ROWS)?.unwrap_or_default().lines() {
+        let Some((id, seed, input, figures)) = row_of(line) else {
+            continue;
+        };
+        let job = usize::try_from(id).ok().and_then(|id| jobs.get(id));
+        let same = |job: &Job| job.seed == seed && job.header.input_digest == input;
+        if let Some((cell, replication, _)) = job.filter(|(_, _, job)| same(job)) {
+            let row = Row { id, cell: *cell, replication: *replication, seed, figures };
+            rows.entry(id).or_insert(row);
+        }
+    }
+    Ok(rows)
+}
+
+type Figures = Vec<(String, Option<String>)>;
+
+fn row_of(line: &str) -> Option<(u64, u64, String, Figures)> {
+    let value: Value = serde_json::from_str(line).ok()?;
+    let figures = value.get("figures")?.as_object()?.iter();
+    let figures = figures.map(|(name, v)| (name.clone(), v.as_str().map(str::to_owned))).collect();
+    let seed = value.get("seed")?.as_str()?.parse().ok()?;
+    Some((value.get("run")?.as_u64()?, seed, value.get("input")?.as_str()?.to_owned(), figures))
+}
+
+/// How a study ends the program.
+pub fn exit(study: &Study, signal: Option<u8>) -> Exit {
+    match signal {
+        Some(signal) => Exit::Interrupted(signal),
+        None if !study.failed.is_empty() => Exit::Failed,
+        None => Exit::Done,
+    }
+}
+
+/// The settings of a cell's axes.
+pub fn axis_settings(
+    grid: &Grid,
+    cell: &Cell,
+    of: impl Fn(usize, usize) -> Setting,
+) -> Vec<Setting> {
+    let values = cell.values.iter().enumerate();
+    values.take(grid.axes.len()).map(|(axis, value)| of(axis, *value)).collect()
+}

@@ -310,3 +310,32 @@ fn recordings_are_replayed_and_the_total_is_the_last_line() {
     let output = karpsim().arg("conformance").arg(&row).output().expect("runs");
     assert_eq!(output.status.code(), Some(2));
 }
+
+/// A6 and A7 of the acceptance scenarios: what is left of the nodes by the end, by instance type.
+#[test]
+fn held_replicas_are_consolidated_as_budget_and_policy_allow() {
+    let two = vec!["m5.large".to_owned(), "m5.large".to_owned()];
+    let expected = [
+        ("budget-100", vec!["r5.large".to_owned()]),
+        ("budget-100-balanced", two.clone()),
+        ("default-budget", two),
+    ];
+    for (policy, types) in expected {
+        let place = TempDir::new().expect("a temporary folder");
+        let scenario = repository().join("scenarios/eks-workshop-hold.ron");
+        let mut command = karpsim();
+        command.current_dir(&place).arg("run").arg(scenario);
+        command.args(["--policy", policy, "--no-plot", "--invariants", "--out", "out"]);
+        let output = command.output().expect("runs");
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        let nodes = fs::read_to_string(place.path().join("out/nodes.csv")).expect("written");
+        let mut rows = csv::Reader::from_reader(nodes.as_bytes());
+        let head = rows.headers().expect("a head").clone();
+        let column = |name: &str| head.iter().position(|h| h == name).expect("a column");
+        let (instance_type, terminating) = (column("instance_type"), column("terminating_s"));
+        let rows: Vec<_> = rows.records().map(|row| row.expect("a row")).collect();
+        let left = rows.iter().filter(|row| row[terminating].is_empty());
+        let left: Vec<String> = left.map(|row| row[instance_type].to_owned()).collect();
+        assert_eq!(left, types, "{policy}");
+    }
+}

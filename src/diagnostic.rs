@@ -325,6 +325,16 @@ impl Diagnostics {
         (list, more)
     }
 
+    /// How many are kept so far, for [`Diagnostics::note_since`].
+    pub fn kept(&self) -> usize {
+        self.found.len()
+    }
+
+    /// Adds a note to all that were kept since there were `kept`.
+    pub fn note_since(&mut self, kept: usize, text: &str) {
+        self.found.iter_mut().skip(kept).for_each(|d| d.notes.push(text.to_owned()));
+    }
+
     /// Those of some severities, with all texts.
     pub fn only(&self, wanted: impl Fn(Severity) -> bool) -> Diagnostics {
         let mut chosen = Diagnostics { sources: self.sources.clone(), ..Diagnostics::default() };

@@ -211,4 +211,55 @@ mod tests {
             assert_eq!(allowed_disruptions(&budgets, reason, 100, now), expected);
         }
     }
+
+    fn scheduled(nodes: BudgetNodes, cron: &str, hours: i64, reasons: &[Reason]) -> Budget {
+        let duration = SimDuration::from_minutes(hours * 60);
+        let schedule = Schedule::parse(cron, duration).expect("a schedule");
+        let reasons = (!reasons.is_empty()).then(|| reasons.to_vec());
+        Budget { nodes, schedule: Some(schedule), reasons }
+    }
+
+    fn allowed(budgets: &[Budget], reason: Reason, now: &str) -> i64 {
+        let now = now.parse::<jiff::Timestamp>().expect("a time").as_millisecond();
+        allowed_disruptions(budgets, reason, 200, now)
+    }
+
+    /// B7 of `questions.md` 4.2: a reason that no open window names is not restrained at all.
+    #[test]
+    fn budgets_by_reason_leave_other_reasons_without_limit() {
+        let fifth = BudgetNodes::Percent(20);
+        let both = [Reason::Underutilized, Reason::Empty];
+        let budgets = [
+            scheduled(fifth, "0 6 * * *", 20, &[Reason::Empty]),
+            scheduled(fifth, "0 2 * * *", 4, &both),
+        ];
+        for (now, underutilized) in [
+            ("2026-08-03T06:00:00Z", UNLIMITED),
+            ("2026-08-03T12:00:00Z", UNLIMITED),
+            ("2026-08-04T01:59:59Z", UNLIMITED),
+            ("2026-08-04T02:00:00Z", 40),
+            ("2026-08-04T05:59:59Z", 40),
+        ] {
+            assert_eq!(allowed(&budgets, Reason::Underutilized, now), underutilized, "{now}");
+            assert_eq!(allowed(&budgets, Reason::Empty, now), 40, "{now}");
+        }
+    }
+
+    /// B8 of `questions.md` 4.2: the budgets bound how many nodes go at once, not how many go in an hour.
+    #[test]
+    fn budgets_bound_concurrency() {
+        let budgets = [
+            budget(BudgetNodes::Count(1), None),
+            scheduled(BudgetNodes::Percent(1), "@hourly", 1, &[]),
+            scheduled(BudgetNodes::Count(0), "0 9 * * *", 17, &[]),
+        ];
+        for (now, expected) in [
+            ("2026-08-03T08:59:59Z", 1),
+            ("2026-08-03T09:00:00Z", 0),
+            ("2026-08-04T01:59:59Z", 0),
+            ("2026-08-04T02:00:00Z", 1),
+        ] {
+            assert_eq!(allowed(&budgets, Reason::Underutilized, now), expected, "{now}");
+        }
+    }
 }

@@ -553,7 +553,12 @@ impl Loading<'_> {
             let path = format!("timeline[{i}][1]");
             let action = match action {
                 Action::Apply(entry) => {
-                    Some(self.apply(entry, &format!("{path}[0]"), symbols, &mut known))
+                    let kept = self.diagnostics.kept();
+                    let action = self.apply(entry, &format!("{path}[0]"), symbols, &mut known);
+                    let when = at.since(SimTime::ZERO);
+                    let note = format!("a step of the timeline applies this at {when}");
+                    self.diagnostics.note_since(kept, &note);
+                    Some(action)
                 }
                 step => self.direct(step, &settings.zones, &path, &known),
             };

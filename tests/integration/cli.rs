@@ -339,3 +339,20 @@ fn held_replicas_are_consolidated_as_budget_and_policy_allow() {
         assert_eq!(left, types, "{policy}");
     }
 }
+
+#[test]
+fn a_step_that_applies_an_invalid_node_pool_is_said_with_its_time() {
+    let folder = copy();
+    let pool = folder.path().join("eks-workshop/nodepool.yaml");
+    let pool = fs::read_to_string(pool).expect("a text");
+    let later =
+        pool.replace("consolidateAfter: 1m", "consolidateAfter: 1m\n    budgets: [{nodes: 110%}]");
+    fs::write(folder.path().join("later.yaml"), later).expect("written");
+    let last = "At(\"44m\", Scale(\"Deployment/other/inflate\", 5)),";
+    edit(&folder, "s.ron", last, "At(\"30m\", Apply(\"later.yaml\")),");
+    let output = karpsim().current_dir(&folder).args(["run", "s.ron"]).output().expect("runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("later.yaml:29:"), "{stderr}");
+    assert!(stderr.contains("a step of the timeline applies this at 30m"), "{stderr}");
+}

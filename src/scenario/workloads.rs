@@ -99,7 +99,7 @@ impl Reading<'_, '_> {
                 from,
                 until,
             } => {
-                let process = self.process(process, &format!("{path}.process"));
+                let pattern = self.process(process, &format!("{path}.process"));
                 let lifetime = self.context.latency(lifetime, &format!("{path}.lifetime"));
                 let mut instant = |text: &Option<String>, field: &str, default: SimTime| match text
                 {
@@ -112,7 +112,7 @@ impl Reading<'_, '_> {
                 let span = (instant(from, "from", SimTime::ZERO), instant(until, "until", horizon));
                 let classes = self.classes(name, namespace, pods, path)?;
                 let lifetime = distribution(&lifetime);
-                let load = Load::Arrivals { process, classes: classes.into(), lifetime, span };
+                let load = Load::Arrivals { pattern, classes: classes.into(), lifetime, span };
                 let (name, comeback) = (name.as_str().into(), comeback(*on_eviction));
                 Some(Source { name, load, comeback })
             }

@@ -138,18 +138,18 @@ impl Instants {
     /// The next pod's instant before `until`, ascending.
     pub fn next(
         &mut self,
-        process: &Process,
+        pattern: &Process,
         streams: &Streams,
         until: SimTime,
     ) -> Option<SimTime> {
-        let (rate, burst) = match process {
+        let (rate, burst) = match pattern {
             Process::Single(rate) => (rate, None),
             Process::Bursts { rate, pods, within } => (rate, Some((pods, *within))),
         };
         let Some((pods, within)) = burst else {
             return self.thinned(rate, streams, until);
         };
-        // DEVIATION: bursts of one source don't overlap: the next one is looked at when the last pod of this one came.
+        // Bursts of one source do not overlap: the next one is looked at when the last pod of this one came.
         if self.burst.is_empty() {
             let begin = self.thinned(rate, streams, until)?;
             self.draw_burst(begin, pods, within, streams);
@@ -208,10 +208,10 @@ mod tests {
     /// Monday 2026-01-05T00:00:00Z.
     const MONDAY: i64 = 1_767_571_200;
 
-    fn instants(process: &Process, source: u32, hours: i64) -> Vec<SimTime> {
+    fn instants(pattern: &Process, source: u32, hours: i64) -> Vec<SimTime> {
         let (streams, until) = (Streams::new(42), SimTime::from_seconds(hours * 3_600));
         let mut instants = Instants::new(source, SimTime::ZERO);
-        std::iter::from_fn(|| instants.next(process, &streams, until)).collect()
+        std::iter::from_fn(|| instants.next(pattern, &streams, until)).collect()
     }
 
     /// The largest distance between the sample's and the exact distribution function, times the root of the count.
@@ -280,12 +280,12 @@ mod tests {
 
     #[test]
     fn bursts_come_together() {
-        let process = Process::Bursts {
+        let pattern = Process::Bursts {
             rate: Rate::constant(1.0),
             pods: Distribution::Fixed(10),
             within: SimDuration::from_seconds(20),
         };
-        let instants = instants(&process, 1, 1_000);
+        let instants = instants(&pattern, 1, 1_000);
         assert!(instants.is_sorted() && instants.len().is_multiple_of(10));
         for burst in instants.chunks(10) {
             assert!(burst[9].since(burst[0]) <= SimDuration::from_seconds(20));

@@ -29,7 +29,7 @@ pub enum Load {
     /// Pods drawn by lot.
     Arrivals {
         /// When.
-        process: Process,
+        pattern: Process,
         /// Kinds of pods with the sum of the weights up to and including each; never empty.
         classes: Arc<[(u64, Arc<PodClass>)]>,
         /// Milliseconds from Running to the end.
@@ -74,7 +74,7 @@ impl Cursor {
     /// When the next pod comes.
     fn next_at(&mut self, source: &Source, streams: &Streams) -> Option<SimTime> {
         match &source.load {
-            Load::Arrivals { process, span, .. } => self.instants.next(process, streams, span.1),
+            Load::Arrivals { pattern, span, .. } => self.instants.next(pattern, streams, span.1),
             Load::Trace(rows) => rows.get(usize::try_from(self.pods).ok()?).map(|row| row.at),
         }
     }

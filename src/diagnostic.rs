@@ -498,6 +498,9 @@ problems! {
     "KS0231" Error no_such_series(file: &str, name: &str)
         format!("`{file}` has no row of `{name}`"),
         help "name the file's deployment with `column`";
+    /// A trace says of its pods what is not modelled.
+    "KS0232" Warning columns_not_modelled(file: &str, columns: &str)
+        format!("what `{file}` says in these columns is not modelled: {columns}");
 
     /// A document that is no Kubernetes object.
     "KS0301" Error no_object(reason: &str)

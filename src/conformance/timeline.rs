@@ -180,6 +180,7 @@ fn config(scenario: &Value) -> Result<Config, NotComparable> {
     settings.karpenter.gates = gates;
     let end_s = scenario["end_s"].as_i64().ok_or_else(|| malformed("end_s is missing"))?;
     Ok(Config {
+        sources: Vec::new(),
         replicas: Vec::new(),
         settings: Arc::new(settings),
         symbols,

@@ -55,6 +55,15 @@ pub enum Distribution {
         /// Scale, above 0: the 63rd percentile.
         scale: f64,
     },
+    /// Pareto, cut off: the values between `least` and `most` of a Pareto distribution that begins at `least`.
+    Pareto {
+        /// Exponent, above 0; at 1 and below the mean of the uncut distribution is infinite.
+        shape: f64,
+        /// Smallest value, above 0.
+        least: f64,
+        /// Largest value, above the smallest.
+        most: f64,
+    },
     /// One of the recorded values, equally likely. Sorted and not empty, as
     /// [`empirical`](Distribution::empirical) makes it.
     Empirical(Arc<[i64]>),
@@ -88,6 +97,10 @@ impl Distribution {
                 positive(scale) && positive(shape) && shape >= WEIBULL_SHAPE_LOW,
                 "the scale must be above 0 and at most 2^53, the shape at least 0.1",
             ),
+            Distribution::Pareto { shape, least, most } => (
+                positive(shape) && positive(least) && positive(most) && least < most,
+                "the shape must be above 0, the smallest value too, and the largest above it and at most 2^53",
+            ),
             Distribution::Empirical(ref values) => (
                 !values.is_empty() && values.is_sorted() && values.iter().all(|&x| whole(x)),
                 "there must be values, in ascending order and within ±2^53",
@@ -115,6 +128,10 @@ impl Distribution {
             Distribution::Weibull { shape, scale } => {
                 rounded(scale * libm::pow(exponential_quantile(u), 1.0 / shape))
             }
+            Distribution::Pareto { shape, least, most } => {
+                let cut = 1.0 - libm::pow(least / most, shape);
+                rounded((least * libm::pow(1.0 - u * cut, -1.0 / shape)).min(most))
+            }
             Distribution::Empirical(ref values) => values[pick(u, values.len() as i64) as usize],
         }
     }
@@ -134,6 +151,17 @@ impl Distribution {
             Distribution::Exponential { mean } => mean,
             Distribution::LogNormal { p50, p95 } => log_normal_mean(p50, p95),
             Distribution::Weibull { shape, scale } => scale * libm::tgamma(1.0 + 1.0 / shape),
+            Distribution::Pareto { shape, least, most } => {
+                let cut = 1.0 - libm::pow(least / most, shape);
+                match shape == 1.0 {
+                    true => least / cut * libm::log(most / least),
+                    false => {
+                        let power = |x: f64| libm::pow(x, 1.0 - shape);
+                        libm::pow(least, shape) / cut * shape / (shape - 1.0)
+                            * (power(least) - power(most))
+                    }
+                }
+            }
             Distribution::Empirical(ref values) => {
                 let sum: i128 = values.iter().map(|&value| i128::from(value)).sum();
                 sum as f64 / values.len() as f64
@@ -157,6 +185,9 @@ impl Distribution {
             }
             Distribution::Weibull { shape, scale } => {
                 Distribution::Weibull { shape, scale: scale * factor }
+            }
+            Distribution::Pareto { shape, least, most } => {
+                Distribution::Pareto { shape, least: least * factor, most: most * factor }
             }
             Distribution::Empirical(ref values) => {
                 Distribution::Empirical(values.iter().map(|&value| whole(value)).collect())
@@ -425,6 +456,16 @@ mod tests {
     type Cdf = fn(f64) -> f64;
 
     /// Cases with a unit so fine that rounding does not show, and their cumulative distributions.
+    /// `workloads.md` 26.15: bounded Pareto(10, 86400, 1.1) has the mean 65.6.
+    #[test]
+    fn a_cut_pareto_has_its_mean_and_its_ends() {
+        let pareto = Distribution::Pareto { shape: 1.1, least: 10.0, most: 86_400.0 };
+        assert!((pareto.mean() - 65.6).abs() < 0.05, "{}", pareto.mean());
+        assert_eq!((pareto.sample(1e-12), pareto.sample(1.0 - 1e-12)), (10, 86_400));
+        let median = 10.0 * libm::pow(0.5, -1.0 / 1.1);
+        assert!((pareto.sample(0.5) as f64 - median).abs() < 1.0);
+    }
+
     fn continuous_cases() -> [(Distribution, Cdf); 5] {
         let (low, high, mean) = (0, 999_999, 1e6);
         let (shape, scale) = (1.5, 1e6);

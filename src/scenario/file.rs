@@ -9,7 +9,7 @@ use std::ops::Range;
 use ron::error::SpannedError;
 
 use super::ron_places::{Part, Place, places};
-use super::schema::{LATER_ACTIONS, LATER_SCORES, LATER_WORKLOADS, Scenario};
+use super::schema::{LATER_ACTIONS, LATER_SCORES, Scenario};
 use super::splice::ron_options;
 use crate::diagnostic::{self, Diagnostic, Diagnostics, SourceId, Span};
 
@@ -95,12 +95,6 @@ impl Reading<'_> {
             let action = part.value.parts.get(1).map(|action| &action.value);
             if let Some(action) = action.filter(|a| LATER_ACTIONS.contains(&a.name.as_str())) {
                 let what = format!("the action `{}`", action.name);
-                self.refuse(part, &what, "is not modelled yet", true);
-            }
-        }
-        for part in self.map.parts_of("workloads") {
-            if LATER_WORKLOADS.contains(&part.value.name.as_str()) {
-                let what = format!("the workload `{}`", part.value.name);
                 self.refuse(part, &what, "is not modelled yet", true);
             }
         }
@@ -268,7 +262,7 @@ mod tests {
     tie_breaks: Canonicl,
     cloud: (latency: (create: Fixed(2))),
     seed: 4,
-    workloads: [ Arrivals(name: "ci", pod: (a: [1, 2])) ],
+    workloads: [ Arivals(name: "ci", pod: (a: [1, 2])) ],
     axes: [],
     replications: 16,
     policies: [ Policy(), Policy(name: "b", patch: {"a": 1}) ],
@@ -285,7 +279,7 @@ mod tests {
              elements but found one element instead",
             "KS0202 s.ron:12:17 `TieBreaks` has no variant `Canonicl` - did you mean `Canonical`?",
             "KS0201 s.ron:13:37 not a valid scenario: expected string",
-            "KS0210 s.ron:15:18 the workload `Arrivals` is not modelled yet",
+            "KS0202 s.ron:15:18 `Workload` has no variant `Arivals` - did you mean `Arrivals`?",
             "KS0203 s.ron:18:23 `Policy` lacks the field `name`",
         ];
         assert_eq!(problems(text), expected);

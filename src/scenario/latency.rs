@@ -22,6 +22,7 @@ pub fn distribution(model: &LatencyModel) -> Distribution {
         LatencyModel::Uniform(low, high) => {
             Distribution::Uniform { low: low.ms(), high: high.ms() }
         }
+        LatencyModel::Other(distribution) => distribution.clone(),
         LatencyModel::Empirical(spans) => {
             Distribution::empirical(spans.iter().map(|span| span.ms()).collect())
         }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::change::{self, Changes, Choice, Text};
+use super::change::{Changes, Choice};
 use super::file;
 use super::kustomize;
 use super::manifest::{self, Admission, Cluster, Objects};
-use super::patch::{self, Changed, ObjectChange};
+use super::patch::{Changed, ObjectChange};
 use super::reader::Reader;
 use super::ron_places::Place;
 use super::schema::{Action, Scenario, Step};
@@ -17,12 +17,11 @@ use super::settings::{self, Catalogue, Context, Settings};
 use super::splice::Spliced;
 use super::step;
 use super::variant::Variant;
-use super::workloads::{self, Workloads};
 use super::yaml;
 use crate::diagnostic::{self, Diagnostics, SourceId, Span};
 use crate::kube::label;
 use crate::simulation;
-use crate::simulation::ReplicaSource;
+use crate::simulation::{ReplicaSource, Source};
 use crate::units::{SimDuration, SimTime, Symbols};
 
 /// Bytes of one file that are read.
@@ -40,6 +39,8 @@ pub struct LoadedScenario {
     /// What happens later, in the order of time; what happens at one time is in the order of the
     /// file.
     pub timeline: Vec<(SimTime, TimelineAction)>,
+    /// Sources of pods.
+    pub sources: Vec<Source>,
     /// Services whose replicas follow a load.
     pub replicas: Vec<ReplicaSource>,
     /// Where each object is defined, by `Kind/namespace/name` or `Kind/name`; the last place of one that is applied
@@ -263,21 +264,21 @@ enum Found {
     Kustomization(PathBuf),
 }
 
-struct Loading<'a> {
-    source: SourceId,
-    places: Place,
-    folder: PathBuf,
-    files: &'a dyn Files,
-    catalogue: &'a Catalogue,
-    scenario: &'a Scenario,
+pub(super) struct Loading<'a> {
+    pub(super) source: SourceId,
+    pub(super) places: Place,
+    pub(super) folder: PathBuf,
+    pub(super) files: &'a dyn Files,
+    pub(super) catalogue: &'a Catalogue,
+    pub(super) scenario: &'a Scenario,
     /// The run's zones.
-    zones: Vec<String>,
+    pub(super) zones: Vec<String>,
     /// Changes of manifests.
-    changes: Vec<ObjectChange>,
+    pub(super) changes: Vec<ObjectChange>,
     /// Which of them found their object.
-    matched: Vec<bool>,
-    changed: Vec<Changed>,
-    diagnostics: &'a mut Diagnostics,
+    pub(super) matched: Vec<bool>,
+    pub(super) changed: Vec<Changed>,
+    pub(super) diagnostics: &'a mut Diagnostics,
 }
 
 impl Loading<'_> {
@@ -320,7 +321,7 @@ impl Loading<'_> {
         }
         let (mut timeline, known) = self.timeline(&settings, &mut symbols, &cluster);
         self.report_unmatched(&known);
-        let mut workloads = self.workloads(&settings, &known);
+        let mut workloads = self.workloads(&settings, &known, &mut symbols);
         timeline.append(&mut workloads.scales);
         timeline.sort_by_key(|(at, _)| *at);
         LoadedScenario {
@@ -328,84 +329,12 @@ impl Loading<'_> {
             symbols,
             objects,
             timeline,
+            sources: workloads.sources,
             replicas: workloads.replicas,
             places: known.places,
             plan,
             changed: Vec::new(),
             input_digest: 0,
-        }
-    }
-
-    /// What is run; wrong axes and replications are reported.
-    fn plan(&mut self) -> Plan {
-        let text = self.diagnostics.sources.get(self.source).text.clone();
-        let text = Text { source: self.source, text: &text, map: &self.places };
-        let mut axes = Vec::new();
-        for (i, axis) in self.scenario.axes.iter().enumerate() {
-            let values = change::axis_values(text, i);
-            if values.is_empty() {
-                let span = self.span(&format!("axes[{i}].path"));
-                self.diagnostics.push(diagnostic::empty_axis(span, &axis.path));
-            }
-            axes.push(Axis { path: axis.path.clone(), values });
-        }
-        let replications = self.scenario.replications;
-        if replications == 0 {
-            let span = self.span("replications");
-            let rule = "a policy must run at least once";
-            self.diagnostics.push(diagnostic::out_of_range(span, "replications", "0", rule));
-        }
-        let mut policies: Vec<String> =
-            self.scenario.policies.iter().map(|policy| policy.name.clone()).collect();
-        if policies.is_empty() {
-            policies.push(settings::ONLY_POLICY.to_owned());
-        }
-        Plan { policies, axes, replications }
-    }
-
-    /// Changes what was read before anybody looks at it.
-    fn apply_changes(&mut self, documents: &mut [yaml::Node]) {
-        for (change, matched) in self.changes.iter().zip(&mut self.matched) {
-            match patch::apply(documents, change, &mut self.changed) {
-                Ok(found) => *matched |= found,
-                Err(reason) => {
-                    *matched = true;
-                    let path = patch::path_text(&change.path);
-                    let problem = diagnostic::bad_path(change.path_span, &path, &reason);
-                    self.diagnostics.push(problem);
-                }
-            }
-        }
-    }
-
-    fn workloads(&mut self, settings: &Settings, known: &Cluster) -> Workloads {
-        let (source, places) = (self.source, &self.places);
-        let mut context = Context { source, places, diagnostics: self.diagnostics };
-        let is_known = |target: &str| match known.places.contains_key(target) {
-            true => Some(true),
-            false if known.incomplete => None,
-            false => Some(false),
-        };
-        let mut reading = workloads::Reading {
-            context: &mut context,
-            files: self.files,
-            folder: &self.folder,
-            start_epoch_s: settings.start_epoch_s,
-            is_known: &is_known,
-        };
-        reading.read(self.scenario)
-    }
-
-    /// Reports changes of objects that nothing defines.
-    fn report_unmatched(&mut self, known: &Cluster) {
-        if known.incomplete {
-            return;
-        }
-        for (change, _) in self.changes.iter().zip(&self.matched).filter(|(_, matched)| !**matched)
-        {
-            let ids = known.places.keys().map(String::as_str);
-            let problem = diagnostic::unknown_patch_target(change.object_span, &change.object);
-            self.diagnostics.push(problem.suggest(&change.object, ids));
         }
     }
 
@@ -418,7 +347,7 @@ impl Loading<'_> {
         }
     }
 
-    fn span(&self, path: &str) -> Span {
+    pub(super) fn span(&self, path: &str) -> Span {
         let range = self.places.at(path).span.clone();
         Span { source: self.source, start: range.start, end: range.end }
     }

@@ -51,6 +51,7 @@ pub fn config(loaded: &LoadedScenario, catalog: &ec2::Catalog) -> Config {
         storage: loaded.objects.storage.clone(),
         namespaces: loaded.objects.namespaces.clone(),
         timeline,
+        sources: loaded.sources.clone(),
         replicas: loaded.replicas.clone(),
         horizon: SimTime::ZERO + loaded.settings.horizon,
     }

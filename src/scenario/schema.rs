@@ -146,6 +146,42 @@ pub const LATER_ACTIONS: [&str; 3] = ["Patch", "PriceChange", "Restart"];
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub enum Workload {
+    /// Pods that come by lot and run for a while.
+    Arrivals {
+        /// Begins the pods' names.
+        name: String,
+        /// Their namespace.
+        #[serde(default = "default_namespace")]
+        namespace: String,
+        /// When they come.
+        process: Process,
+        /// Kinds of pods, drawn by their weights.
+        pods: Vec<PodShape>,
+        /// From Running to the end.
+        lifetime: Latency,
+        /// What an eviction means.
+        #[serde(default)]
+        on_eviction: OnEviction,
+        /// From when on.
+        #[serde(default)]
+        from: Option<String>,
+        /// Until when.
+        #[serde(default)]
+        until: Option<String>,
+    },
+    /// Recorded pods.
+    Trace {
+        /// The workload's name.
+        name: String,
+        /// Namespace of the pods.
+        #[serde(default = "default_namespace")]
+        namespace: String,
+        /// The file, relative to the scenario.
+        file: String,
+        /// What an eviction means for jobs; pods of services always come back.
+        #[serde(default)]
+        on_eviction: OnEviction,
+    },
     /// A service whose replicas change.
     Replicas {
         /// `Deployment/NAMESPACE/NAME`.
@@ -162,8 +198,100 @@ pub enum Workload {
     },
 }
 
-/// Entries of `workloads` that are not modelled yet.
-pub const LATER_WORKLOADS: [&str; 2] = ["Arrivals", "Trace"];
+fn default_namespace() -> String {
+    "default".to_owned()
+}
+
+/// When pods come.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub enum Process {
+    /// At a constant rate.
+    Poisson {
+        /// Mean number an hour.
+        per_hour: f64,
+    },
+    /// At a rate that follows the day.
+    Diurnal {
+        /// Mean number an hour of a working day.
+        mean_per_hour: f64,
+        /// The peak over the mean, from 1 to 3.
+        #[serde(default = "Curve::peak_to_mean")]
+        peak_to_mean: f64,
+        /// When the peak is, UTC.
+        #[serde(default = "Curve::peak_at")]
+        peak_at: String,
+        /// Rate of Saturdays and Sundays relative to other days.
+        #[serde(default = "Curve::weekend")]
+        weekend: f64,
+    },
+    /// At a rate for each hour of the day (24 values) or of the week from Monday (168), UTC.
+    Weekly {
+        /// Mean numbers an hour.
+        per_hour: Vec<f64>,
+    },
+    /// Several together.
+    Bursts {
+        /// When bursts begin: any process but this one.
+        at: Box<Process>,
+        /// Pods of a burst, from least to most, all equally likely.
+        pods: (u32, u32),
+        /// The span within which they come.
+        within: String,
+    },
+}
+
+/// What becomes of evicted pods.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+pub enum OnEviction {
+    /// A new pod starts over.
+    #[default]
+    StartOver,
+    /// A new pod goes on where the old one was.
+    GoOn,
+    /// The pod is lost.
+    Lose,
+}
+
+/// A kind of pod in short form.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct PodShape {
+    /// How often it comes, relative to the other kinds.
+    pub weight: u32,
+    /// CPU request.
+    pub cpu: String,
+    /// Memory request.
+    pub memory: String,
+    /// Request of ephemeral storage.
+    pub ephemeral_storage: String,
+    /// Whole GPUs.
+    pub gpu: u32,
+    /// Node labels that it selects.
+    pub node_selector: BTreeMap<String, String>,
+    /// Priority.
+    pub priority: i32,
+    /// Grace period.
+    pub grace: String,
+    /// `karpenter.sh/do-not-disrupt`.
+    pub do_not_disrupt: bool,
+}
+
+impl Default for PodShape {
+    fn default() -> PodShape {
+        PodShape {
+            weight: 1,
+            cpu: String::new(),
+            memory: String::new(),
+            ephemeral_storage: String::new(),
+            gpu: 0,
+            node_selector: BTreeMap::new(),
+            priority: 0,
+            grace: "30s".to_owned(),
+            do_not_disrupt: false,
+        }
+    }
+}
 
 /// A load over time.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -237,6 +365,27 @@ pub enum Latency {
     },
     /// Uniform between two ends.
     Uniform(String, String),
+    /// Exponential.
+    Exponential {
+        /// Mean.
+        mean: String,
+    },
+    /// Weibull.
+    Weibull {
+        /// Shape, at least 0.1; below 1 most values are short and some very long.
+        shape: f64,
+        /// 63rd percentile.
+        scale: String,
+    },
+    /// Pareto between two ends.
+    Pareto {
+        /// Exponent.
+        shape: f64,
+        /// Shortest.
+        least: String,
+        /// Longest.
+        most: String,
+    },
     /// One of these, all equally likely.
     Empirical(Vec<String>),
 }

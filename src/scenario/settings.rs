@@ -10,6 +10,7 @@ use super::schema::{
 };
 use crate::diagnostic::{self, Diagnostics, SourceId, Span};
 use crate::ec2::catalog::{Catalog, Region};
+use crate::engine::Distribution;
 use crate::units::SimDuration;
 
 /// What exists in EC2, to check names against.
@@ -37,7 +38,7 @@ impl From<&Catalog> for Catalogue {
 }
 
 /// A span of time to draw from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum LatencyModel {
     /// Always the same.
     Fixed(SimDuration),
@@ -51,6 +52,8 @@ pub enum LatencyModel {
     },
     /// Uniform between two ends, in order.
     Uniform(SimDuration, SimDuration),
+    /// Any other, in milliseconds, without a defect.
+    Other(Distribution),
     /// One of these, all equally likely; never empty.
     Empirical(Vec<SimDuration>),
 }
@@ -97,7 +100,7 @@ pub struct Settings {
 }
 
 /// How long EC2 takes; see [`super::schema::CloudLatency`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CloudLatencies {
     /// NodeClaim created to Launched.
     pub create: LatencyModel,
@@ -274,7 +277,18 @@ impl Context<'_> {
         zones
     }
 
-    fn latency(&mut self, latency: &Latency, path: &str) -> LatencyModel {
+    /// A distribution without a defect; a defect is reported.
+    fn sound(&mut self, distribution: Distribution, path: &str) -> LatencyModel {
+        if let Some(defect) = distribution.defect() {
+            let span = self.span(path);
+            self.push(diagnostic::out_of_range(span, path, "no distribution", defect));
+            return LatencyModel::Fixed(SimDuration::ZERO);
+        }
+        LatencyModel::Other(distribution)
+    }
+
+    /// A span of time by lot.
+    pub fn latency(&mut self, latency: &Latency, path: &str) -> LatencyModel {
         match latency {
             Latency::Fixed(span) => LatencyModel::Fixed(self.duration(span, &format!("{path}[0]"))),
             Latency::LogNormal { p50, p95 } => {
@@ -300,6 +314,19 @@ impl Context<'_> {
                     self.push(diagnostic::out_of_range(span, &high, to, &rule));
                 }
                 LatencyModel::Uniform(ends.0, ends.1)
+            }
+            Latency::Exponential { mean } => {
+                let mean = self.duration(mean, &format!("{path}.mean")).ms() as f64;
+                self.sound(Distribution::Exponential { mean }, path)
+            }
+            Latency::Weibull { shape, scale } => {
+                let scale = self.duration(scale, &format!("{path}.scale")).ms() as f64;
+                self.sound(Distribution::Weibull { shape: *shape, scale }, path)
+            }
+            Latency::Pareto { shape, least, most } => {
+                let least = self.duration(least, &format!("{path}.least")).ms() as f64;
+                let most = self.duration(most, &format!("{path}.most")).ms() as f64;
+                self.sound(Distribution::Pareto { shape: *shape, least, most }, path)
             }
             Latency::Empirical(spans) => {
                 if spans.is_empty() {

@@ -2,12 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
+use super::latency::distribution;
 use super::load::{Files, TimelineAction};
-use super::schema::{Curve, Scenario, Workload};
-use super::settings::Context;
-use crate::diagnostic;
-use crate::simulation::{Action, ReplicaCurve, ReplicaSource, arrival};
+use super::schema::{Curve, OnEviction, PodShape, Process, Scenario, Workload};
+use super::settings::{Context, Settings};
+use super::trace::{self, RowError, milliseconds};
+use crate::diagnostic::{self, Diagnostics, Span};
+use crate::engine::Distribution;
+use crate::kube::PodClass;
+use crate::simulation::{
+    Action, Comeback, Load, ReplicaCurve, ReplicaSource, Source, Term, TraceRow, arrival,
+};
 use crate::units::{SimDuration, SimTime};
 
 /// Arrivals an hour, replicas and the like at most.
@@ -16,6 +23,8 @@ const MOST: f64 = 1e9;
 /// What the workloads of a scenario come to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Workloads {
+    /// Sources of pods.
+    pub sources: Vec<Source>,
     /// Services whose replicas are computed in the run.
     pub replicas: Vec<ReplicaSource>,
     /// Changes of replicas that are known beforehand, ascending by instant.
@@ -30,8 +39,10 @@ pub struct Reading<'a, 'c> {
     pub files: &'a dyn Files,
     /// The scenario's folder.
     pub folder: &'a Path,
-    /// Seconds since 1970 UTC at the start.
-    pub start_epoch_s: i64,
+    /// The scenario's settings.
+    pub settings: &'a Settings,
+    /// Makes the class of the pods of a workload from a manifest whose place is given.
+    pub class_of: &'a mut dyn FnMut(&str, Span, &str, &mut Diagnostics) -> Option<Arc<PodClass>>,
     /// Whether a workload of this name is defined; `None` when what is defined is not fully known.
     pub is_known: &'a dyn Fn(&str) -> Option<bool>,
 }
@@ -42,7 +53,10 @@ impl Reading<'_, '_> {
         let mut workloads = Workloads::default();
         for (i, workload) in scenario.workloads.iter().enumerate() {
             let path = format!("workloads[{i}]");
-            let Workload::Replicas { template, series, column, curve } = workload;
+            let Workload::Replicas { template, series, column, curve } = workload else {
+                workloads.sources.extend(self.source(workload, &path));
+                continue;
+            };
             let Some((namespace, name)) = self.target(template, &path) else {
                 continue;
             };
@@ -70,6 +84,184 @@ impl Reading<'_, '_> {
         }
         workloads.scales.sort_by_key(|(at, _)| *at);
         workloads
+    }
+
+    /// A source of pods.
+    fn source(&mut self, workload: &Workload, path: &str) -> Option<Source> {
+        match workload {
+            Workload::Arrivals {
+                name,
+                namespace,
+                process,
+                pods,
+                lifetime,
+                on_eviction,
+                from,
+                until,
+            } => {
+                let pattern = self.process(process, &format!("{path}.process"));
+                let lifetime = self.context.latency(lifetime, &format!("{path}.lifetime"));
+                let mut instant = |text: &Option<String>, field: &str, default: SimTime| match text
+                {
+                    Some(text) => {
+                        SimTime::ZERO + self.context.duration(text, &format!("{path}.{field}"))
+                    }
+                    None => default,
+                };
+                let horizon = SimTime::ZERO + self.settings.horizon;
+                let span = (instant(from, "from", SimTime::ZERO), instant(until, "until", horizon));
+                let classes = self.classes(name, namespace, pods, path)?;
+                let lifetime = distribution(&lifetime);
+                let load = Load::Arrivals { pattern, classes: classes.into(), lifetime, span };
+                let (name, comeback) = (name.as_str().into(), comeback(*on_eviction));
+                Some(Source { name, load, comeback })
+            }
+            Workload::Trace { name, namespace, file, on_eviction } => {
+                let rows = self.trace(name, namespace, file, path)?;
+                let (name, comeback) = (name.as_str().into(), comeback(*on_eviction));
+                Some(Source { name, load: Load::Trace(rows.into()), comeback })
+            }
+            Workload::Replicas { .. } => None,
+        }
+    }
+
+    fn process(&mut self, process: &Process, path: &str) -> arrival::Process {
+        match process {
+            Process::Bursts { at, pods, within } => {
+                let rate = self.rate(at, &format!("{path}.at"));
+                let within = self.context.duration(within, &format!("{path}.within"));
+                if pods.0 == 0 || pods.1 < pods.0 {
+                    let (span, place) = (self.context.span(path), format!("{path}.pods"));
+                    let (found, rule) =
+                        (format!("{pods:?}"), "a burst has at least one pod, from least to most");
+                    self.context.push(diagnostic::out_of_range(span, &place, &found, rule));
+                }
+                let (low, high) = (i64::from(pods.0), i64::from(pods.1.max(pods.0)));
+                let pods = Distribution::Uniform { low, high };
+                arrival::Process::Bursts { rate, pods, within }
+            }
+            single => arrival::Process::Single(self.rate(single, path)),
+        }
+    }
+
+    fn rate(&mut self, process: &Process, path: &str) -> arrival::Rate {
+        let start = self.settings.start_epoch_s;
+        let at = |field: &str| format!("{path}.{field}");
+        match process {
+            Process::Poisson { per_hour } => {
+                arrival::Rate::constant(self.number(*per_hour, 0.0, MOST, &at("per_hour")))
+            }
+            Process::Diurnal { mean_per_hour, peak_to_mean, peak_at, weekend } => {
+                let mean = self.number(*mean_per_hour, 0.0, MOST, &at("mean_per_hour"));
+                let steepest = arrival::MOST_PEAK_TO_MEAN;
+                let peak = self.number(*peak_to_mean, 1.0, steepest, &at("peak_to_mean"));
+                let weekend = self.number(*weekend, 0.0, 1_000.0, &at("weekend"));
+                let minute = self.minute_of_day(peak_at, &at("peak_at"));
+                arrival::Rate::diurnal(mean, peak, minute, weekend, start)
+            }
+            Process::Weekly { per_hour } => {
+                let number = |(i, value): (usize, &f64)| {
+                    self.number(*value, 0.0, MOST, &format!("{path}.per_hour[{i}]"))
+                };
+                let hours: Vec<f64> = per_hour.iter().enumerate().map(number).collect();
+                if !matches!(hours.len(), 24 | 168) {
+                    let (span, found) =
+                        (self.context.span(path), format!("{} values", hours.len()));
+                    let rule = "there are 24 for the day or 168 for the week";
+                    self.context.push(diagnostic::out_of_range(
+                        span,
+                        &at("per_hour"),
+                        &found,
+                        rule,
+                    ));
+                    return arrival::Rate::constant(0.0);
+                }
+                arrival::Rate::hourly(&hours, start)
+            }
+            Process::Bursts { .. } => {
+                let span = self.context.span(path);
+                let rule = "bursts begin one by one";
+                self.context.push(diagnostic::out_of_range(span, path, "Bursts", rule));
+                arrival::Rate::constant(0.0)
+            }
+        }
+    }
+
+    /// The classes of some shapes with their summed weights; `None` when there is none.
+    fn classes(
+        &mut self,
+        name: &str,
+        namespace: &str,
+        pods: &[PodShape],
+        path: &str,
+    ) -> Option<Vec<(u64, Arc<PodClass>)>> {
+        let (mut classes, mut total) = (Vec::new(), 0);
+        for (i, shape) in pods.iter().enumerate() {
+            let span = self.context.span(&format!("{path}.pods[{i}]"));
+            let text = manifest(name, namespace, shape);
+            let workload = format!("Arrivals/{namespace}/{name}");
+            let class = (self.class_of)(&text, span, &workload, self.context.diagnostics);
+            total += u64::from(shape.weight);
+            classes.extend(class.map(|class| (total, class)));
+        }
+        if total == 0 {
+            let (span, place) = (self.context.span(path), format!("{path}.pods"));
+            let rule = "it needs at least one kind of pod with a weight above 0";
+            self.context.push(diagnostic::out_of_range(span, &place, "empty", rule));
+        }
+        (total > 0 && !classes.is_empty()).then_some(classes)
+    }
+
+    fn trace(
+        &mut self,
+        name: &str,
+        namespace: &str,
+        file: &str,
+        path: &str,
+    ) -> Option<Vec<TraceRow>> {
+        let place = format!("{path}.file");
+        let span = self.context.span(&place);
+        let text = match self.files.read(&self.folder.join(file)) {
+            Ok(text) => text,
+            Err(reason) => {
+                self.context.push(diagnostic::unreadable(span, file, &reason));
+                return None;
+            }
+        };
+        let read = match trace::read(&text) {
+            Ok(read) => read,
+            Err((line, reason)) => {
+                self.context.push(diagnostic::bad_row(span, file, line, &reason));
+                return None;
+            }
+        };
+        if !read.not_modelled.is_empty() {
+            let columns = read.not_modelled.join(", ");
+            self.context.push(diagnostic::columns_not_modelled(span, file, &columns));
+        }
+        let mut classes: BTreeMap<trace::Shape, Arc<PodClass>> = BTreeMap::new();
+        let mut rows = Vec::with_capacity(read.rows.len());
+        for row in read.rows {
+            let class = match classes.get(&row.shape) {
+                Some(class) => class.clone(),
+                None => {
+                    let group = if row.shape.group.is_empty() { name } else { &row.shape.group };
+                    let workload = format!("Trace/{namespace}/{group}");
+                    let text = manifest(name, namespace, &shape_of(&row.shape));
+                    let diagnostics = &mut *self.context.diagnostics;
+                    let class = (self.class_of)(&text, span, &workload, diagnostics)?;
+                    classes.insert(row.shape.clone(), class.clone());
+                    class
+                }
+            };
+            let term = match (row.duration, row.service) {
+                (None, _) => Term::Endless,
+                (Some(span), false) => Term::RunsFor(span),
+                (Some(span), true) => Term::EndsAt(row.at + span),
+            };
+            rows.push(TraceRow { at: row.at, name: row.name.into(), class, term });
+        }
+        Some(rows)
     }
 
     /// Namespace and name of a Deployment.
@@ -114,7 +306,13 @@ impl Reading<'_, '_> {
                 &rule,
             ));
         }
-        let load = arrival::Rate::diurnal(mean, peak_to_mean, minute, weekend, self.start_epoch_s);
+        let load = arrival::Rate::diurnal(
+            mean,
+            peak_to_mean,
+            minute,
+            weekend,
+            self.settings.start_epoch_s,
+        );
         let most = (*most).max(*least);
         ReplicaCurve { load, least: *least, most, every: every_span, noise }
     }
@@ -192,9 +390,6 @@ impl Reading<'_, '_> {
     }
 }
 
-/// A line number with what is wrong with the line.
-type RowError = (u64, String);
-
 /// The records of a CSV text behind its header, each with its line.
 fn rows_of(text: &str) -> Vec<Result<(u64, csv::StringRecord), RowError>> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
@@ -221,15 +416,73 @@ fn series_row(line: u64, record: &csv::StringRecord) -> Result<(u64, i64, String
     Ok((line, ms, name, replicas))
 }
 
-/// Longest time in a file: ten years.
-const MOST_SECONDS: f64 = 10.0 * 365.0 * 86_400.0;
-
-/// Decimal seconds as milliseconds.
-fn milliseconds(text: &str) -> Result<i64, String> {
-    let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite());
-    match seconds {
-        Some(s) if (0.0..=MOST_SECONDS).contains(&s) => Ok(libm::round(s * 1_000.0) as i64),
-        Some(_) => Err(format!("`{text}` seconds are not within ten years")),
-        None => Err(format!("`{text}` is no number of seconds")),
+fn comeback(on_eviction: OnEviction) -> Comeback {
+    match on_eviction {
+        OnEviction::StartOver => Comeback::StartsOver,
+        OnEviction::GoOn => Comeback::GoesOn,
+        OnEviction::Lose => Comeback::Lost,
     }
+}
+
+/// A row's shape in the scenario's short form.
+fn shape_of(shape: &trace::Shape) -> PodShape {
+    let pairs = shape.selector.split(';').filter_map(|pair| pair.split_once('='));
+    PodShape {
+        cpu: if shape.cpu_milli == 0 { String::new() } else { format!("{}m", shape.cpu_milli) },
+        memory: if shape.memory_mib == 0 {
+            String::new()
+        } else {
+            format!("{}Mi", shape.memory_mib)
+        },
+        ephemeral_storage: match shape.ephemeral_mib {
+            0 => String::new(),
+            mib => format!("{mib}Mi"),
+        },
+        gpu: u32::try_from(shape.gpus).unwrap_or(u32::MAX),
+        node_selector: pairs
+            .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
+            .collect(),
+        priority: shape.priority,
+        ..PodShape::default()
+    }
+}
+
+/// The short form written out as the manifest of a Pod, which is then read as any other.
+fn manifest(name: &str, namespace: &str, shape: &PodShape) -> String {
+    let mut requests = serde_json::Map::new();
+    for (resource, amount) in [
+        ("cpu", &shape.cpu),
+        ("memory", &shape.memory),
+        ("ephemeral-storage", &shape.ephemeral_storage),
+    ] {
+        if !amount.is_empty() {
+            requests.insert(resource.to_owned(), amount.as_str().into());
+        }
+    }
+    let limits = if shape.gpu > 0 {
+        serde_json::json!({ "nvidia.com/gpu": shape.gpu })
+    } else {
+        serde_json::json!({})
+    };
+    let mut annotations = serde_json::Map::new();
+    if shape.do_not_disrupt {
+        annotations.insert("karpenter.sh/do-not-disrupt".to_owned(), "true".into());
+    }
+    let grace = SimDuration::parse(&shape.grace)
+        .map_or(serde_json::Value::from(shape.grace.as_str()), |span| (span.ms() / 1_000).into());
+    serde_json::json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": name, "namespace": namespace, "annotations": annotations },
+        "spec": {
+            "terminationGracePeriodSeconds": grace,
+            "priority": shape.priority,
+            "nodeSelector": shape.node_selector,
+            "containers": [{
+                "name": "main",
+                "resources": { "requests": requests, "limits": limits },
+            }],
+        },
+    })
+    .to_string()
 }

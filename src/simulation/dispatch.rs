@@ -8,9 +8,12 @@ pub(super) fn dispatch(simulation: &mut Simulation, event: Event) {
     if let Event::TimelineStep(step) = event {
         return simulation.on_timeline_step(step);
     }
+    if let Event::Arrival(source) = event {
+        return simulation.on_arrival(source);
+    }
     let Simulation { world, karpenter, .. } = simulation;
     match event {
-        Event::TimelineStep(_) => {}
+        Event::TimelineStep(_) | Event::Arrival(_) => {}
         Event::InstanceRunning(claim) => world.mark_instance_running(claim),
         Event::NodeAppears(claim) => {
             // An instance that was told to terminate before never joins.
@@ -21,6 +24,7 @@ pub(super) fn dispatch(simulation: &mut Simulation, event: Event) {
         Event::NodeReady(node) => world.set_node_ready(node),
         Event::NodeInitializable(node) => world.set_node_initializable(node),
         Event::PodStarts(pod) => world.mark_running(pod),
+        Event::PodEnds(pod) => world.end_pod(pod),
         Event::PodSucceeds(pod) => world.mark_succeeded(pod),
         Event::PodStops(pod) => world.remove_pod(pod),
         Event::InstanceGone(claim) => world.mark_instance_gone(claim),

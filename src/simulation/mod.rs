@@ -11,7 +11,7 @@ use crate::kube::volume::Storage;
 use crate::kube::workload::{BarePod, DaemonSet, Deployment, Job};
 use crate::kube::{Labels, NodePool};
 use crate::units::{SimTime, Symbols};
-use crate::workload::replicas;
+use crate::workload::{replicas, source};
 use crate::world::cluster::{Cluster, DeploymentState, JobState, Pool, PoolCost};
 use crate::world::settings::Boot;
 use crate::world::{Event, Settings, World};
@@ -23,6 +23,8 @@ mod unplaceable;
 
 pub use crate::workload::arrival;
 pub use crate::workload::replicas::Curve as ReplicaCurve;
+pub use crate::workload::source::{Load, Source, TraceRow};
+pub use crate::world::work::{Comeback, Term};
 pub use timeline::{Action, DriftTarget, Objects, Target};
 pub use unplaceable::unplaceable;
 
@@ -51,6 +53,8 @@ pub struct Config {
     pub namespaces: BTreeMap<Arc<str>, Labels>,
     /// What people and pipelines do, ascending by instant.
     pub timeline: Vec<(SimTime, Action)>,
+    /// Sources of pods.
+    pub sources: Vec<Source>,
     /// Services whose replicas follow a load.
     pub replicas: Vec<ReplicaSource>,
     /// The run ends before this instant.
@@ -89,6 +93,8 @@ pub struct Simulation {
     world: World,
     karpenter: Karpenter,
     config: Arc<Config>,
+    /// Where each source stands.
+    cursors: Vec<source::Cursor>,
     event_count: u64,
 }
 
@@ -99,12 +105,36 @@ impl Simulation {
         let mut symbols = config.symbols.clone();
         crate::scheduling::intern_fixed_values(&mut symbols);
         let world = World::new(config.settings.clone(), symbols, Cluster::default());
-        let mut simulation =
-            Simulation { world, karpenter: Karpenter::default(), config, event_count: 0 };
+        let mut simulation = Simulation {
+            world,
+            karpenter: Karpenter::default(),
+            config,
+            cursors: Vec::new(),
+            event_count: 0,
+        };
         simulation.schedule_timeline();
+        simulation.start_sources();
         simulation.create_objects();
         simulation.karpenter.start(&mut simulation.world);
         simulation
+    }
+
+    fn start_sources(&mut self) {
+        let config = self.config.clone();
+        for (number, source) in (0..).zip(&config.sources) {
+            let mut cursor = source::Cursor::new(number, source);
+            source::start(&mut self.world, number, source, &mut cursor);
+            self.cursors.push(cursor);
+        }
+    }
+
+    fn on_arrival(&mut self, number: u32) {
+        let index = number as usize;
+        if let Some((source, cursor)) =
+            self.config.sources.get(index).zip(self.cursors.get_mut(index))
+        {
+            source::on_arrival(&mut self.world, number, source, cursor);
+        }
     }
 
     fn create_objects(&mut self) {

@@ -13,6 +13,7 @@ mod daemon_set;
 mod deployment;
 mod job;
 pub mod replicas;
+pub mod source;
 
 /// One pass over the workloads that changed: Deployments by name, Jobs by name, then DaemonSets.
 pub fn on_workload_pass(world: &mut World) {
@@ -29,5 +30,6 @@ pub fn on_workload_pass(world: &mut World) {
         (spec.name.clone(), spec.namespace.clone())
     });
     dirty.into_iter().for_each(|index| job::reconcile(world, index));
+    source::bring_back(world);
     daemon_set::reconcile(world);
 }

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use super::arena::{Arena, Id};
 use super::journal::{Cause, ClaimRef, PodRef};
 use super::settings::Boot;
+use super::work::{Returning, Work};
 use crate::ec2::capacity::Capacity;
 use crate::ec2::{CapacityType, InstanceType};
 use crate::engine::Timer;
@@ -62,6 +63,8 @@ pub struct Cluster {
     pub claims_by_name: BTreeMap<Arc<str>, ClaimId>,
     /// Nodes by name.
     pub nodes_by_name: BTreeMap<Arc<str>, NodeId>,
+    /// Pods of sources that are to be made again.
+    pub returning: Vec<Returning>,
     /// Deployments whose pods or replicas changed since the last workload pass.
     pub dirty_deployments: BTreeSet<usize>,
     /// Jobs whose pods changed since the last workload pass.
@@ -201,6 +204,8 @@ pub enum Owner {
     Job(usize),
     /// A DaemonSet, by position in [`Cluster::daemon_sets`].
     DaemonSet(usize),
+    /// A source of pods, by its number.
+    Source(u32),
     /// Nothing.
     Bare,
 }
@@ -218,6 +223,10 @@ pub struct Pod {
     pub class: Arc<PodClass>,
     /// What brings it back.
     pub owner: Owner,
+    /// What a pod of a source is there for.
+    pub work: Option<Work>,
+    /// Key of what is drawn for it: the same under every policy.
+    pub draws: u64,
     /// When the object was created.
     pub created_at: SimTime,
     /// kube-scheduler said once that no node takes it: Karpenter may provision for it.

@@ -55,6 +55,10 @@ pub enum Event {
     NodeInitializable(NodeId),
     /// A bound pod becomes Running and Ready.
     PodStarts(PodId),
+    /// A pod of the source of this number arrives.
+    Arrival(u32),
+    /// A pod of a source comes to its end, running or not.
+    PodEnds(PodId),
     /// A running pod succeeds.
     PodSucceeds(PodId),
     /// The object of a terminating or finished pod goes away.
@@ -109,6 +113,8 @@ impl Event {
             | Event::NodeReady(_)
             | Event::NodeInitializable(_)
             | Event::PodStarts(_)
+            | Event::Arrival(_)
+            | Event::PodEnds(_)
             | Event::PodSucceeds(_)
             | Event::PodStops(_)
             | Event::InstanceGone(_)

@@ -23,6 +23,7 @@ pub mod restore;
 pub mod settings;
 pub mod view;
 mod volumes;
+pub mod work;
 
 pub use cluster::{ClaimId, Cluster, NodeId, PodId, PoolIndex};
 pub use event::{Event, EventClass};

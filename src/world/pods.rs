@@ -34,6 +34,7 @@ impl World {
             PodUids::CreationOrder => ordinal,
             PodUids::Hash => self.streams.mix(Purpose::PodUid, uid_parts.0, uid_parts.1 as u32),
         };
+        let draws = self.streams.mix(Purpose::PodUid, uid_parts.0, uid_parts.1 as u32) >> 8;
         let do_not_disrupt = class.do_not_disrupt;
         let id = self.cluster.pods.insert(Pod {
             ordinal,
@@ -41,6 +42,8 @@ impl World {
             name,
             class,
             owner,
+            work: None,
+            draws,
             created_at: self.now(),
             unschedulable: false,
             node: None,
@@ -60,7 +63,7 @@ impl World {
         match owner {
             Owner::Deployment(index) => self.cluster.deployments[index].live.push(id),
             Owner::Job(index) => self.cluster.jobs[index].live.push(id),
-            Owner::DaemonSet(_) | Owner::Bare => {}
+            Owner::DaemonSet(_) | Owner::Source(_) | Owner::Bare => {}
         }
         self.create_ephemeral_claims(id);
         let fact = Fact::PodCreated(self.cluster.pods[id].reference());
@@ -139,7 +142,7 @@ impl World {
         let images_at = self.pull_images(id, node_id);
         let pod = &self.cluster.pods[id];
         let start = &self.settings.latency.pod_start;
-        let delay = self.streams.sample(start, Purpose::PodStart, pod.ordinal, 0);
+        let delay = self.streams.sample(start, Purpose::PodStart, pod.draws, 0);
         let at = images_at + SimDuration::from_ms(delay) + pod.class.ready_delay;
         let timer = self.schedule(at, Event::PodStarts(id));
         self.cluster.pods[id].kubelet_timer = Some(timer);
@@ -181,6 +184,7 @@ impl World {
         let fact = Fact::PodRunning(pod.reference());
         self.record(fact);
         self.cluster.count_health(id, i64::from(healthy));
+        self.begin_work(id);
         if let Owner::Job(index) = owner {
             let runs = self.cluster.jobs[index].spec.duration;
             let timer = self.schedule(now + runs, Event::PodSucceeds(id));
@@ -211,6 +215,9 @@ impl World {
                 let timer = self.schedule(now + ttl, Event::PodStops(id));
                 self.cluster.pods[id].kubelet_timer = Some(timer);
             }
+        }
+        if let Owner::Source(_) = owner {
+            self.clean_up(id);
         }
         self.schedule_pod_event(id);
         self.wake(Wake::Scheduler);
@@ -265,8 +272,8 @@ impl World {
             self.queue.cancel(timer);
         }
         let latency = &self.settings.latency;
-        let ordinal = self.cluster.pods[id].ordinal;
-        let stop = self.streams.sample(&latency.pod_stop, Purpose::PodStop, ordinal, 0);
+        let draws = self.cluster.pods[id].draws;
+        let stop = self.streams.sample(&latency.pod_stop, Purpose::PodStop, draws, 0);
         let stop = SimDuration::from_ms(stop.max(0)).min(grace);
         let timer = self.schedule(now + stop.max(SHORTEST_STOP), Event::PodStops(id));
         self.cluster.pods[id].kubelet_timer = Some(timer);
@@ -298,6 +305,7 @@ impl World {
                 self.cluster.jobs[index].live.retain(|live| *live != id);
                 self.cluster.dirty_jobs.insert(index);
             }
+            Owner::Source(source) => return self.lose_work(id, source),
             Owner::DaemonSet(_) | Owner::Bare => return,
         }
         self.wake(Wake::Workloads);
@@ -307,6 +315,12 @@ impl World {
     pub fn remove_pod(&mut self, id: PodId) {
         if self.cluster.pods.get(id).is_some_and(|pod| !pod.is_finished()) {
             self.release(id);
+        }
+        if let Some(pod) = self.cluster.pods.get(id)
+            && let Owner::Source(source) = pod.owner
+            && pod.is_active()
+        {
+            self.lose_work(id, source);
         }
         let Some(pod) = self.cluster.pods.remove(id) else {
             return;

@@ -187,6 +187,8 @@ impl World {
             name: found.name,
             class: found.class,
             owner: found.owner,
+            work: None,
+            draws: ordinal,
             created_at: found.created_at,
             unschedulable: found.bound.is_none(),
             node: None,

@@ -319,3 +319,56 @@ fn a_series_sets_replicas_at_its_times() {
         assert_eq!(found, [(code, message)]);
     }
 }
+
+const ARRIVALS: &str = r#"workloads: [Arrivals(
+    name: "ci",
+    process: Poisson(per_hour: 60),
+    pods: [(weight: 2, cpu: "1", memory: "1Gi"), (cpu: "500m")],
+    lifetime: Pareto(shape: 1.1, least: "10s", most: "1h"),
+    on_eviction: Lose,
+)]"#;
+
+#[test]
+fn arrivals_become_a_source() {
+    let loaded = loaded(ARRIVALS, &Choice::default());
+    assert_eq!((loaded.sources.len(), &*loaded.sources[0].name), (1, "ci"));
+    let zero = ARRIVALS.replace("weight: 2, ", "weight: 0, ").replace("(cpu", "(weight: 0, cpu");
+    for (workload, code, place) in [
+        (ARRIVALS.replace("60", "-60"), "KS0207", "-60"),
+        (
+            ARRIVALS.replace("\"1Gi\"", "\"1Gx\""),
+            "KS0305",
+            "(weight: 2, cpu: \"1\", memory: \"1Gx\")",
+        ),
+        (
+            ARRIVALS.replace("\"1h\"", "\"1s\""),
+            "KS0207",
+            "Pareto(shape: 1.1, least: \"10s\", most: \"1s\")",
+        ),
+        (zero.clone(), "KS0207", &zero["workloads: [".len()..zero.len() - 1]),
+    ] {
+        let found = problem(&workload, &Choice::default());
+        assert_eq!((&*found.0, &*found.1), (code, place), "{}", found.2);
+    }
+}
+
+#[test]
+fn traces_are_checked_row_by_row() {
+    let trace = "workloads: [Trace(name: \"t\", file: \"m/t.txt\")]";
+    let with = |rows: &str| {
+        let text =
+            SCENARIO.trim_end().strip_suffix(')').expect("a scenario").to_owned() + trace + ")\n";
+        let head = "pod_name,arrival_s,duration_s,cpu_milli,memory_mib,max_per_node\n";
+        load_with_file(&text, "m/t.txt", &format!("{head}{rows}"))
+    };
+    let (loaded, diagnostics) = with("a,0,5,100,64,\nb,1.5,,100,64,1\n");
+    assert_eq!(loaded.expect("a scenario").sources.len(), 1);
+    let codes: Vec<_> = diagnostics.iter().map(|d| d.code).collect();
+    assert_eq!(codes, ["KS0232"], "max_per_node is not modelled, and said once");
+    let (loaded, diagnostics) = with("a,0,5,100,64,\nb,1,1000000000,100,64,\n");
+    let found: Vec<_> = diagnostics.iter().map(|d| (d.code, d.message.as_str())).collect();
+    assert!(loaded.is_none());
+    let message =
+        "line 3 of `m/t.txt` cannot be used: `1000000000` seconds are not within ten years";
+    assert_eq!(found, [("KS0230", message)]);
+}

@@ -5,6 +5,7 @@ mod catalog;
 mod change;
 mod cli;
 mod conformance;
+mod experiment;
 mod kustomize;
 mod manifests;
 mod scenario;

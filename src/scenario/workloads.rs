@@ -31,6 +31,9 @@ pub struct Workloads {
     pub scales: Vec<(SimTime, TimelineAction)>,
 }
 
+/// Makes the class of pods from a manifest, its place and the workload's name.
+type ClassOf<'a> = dyn FnMut(&str, Span, &str, &mut Diagnostics) -> Option<Arc<PodClass>> + 'a;
+
 /// Where workloads are read from.
 pub struct Reading<'a, 'c> {
     /// Places and diagnostics.
@@ -42,7 +45,7 @@ pub struct Reading<'a, 'c> {
     /// The scenario's settings.
     pub settings: &'a Settings,
     /// Makes the class of the pods of a workload from a manifest whose place is given.
-    pub class_of: &'a mut dyn FnMut(&str, Span, &str, &mut Diagnostics) -> Option<Arc<PodClass>>,
+    pub class_of: &'a mut ClassOf<'a>,
     /// Whether a workload of this name is defined; `None` when what is defined is not fully known.
     pub is_known: &'a dyn Fn(&str) -> Option<bool>,
 }

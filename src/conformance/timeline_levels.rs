@@ -95,6 +95,10 @@ impl Sums {
             entries.filter_map(|(name, count)| Some((name.clone(), count.as_u64()?))).collect()
         };
         let steps = summary["node_steps"].as_array().into_iter().flatten();
+        let steps = steps.filter_map(|s| Some((s[0].as_f64()?, s[1].as_i64()?)));
+        let mut node_steps: Vec<(f64, i64)> = steps.collect();
+        // An instant in which one instance comes and one goes is recorded, though nothing changes.
+        node_steps.dedup_by_key(|(_, count)| *count);
         Sums {
             commands: counts("commands"),
             evictions: counts("evictions"),
@@ -102,7 +106,7 @@ impl Sums {
             max_nodes: summary["max_nodes"].as_i64().unwrap_or(0),
             node_hours: summary["node_hours"].as_f64().unwrap_or(0.0),
             cost: summary["cost"].as_f64().unwrap_or(0.0),
-            node_steps: steps.filter_map(|s| Some((s[0].as_f64()?, s[1].as_i64()?))).collect(),
+            node_steps,
         }
     }
 

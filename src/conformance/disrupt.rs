@@ -9,7 +9,7 @@ use super::report::{Check, Outcome, difference};
 use super::snapshot::Snapshot;
 use super::{NotComparable, Options, malformed};
 use crate::karpenter::disruption::{self, Answer, Command, Method};
-use crate::scheduling::Templates;
+use crate::scheduling::Core;
 use crate::world::ClusterView;
 
 /// What is compared, from the loosest to the strictest.
@@ -54,11 +54,11 @@ pub(super) fn replay(
     options: &Options<'_>,
 ) -> Result<Outcome, NotComparable> {
     let view = snapshot.world.view();
-    let templates = Templates::build(&view);
+    let mut core = Core::new(&view);
     let (mut found, mut times) = (BTreeMap::new(), Vec::new());
     for method in Method::ORDER {
         let start = options.time();
-        let answer = disruption::ask(&view, &templates, method);
+        let answer = disruption::ask(&view, &mut core, method);
         times.push((method.name(), options.time() - start));
         found.insert(method.name(), answered(&view, method, &answer));
     }

@@ -9,7 +9,7 @@ use super::report::{Check, Outcome, difference};
 use super::snapshot::Snapshot;
 use super::{NotComparable, Options};
 use crate::karpenter::provisioner;
-use crate::scheduling::{Solution, Templates};
+use crate::scheduling::{self, Purpose, Solution, Templates};
 use crate::world::PodId;
 
 /// The levels, from the loosest to the strictest.
@@ -34,7 +34,7 @@ impl ProvisioningPass {
 
     /// One Solve.
     pub fn solve(&self) -> Solution {
-        provisioner::solve(&self.snapshot.world.view(), &self.templates, &self.pods)
+        scheduling::solve(&self.snapshot.world.view(), &self.templates, &self.pods, Purpose::Provision)
     }
 }
 
@@ -87,7 +87,7 @@ fn decide(snapshot: &Snapshot, options: &Options<'_>) -> (Pass, u64) {
     let templates = Templates::build(&view);
     let pods = provisioner::pods_to_place(&view);
     let start = options.time();
-    let mut solution = provisioner::solve(&view, &templates, &pods);
+    let mut solution = scheduling::solve(&view, &templates, &pods, Purpose::Provision);
     let nanoseconds = options.time() - start;
     provisioner::pin_capacity_types(&view, &mut solution);
     let mut pass = Pass::default();

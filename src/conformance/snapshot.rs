@@ -94,6 +94,7 @@ fn settings(options: &Value) -> Result<Settings, NotComparable> {
         scheduler_ties: SchedulerTies::Name,
         victims: VictimRule::ReplicaSet,
         pod_uids: PodUids::CreationOrder,
+        plain: false,
         controller_latency: SimDuration::ZERO,
         unavailable_for: UNAVAILABLE_FOR,
         karpenter: karpenter_options(options)?,

@@ -228,6 +228,7 @@ fn settings(constants: &Value) -> Result<Settings, NotComparable> {
         scheduler_ties: SchedulerTies::Name,
         victims,
         pod_uids: PodUids::CreationOrder,
+        plain: false,
         controller_latency: SimDuration::ZERO,
         unavailable_for: SimDuration::from_seconds(
             constants["ice_cache_s"].as_i64().ok_or_else(|| malformed("no ice_cache_s"))?,

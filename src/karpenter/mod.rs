@@ -2,7 +2,7 @@
 //!
 //! Upstream: karpenter v1.14.1 `pkg/controllers/controllers.go` lists the actors.
 
-use crate::scheduling::Templates;
+use crate::scheduling::Core;
 use crate::units::SimTime;
 use crate::world::World;
 
@@ -27,7 +27,7 @@ pub struct Karpenter {
     expirations: ExpirationQueue,
     disruption: Disruption,
     failures: FailureMemory,
-    templates: Option<(u64, Templates)>,
+    core: Option<Core>,
 }
 
 impl Karpenter {
@@ -36,18 +36,17 @@ impl Karpenter {
         self.disruption.start(world);
     }
 
-    /// Templates of the present NodePools and DaemonSets.
-    fn templates(&mut self, world: &World) -> &Templates {
-        let generation = world.cluster.generation;
-        if self.templates.as_ref().is_some_and(|(known, _)| *known != generation) {
-            self.templates = None;
-        }
-        let build = || (generation, Templates::build(&world.view()));
-        &self.templates.get_or_insert_with(build).1
-    }
-
     /// When the present command of the disruption loop is validated, if one waits.
     pub fn validation_due_at(&self) -> Option<SimTime> {
         self.disruption.validation_due_at()
     }
+}
+
+/// The provisioner core, up to date with the cluster.
+fn kept<'a>(core: &'a mut Option<Core>, world: &World) -> &'a mut Core {
+    let view = world.view();
+    if let Some(core) = core {
+        core.refresh(&view);
+    }
+    core.get_or_insert_with(|| Core::new(&view))
 }

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Karpenter;
-use crate::scheduling::{self, ClaimPlan, Purpose, Solution, Templates, validation};
+use super::{Karpenter, kept};
+use crate::scheduling::{ClaimPlan, Purpose, Solution, validation};
 use crate::units::{ResourceVec, SimDuration, SimTime};
 use crate::world::claims::NewClaim;
 use crate::world::{ClaimId, ClusterView, Fact, PodId, PoolIndex, World};
@@ -44,8 +44,8 @@ impl Karpenter {
         if pods.is_empty() || world.cluster.pools.is_empty() {
             return;
         }
-        let templates = self.templates(world);
-        let mut solution = solve(&world.view(), templates, &pods);
+        let core = kept(&mut self.core, world);
+        let mut solution = core.solve(&world.view(), &pods, Purpose::Provision);
         pin_capacity_types(&world.view(), &mut solution);
         self.report(world, &solution);
         for placement in &solution.existing {
@@ -97,11 +97,6 @@ pub(crate) fn pods_to_place(view: &ClusterView<'_>) -> Vec<PodId> {
 pub(crate) fn ignored_pods(view: &ClusterView<'_>) -> Vec<(PodId, String)> {
     let reason = |id| Some((id, validation::ignored(view, &view.cluster.pods[id])?));
     view.provisionable_pods().filter_map(reason).collect()
-}
-
-/// Packs the pods of a batch.
-pub(crate) fn solve(view: &ClusterView<'_>, templates: &Templates, pods: &[PodId]) -> Solution {
-    scheduling::solve(view, templates, pods, Purpose::Provision)
 }
 
 /// What becomes of a plan's requirements when its NodeClaim is made.

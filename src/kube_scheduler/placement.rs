@@ -297,6 +297,7 @@ mod tests {
             scheduler_ties: SchedulerTies::Name,
             victims: VictimRule::Newest,
             pod_uids: PodUids::CreationOrder,
+            plain: false,
             controller_latency: SimDuration::ZERO,
             unavailable_for: SimDuration::ZERO,
             karpenter: KarpenterOptions {

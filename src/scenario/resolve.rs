@@ -225,6 +225,7 @@ fn world_settings(settings: &Settings) -> WorldSettings {
             Victims::Colocated => VictimRule::Colocated,
         },
         pod_uids: PodUids::Hash,
+        plain: false,
         controller_latency: settings.controller_latency,
         unavailable_for: UNAVAILABLE_FOR,
         karpenter: KarpenterOptions {

@@ -69,6 +69,8 @@ pub(super) enum Duration {
     Variant,
     /// For all pods of the variant with these requests, for ever.
     Kind,
+    /// For all pods of the variant, as long as the Solve lasts: other pods are in the way.
+    Solve,
     /// It may accept such a pod later.
     Now,
 }
@@ -95,9 +97,10 @@ pub(super) struct Seeker<'s> {
 }
 
 /// What evaluations share and remember.
-pub(super) struct Memory<'a> {
+#[derive(Clone, Debug)]
+pub(super) struct Memory {
     pub(super) sets: RequirementSets,
-    pub(super) topology: Topology<'a>,
+    pub(super) topology: Topology,
     pub(super) masks: TypeMasks,
     pub(super) launch_orders: LaunchOrders,
     pub(super) reservations: Reservations,
@@ -124,7 +127,7 @@ impl InFlightClaim {
     /// minValues that cannot be kept are lowered.
     pub(super) fn can_add(
         &self,
-        memory: &mut Memory<'_>,
+        memory: &mut Memory,
         template: &Template,
         pod: &Seeker<'_>,
         relax_min_values: bool,
@@ -163,7 +166,7 @@ impl InFlightClaim {
     /// minValues, reservations.
     fn finish(
         &self,
-        memory: &mut Memory<'_>,
+        memory: &mut Memory,
         template: &Template,
         pod: &Seeker<'_>,
         (base, roomy): (SetId, &BitSet),
@@ -238,7 +241,7 @@ impl InFlightClaim {
     /// Takes the pod.
     pub(super) fn add(
         &mut self,
-        memory: &mut Memory<'_>,
+        memory: &mut Memory,
         template: &Template,
         pod: PodId,
         seeker: &Seeker<'_>,
@@ -257,7 +260,7 @@ impl InFlightClaim {
     }
 
     /// The claim as planned: daemon overhead added, options by price, simulation keys dropped.
-    pub(super) fn finalize(self, memory: &mut Memory<'_>, template: &Template) -> ClaimPlan {
+    pub(super) fn finalize(self, memory: &mut Memory, template: &Template) -> ClaimPlan {
         let alive = template.groups.iter().filter(|group| group.types.intersects(&self.options));
         // Upstream takes a list without entries for one that was not set yet.
         let mut overhead = ResourceVec::default();

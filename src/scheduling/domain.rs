@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::template::Source;
 use crate::kube::requirement::{Operator, Requirement};
+use crate::kube::label;
 use crate::kube::taint::{self, Taint, Toleration};
 use crate::units::{LabelValue, Symbol, Symbols};
 
@@ -88,6 +89,13 @@ impl DomainTable {
         self.values.len()
     }
 
+    /// Forgets the places without a name at the end, down to `length`.
+    pub(super) fn drop_nameless(&mut self, length: usize) {
+        while self.values.len() > length && self.values.last() == Some(&None) {
+            self.values.pop();
+        }
+    }
+
     /// The value of a domain; `None` for one without a name.
     pub(super) fn value(&self, domain: usize) -> Option<LabelValue> {
         self.values.get(domain).copied().flatten()
@@ -122,12 +130,79 @@ impl DomainTable {
     }
 }
 
+/// A topology key in use.
+#[derive(Clone, Debug)]
+struct Key {
+    symbol: Symbol,
+    table: DomainTable,
+    /// Domains that new nodes may have, each with the taints of the NodePools behind it.
+    universe: Vec<(usize, Vec<Vec<Taint>>)>,
+}
+
+/// The topology keys in use, with the numbers of their domains.
+#[derive(Clone, Debug)]
+pub(super) struct Keys(Vec<Key>);
+
+impl Keys {
+    /// Position of the hostname key: hosts are domains from the start.
+    pub(super) const HOSTNAME: usize = 0;
+
+    pub(super) fn new(sources: &[Source]) -> Keys {
+        let mut keys = Keys(Vec::new());
+        keys.position(sources, label::HOSTNAME);
+        keys
+    }
+
+    /// The position of a key, new or known. A new one gets the domains that new nodes may have.
+    pub(super) fn position(&mut self, sources: &[Source], symbol: Symbol) -> usize {
+        if let Some(known) = self.0.iter().position(|key| key.symbol == symbol) {
+            return known;
+        }
+        let mut table = DomainTable::default();
+        let owned = |sets: Vec<&[Taint]>| sets.into_iter().map(<[Taint]>::to_vec).collect();
+        let universe = universe(sources, symbol)
+            .into_iter()
+            .map(|(value, taints)| (table.number(value), owned(taints)))
+            .collect();
+        self.0.push(Key { symbol, table, universe });
+        self.0.len() - 1
+    }
+
+    pub(super) fn symbol(&self, key: usize) -> Symbol {
+        self.0[key].symbol
+    }
+
+    pub(super) fn table(&mut self, key: usize) -> &mut DomainTable {
+        &mut self.0[key].table
+    }
+
+    /// The table of a key for reading.
+    pub(super) fn read(&self, key: usize) -> &DomainTable {
+        &self.0[key].table
+    }
+
+    /// The table of a key that has a position.
+    pub(super) fn table_of(&mut self, symbol: Symbol) -> &mut DomainTable {
+        let known = self.0.iter().position(|key| key.symbol == symbol);
+        self.table(known.unwrap_or(Keys::HOSTNAME))
+    }
+
+    /// Domains that new nodes may have, as far as pods with these tolerations could use them; `all` of them.
+    pub(super) fn reachable(&self, key: usize, tolerations: &[Toleration], all: bool) -> Vec<usize> {
+        let open = |sets: &[Vec<Taint>]| all || is_reachable(sets, tolerations);
+        let universe = self.0[key].universe.iter();
+        universe.filter(|(_, sets)| open(sets)).map(|(domain, _)| *domain).collect()
+    }
+
+    /// Domains of all keys.
+    pub(super) fn domain_count(&self) -> usize {
+        self.0.iter().map(|key| key.table.len()).sum()
+    }
+}
+
 /// The values of a key that new nodes may have, each with the taints of the NodePools behind it: an empty list of
 /// taints makes the value open to all pods.
-pub(super) fn universe<'a>(
-    sources: &'a [Source],
-    key: Symbol,
-) -> Vec<(LabelValue, Vec<&'a [Taint]>)> {
+fn universe<'a>(sources: &'a [Source], key: Symbol) -> Vec<(LabelValue, Vec<&'a [Taint]>)> {
     let mut domains: Vec<(LabelValue, Vec<&[Taint]>)> = Vec::new();
     let mut places: FxHashMap<Symbol, usize> = FxHashMap::default();
     let mut insert = |value: LabelValue, taints: &'a [Taint]| {
@@ -179,6 +254,6 @@ fn pool_requirement(source: &Source, key: Symbol) -> Option<Requirement> {
 }
 
 /// True iff a pod with these tolerations may use one of the NodePools behind a domain.
-pub(super) fn is_reachable(sets: &[&[Taint]], tolerations: &[Toleration]) -> bool {
+fn is_reachable(sets: &[Vec<Taint>], tolerations: &[Toleration]) -> bool {
     sets.iter().any(|taints| taint::first_untolerated(taints, tolerations).is_none())
 }

@@ -1,6 +1,8 @@
-//! Existing nodes during one Solve: launched claims and registered nodes that may take pods.
+//! Existing nodes: launched claims and registered nodes that may take pods.
 //!
 //! Upstream: karpenter v1.14.1 `pkg/controllers/provisioning/scheduling/existingnode.go`.
+
+use std::sync::Arc;
 
 use super::claim::{Duration, Memory, Seeker};
 use super::requirement_set::{Clash, SetId};
@@ -10,56 +12,52 @@ use super::volume::Attachments;
 use crate::kube::requirement::AllowUndefined;
 use crate::kube::taint::{self, Taint};
 use crate::kube::{HostPort, Requirement, Requirements, label, port};
-use crate::units::{LabelValue, ResourceVec};
+use crate::units::{LabelValue, ResourceVec, SimTime};
 use crate::world::cluster::{Claim, Pod};
-use crate::world::{ClaimId, ClusterView, PodId};
+use crate::world::{ClaimId, ClusterView, PodId, PoolIndex};
 
-/// A node that may take pods.
+/// A node that may take pods. Between Solves it is as it stands in the cluster.
 #[derive(Clone, Debug)]
 pub(super) struct ExistingNode {
     pub(super) claim: ClaimId,
+    pub(super) name: Arc<str>,
     pub(super) initialized: bool,
-    /// Closed to pods that are neither pending nor fleeing a deleting node.
-    pub(super) under_consolidate_after: bool,
+    /// Until then closed to pods that are neither pending nor fleeing a deleting node, in what-ifs of consolidation.
+    pub(super) closed_until: SimTime,
+    /// Taken away in the present Solve.
+    pub(super) removed: bool,
+    /// Its NodePool.
+    pub(super) pool: PoolIndex,
+    /// What counts in the limits of the NodePool, if that has some.
+    pub(super) capacity: Option<ResourceVec>,
     taints: Vec<Taint>,
     set: SetId,
     host: Host,
     remaining: ResourceVec,
     ports: Vec<HostPort>,
     attachments: Option<Attachments>,
+    /// Pods that the present Solve put there.
     pub(super) pods: Vec<PodId>,
 }
 
-/// All active nodes in the order of first fit: initialized ones first, then by name. `nameless` stands for the host of
-/// a node whose name no label holds.
-pub(super) fn existing_nodes(
-    view: &ClusterView<'_>,
-    memory: &mut Memory<'_>,
-    enforce_consolidate_after: bool,
-    nameless: LabelValue,
-) -> Vec<ExistingNode> {
-    let mut nodes: Vec<ExistingNode> = view
-        .active_state_nodes()
-        .map(|(id, claim)| {
-            let mut node = ExistingNode::new(view, memory, id, claim, nameless);
-            node.under_consolidate_after =
-                enforce_consolidate_after && is_under_consolidate_after(view, claim);
-            node
-        })
-        .collect();
-    // State nodes come by name; the stable sort keeps that within both halves.
-    nodes.sort_by_key(|node| !node.initialized);
-    nodes
+/// What a Solve changes of a node, as it was before.
+#[derive(Clone, Debug)]
+pub(super) struct Before {
+    set: SetId,
+    remaining: ResourceVec,
+    ports: usize,
+    attachments: Option<Attachments>,
 }
 
 impl ExistingNode {
-    fn new(
+    /// An active node as it stands. `nameless` stands for the host of a node whose name no label holds.
+    pub(super) fn new(
         view: &ClusterView<'_>,
-        memory: &mut Memory<'_>,
+        memory: &mut Memory,
         id: ClaimId,
-        claim: &Claim,
         nameless: LabelValue,
     ) -> ExistingNode {
+        let claim = &view.cluster.claims[id];
         let taints = view.taints(claim);
         let mut requirements = Requirements::from_labels(view.labels(claim));
         let remaining = remaining_resources(view, claim, &taints, &requirements);
@@ -71,10 +69,16 @@ impl ExistingNode {
         let bound = node.into_iter().flat_map(|node| &node.pods);
         let bound = bound.map(|pod| &view.cluster.pods[*pod]);
         let bound: Vec<&Pod> = bound.filter(|pod| !pod.is_finished()).collect();
+        let pool = view.cluster.pools.get(claim.pool).filter(|_| claim.managed);
+        let limited = pool.and_then(|pool| pool.spec.limits.as_ref());
         ExistingNode {
             claim: id,
+            name: claim.name.clone(),
             initialized: claim.is_initialized(),
-            under_consolidate_after: false,
+            closed_until: closed_until(view, claim),
+            removed: false,
+            pool: claim.pool,
+            capacity: limited.map(|_| view.capacity(claim)),
             taints,
             set: memory.sets.intern(requirements),
             host,
@@ -85,11 +89,35 @@ impl ExistingNode {
         }
     }
 
+    /// Position in the order of first fit: initialized ones first, then by name.
+    pub(super) fn rank(&self) -> (bool, &str) {
+        (!self.initialized, &self.name)
+    }
+
+    /// What [`ExistingNode::add`] will change.
+    pub(super) fn before(&self) -> Before {
+        Before {
+            set: self.set,
+            remaining: self.remaining.clone(),
+            ports: self.ports.len(),
+            attachments: self.attachments.clone(),
+        }
+    }
+
+    /// The node as it was before; returns the pods that it had been given.
+    pub(super) fn restore(&mut self, before: Before) -> Vec<PodId> {
+        self.set = before.set;
+        self.remaining = before.remaining;
+        self.ports.truncate(before.ports);
+        self.attachments = before.attachments;
+        std::mem::take(&mut self.pods)
+    }
+
     /// The node's requirements with the pod, if taints, volumes, ports, resources, requirements and other pods allow
     /// it.
     pub(super) fn can_add(
         &self,
-        memory: &mut Memory<'_>,
+        memory: &mut Memory,
         pod: &Seeker<'_>,
     ) -> Result<SetId, Duration> {
         let variant = pod.variant;
@@ -115,7 +143,7 @@ impl ExistingNode {
         if pod.volumes.alternatives.is_empty() {
             let constrained = topology.constrain(sets, pod.demand, self.host, base, allow);
             return constrained.map_err(|refusal| match refusal {
-                TopologyRefusal::HostForever => Duration::Variant,
+                TopologyRefusal::HostForever => Duration::Solve,
                 TopologyRefusal::ForNow => Duration::Now,
             });
         }
@@ -132,7 +160,7 @@ impl ExistingNode {
     /// Takes the pod.
     pub(super) fn add(
         &mut self,
-        memory: &mut Memory<'_>,
+        memory: &mut Memory,
         pod: PodId,
         seeker: &Seeker<'_>,
         set: SetId,
@@ -173,14 +201,14 @@ fn remaining_resources(
     remaining
 }
 
-/// Initialized and within consolidateAfter of its last pod event (karpenter v1.14.1
-/// `pkg/utils/disruption/disruption.go`).
-fn is_under_consolidate_after(view: &ClusterView<'_>, claim: &Claim) -> bool {
+/// The end of consolidateAfter since an initialized node's last pod event (karpenter v1.14.1
+/// `pkg/utils/disruption/disruption.go`); the past for others.
+fn closed_until(view: &ClusterView<'_>, claim: &Claim) -> SimTime {
     let pool = view.cluster.pools.get(claim.pool);
     let after = pool.and_then(|pool| pool.spec.disruption.consolidate_after);
     let since = claim.last_pod_event_at.or(claim.initialized_at);
     match (after, since, claim.initialized_at) {
-        (Some(after), Some(since), Some(_)) => view.now.since(since) < after,
-        _ => false,
+        (Some(after), Some(since), Some(_)) => since + after,
+        _ => SimTime::ZERO,
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct Refused<'s> {
 
 /// The text.
 pub(super) fn describe(
-    memory: &mut Memory<'_>,
+    memory: &mut Memory,
     view: &ClusterView<'_>,
     refused: &Refused<'_>,
     refusal: &Refusal,
@@ -53,7 +53,7 @@ pub(super) fn describe(
         Refusal::Topology(_, base) => {
             let Memory { sets, topology, .. } = memory;
             let strict = sets.get(variant.strict).clone();
-            topology.describe(sets, refused.demand, &strict, *base)
+            topology.describe(view, sets, refused.demand, &strict, *base)
         }
         Refusal::MinValues(set) => {
             let requirements = memory.sets.get(*set);

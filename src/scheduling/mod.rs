@@ -15,10 +15,12 @@ use crate::world::{ClaimId, ClusterView, PodId, PoolIndex};
 mod census;
 mod claim;
 mod claim_order;
+mod core;
 mod domain;
 mod existing;
 mod explain;
 pub mod go_sort;
+mod ground;
 pub mod min_values;
 pub mod price;
 mod requirement_set;
@@ -32,7 +34,9 @@ pub mod validation;
 mod variant;
 mod volume;
 
-pub use solve::solve;
+pub use core::Core;
+pub use ground::Ground;
+pub use solve::{solve, solve_on};
 pub use template::{Templates, bare_claim};
 
 /// What a Solve is for.

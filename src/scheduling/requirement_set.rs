@@ -39,6 +39,11 @@ impl RequirementSets {
         id
     }
 
+    /// Sets seen so far.
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
     /// The set of an id.
     pub(super) fn get(&self, id: SetId) -> &Requirements {
         &self.list[id.0 as usize]

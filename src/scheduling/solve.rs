@@ -7,13 +7,12 @@ use std::sync::Arc;
 
 use super::claim::{Duration, InFlightClaim, Memory, Refusal, Seeker};
 use super::claim_order::ClaimOrder;
-use super::existing::{self, ExistingNode};
+use super::existing::Before;
 use super::explain::{self, Refused};
-use super::requirement_set::{RequirementSets, SetId};
+use super::ground::Ground;
 use super::reservation::Reservations;
 use super::template::{self, Template};
-use super::topology::{Demand, Topology};
-use super::type_filter::{LaunchOrders, TypeMasks};
+use super::topology::Demand;
 use super::variant::{self, Variants};
 use super::volume::VolumeDemand;
 use super::{ClaimPlan, ExistingPlacement, Purpose, Solution, Templates, min_values, price};
@@ -30,10 +29,28 @@ pub fn solve(
     pods: &[PodId],
     purpose: Purpose,
 ) -> Solution {
-    let mut solve = Solve::new(view, templates, pods, purpose);
+    solve_on(&mut Ground::new(view, templates), view, templates, pods, purpose)
+}
+
+/// As [`solve`], on a ground that is kept from one Solve to the next. It must be up to date with the cluster.
+pub fn solve_on(
+    ground: &mut Ground,
+    view: &ClusterView<'_>,
+    templates: &Templates,
+    pods: &[PodId],
+    purpose: Purpose,
+) -> Solution {
+    ground.begin(view, pods, purpose);
+    let mut solve = Solve::new(ground, view, templates, purpose);
+    // All pods are known to the topology before the first is placed.
+    pods.iter().for_each(|pod| {
+        solve.first_kind(*pod);
+    });
     let queue = solve.sorted(pods);
     let failures = solve.run(&queue);
-    solve.into_solution(queue, failures)
+    let solution = solve.into_solution(queue, failures);
+    ground.end();
+    solution
 }
 
 /// Why a pod has no place.
@@ -45,77 +62,65 @@ struct Failure {
 
 /// The state of one Solve.
 struct Solve<'a> {
+    ground: &'a mut Ground,
     view: &'a ClusterView<'a>,
     templates: &'a Templates,
-    memory: Memory<'a>,
-    variants: Variants,
-    existing: Vec<ExistingNode>,
+    purpose: Purpose,
     claims: Vec<InFlightClaim>,
     order: ClaimOrder,
-    /// The set that new claims of each template start with.
-    template_sets: Vec<SetId>,
     remaining: Vec<Option<ResourceVec>>,
     /// The options of each template within its remaining limits, while they are known.
     within_limits: Vec<Option<BitSet>>,
     /// Whether the last claim of each template had its minValues lowered: upstream's annotations are shared.
     relaxed_min_values: Vec<bool>,
+    /// Existing nodes that were given pods.
+    changed: Vec<Changed>,
     /// Pods placed so far.
     version: u64,
     /// Tries so far.
     attempt: u32,
 }
 
+/// An existing node that was given pods.
+struct Changed {
+    position: usize,
+    before: Before,
+}
+
 impl<'a> Solve<'a> {
     fn new(
+        ground: &'a mut Ground,
         view: &'a ClusterView<'a>,
         templates: &'a Templates,
-        pods: &[PodId],
         purpose: Purpose,
     ) -> Solve<'a> {
-        let empty = view.symbols.find("").map(|symbol| view.symbols.value(symbol));
-        let prefer = empty.filter(|_| templates.tolerate_prefer_no_schedule);
         let options = &view.settings.karpenter;
-        let mut memory = Memory {
-            sets: RequirementSets::default(),
-            topology: Topology::new(view, &templates.sources, pods),
-            masks: TypeMasks::default(),
-            launch_orders: LaunchOrders::default(),
-            reservations: match options.reserved_capacity {
-                true => Reservations::new(&templates.list),
-                false => Reservations::default(),
-            },
-            strict_reservations: purpose == Purpose::Provision,
-        };
-        let mut variants = Variants::new(prefer, options.ignore_preferences);
-        // All pods are known to the topology before the first is placed.
-        for pod in pods {
-            let class = &view.cluster.pods[*pod].class;
-            variants.first(class, &mut memory.sets, &mut memory.topology);
-        }
-        let placeholder = templates.placeholder.or(empty);
-        let enforce = purpose == Purpose::Consolidation;
-        let existing = placeholder
-            .map(|placeholder| existing::existing_nodes(view, &mut memory, enforce, placeholder));
         let list = &templates.list;
+        ground.memory.strict_reservations = purpose == Purpose::Provision;
+        ground.memory.reservations = match options.reserved_capacity {
+            true => Reservations::new(list),
+            false => Reservations::default(),
+        };
         Solve {
-            existing: existing.unwrap_or_default(),
-            template_sets: (list.iter())
-                .map(|template| memory.sets.intern(template.requirements.clone()))
-                .collect(),
-            remaining: (list.iter())
-                .map(|template| template::remaining_limits(view, template.pool))
-                .collect(),
+            remaining: ground.remaining_limits(view, templates),
             within_limits: vec![None; list.len()],
             relaxed_min_values: vec![false; list.len()],
+            ground,
             view,
             templates,
-            memory,
-            variants,
+            purpose,
             claims: Vec::new(),
             order: ClaimOrder::default(),
+            changed: Vec::new(),
             version: 0,
             attempt: 0,
         }
+    }
+
+    /// The unrelaxed kind of a pod.
+    fn first_kind(&mut self, pod: PodId) -> usize {
+        let Ground { memory: Memory { sets, topology, .. }, variants, .. } = &mut *self.ground;
+        variants.first(self.view, &self.view.cluster.pods[pod].class, sets, topology)
     }
 
     fn sorted(&self, pods: &[PodId]) -> Vec<PodId> {
@@ -154,14 +159,13 @@ impl<'a> Solve<'a> {
     /// Tries to place a pod, relaxing it as far as needed.
     fn place(&mut self, id: PodId) -> Result<(), Failure> {
         let pod = &self.view.cluster.pods[id];
-        let Memory { sets, topology, .. } = &mut self.memory;
         let volumes = match pod.class.volumes.is_empty() {
             true => VolumeDemand::default(),
-            false => VolumeDemand::of(self.view, pod, sets),
+            false => VolumeDemand::of(self.view, pod, &mut self.ground.memory.sets),
         };
-        let first = self.variants.first(&pod.class, sets, topology);
+        let first = self.first_kind(id);
         let exempt = usize::from(self.is_exempt(id));
-        if let Some((version, failure)) = &self.variants.kinds[first].failed[exempt]
+        if let Some((version, failure)) = &self.ground.variants.kinds[first].failed[exempt]
             && *version == self.version
         {
             // Nothing has changed since a pod of this kind failed, and nothing of this pod alone decides.
@@ -177,11 +181,12 @@ impl<'a> Solve<'a> {
                 Ok(()) => return Ok(()),
                 Err(failure) if failure.deferred => return Err(failure),
                 Err(failure) => {
-                    let Memory { sets, topology, .. } = &mut self.memory;
-                    let Some(relaxed) = self.variants.relax(kind, sets, topology) else {
+                    let Ground { memory: Memory { sets, topology, .. }, variants, .. } =
+                        &mut *self.ground;
+                    let Some(relaxed) = variants.relax(self.view, kind, sets, topology) else {
                         if pod.class.volumes.is_empty() && !by_chance {
                             let failed = (self.version, failure.text.clone());
-                            self.variants.kinds[first].failed[exempt] = Some(failed);
+                            variants.kinds[first].failed[exempt] = Some(failed);
                         }
                         return Err(failure);
                     };
@@ -192,9 +197,10 @@ impl<'a> Solve<'a> {
     }
 
     fn demand(&mut self, kind: usize, ordinal: u64) -> Demand {
-        let variant = &self.variants.list[self.variants.kinds[kind].variant];
-        let strict = self.memory.sets.get(variant.strict);
-        self.memory.topology.demand(&variant.rules, strict, ordinal, self.attempt)
+        let Ground { memory: Memory { sets, topology, .. }, variants, .. } = &mut *self.ground;
+        let variant = &variants.list[variants.kinds[kind].variant];
+        let strict = sets.get(variant.strict);
+        topology.demand(self.view, &variant.rules, strict, ordinal, self.attempt)
     }
 
     /// Pending pods and pods of deleting nodes may go to nodes within consolidateAfter.
@@ -229,29 +235,35 @@ impl<'a> Solve<'a> {
         volumes: &VolumeDemand,
         exempt: bool,
     ) -> bool {
-        let count = self.existing.len();
-        let kind = &mut self.variants.kinds[kind];
-        if kind.refused_nodes.universe() != count {
-            kind.refused_nodes = BitSet::empty(count);
-        }
-        let variant = &self.variants.list[kind.variant];
+        let Ground { memory, variants: Variants { list, kinds, .. }, order, nodes, .. } =
+            &mut *self.ground;
+        let kind = &mut kinds[kind];
+        let variant = &list[kind.variant];
         let seeker = Seeker { variant, requests: &kind.requests, demand, volumes };
-        for i in kind.first_node..count {
-            let node = &mut self.existing[i];
-            if kind.refused_nodes.contains(i) || (node.under_consolidate_after && !exempt) {
-                continue;
-            }
-            match node.can_add(&mut self.memory, &seeker) {
-                Ok(set) => {
-                    node.add(&mut self.memory, pod, &seeker, set);
-                    return true;
+        let heeds_closing = self.purpose == Purpose::Consolidation && !exempt;
+        let mut position = kind.refused_nodes.next_absent(0);
+        while let Some(slot) = order.get(position) {
+            let node = &mut nodes[*slot as usize];
+            let closed = heeds_closing && self.view.now < node.closed_until;
+            if !closed && !node.removed {
+                match node.can_add(memory, &seeker) {
+                    Ok(set) => {
+                        if node.pods.is_empty() {
+                            self.changed.push(Changed { position, before: node.before() });
+                        }
+                        node.add(memory, pod, &seeker, set);
+                        return true;
+                    }
+                    Err(Duration::Now) => {}
+                    Err(duration) => {
+                        kind.refused_nodes.insert(position);
+                        if node.pods.is_empty() && duration != Duration::Solve {
+                            kind.shut.insert(position);
+                        }
+                    }
                 }
-                Err(Duration::Now) => {}
-                Err(_) => kind.refused_nodes.insert(i),
             }
-        }
-        while kind.refused_nodes.contains(kind.first_node) {
-            kind.first_node += 1;
+            position = kind.refused_nodes.next_absent(position + 1);
         }
         false
     }
@@ -263,7 +275,8 @@ impl<'a> Solve<'a> {
         demand: &Demand,
         volumes: &VolumeDemand,
     ) -> bool {
-        let Variants { list: variants, kinds, .. } = &mut self.variants;
+        let Ground { memory, variants: Variants { list: variants, kinds, .. }, .. } =
+            &mut *self.ground;
         let kind = &mut kinds[kind];
         kind.open_to(self.claims.len());
         if kind.open_count == 0 {
@@ -292,9 +305,8 @@ impl<'a> Solve<'a> {
             }
             let template = &self.templates.list[self.claims[claim].template];
             let seeker = Seeker { variant, requests: &kind.requests, demand, volumes };
-            match self.claims[claim].can_add(&mut self.memory, template, &seeker, false) {
+            match self.claims[claim].can_add(memory, template, &seeker, false) {
                 Ok(accepted) => {
-                    let memory = &mut self.memory;
                     self.claims[claim].add(memory, template, pod, &seeker, accepted);
                     found = Some(claim);
                     break;
@@ -302,7 +314,7 @@ impl<'a> Solve<'a> {
                 Err(refusal) => match refusal.duration() {
                     Duration::Now => {}
                     Duration::Kind => kind.close(claim),
-                    Duration::Variant => {
+                    Duration::Variant | Duration::Solve => {
                         kind.close(claim);
                         variants[kind.variant].refuse(claim);
                     }
@@ -359,16 +371,17 @@ impl<'a> Solve<'a> {
         let template = &self.templates.list[index];
         let options = self.options_within_limits(index)?.clone();
         let nameless = self.templates.placeholder.ok_or(Refusal::Limits)?;
-        let host = self.memory.topology.next_host(nameless);
-        let mut claim = InFlightClaim::new(index, self.template_sets[index], options, host);
-        let kind = &self.variants.kinds[kind];
-        let variant = &self.variants.list[kind.variant];
+        let Ground { memory, variants, template_sets, .. } = &mut *self.ground;
+        let host = memory.topology.next_host(nameless);
+        let mut claim = InFlightClaim::new(index, template_sets[index], options, host);
+        let kind = &variants.kinds[kind];
+        let variant = &variants.list[kind.variant];
         let seeker = Seeker { variant, requests: &kind.requests, demand, volumes };
         let relax = self.view.settings.karpenter.best_effort_min_values;
-        let accepted = claim.can_add(&mut self.memory, template, &seeker, relax)?;
+        let accepted = claim.can_add(memory, template, &seeker, relax)?;
         self.relaxed_min_values[index] = accepted.min_values_relaxed;
-        claim.host = self.memory.topology.host(None, nameless);
-        claim.add(&mut self.memory, template, pod, &seeker, accepted);
+        claim.host = memory.topology.host(None, nameless);
+        claim.add(memory, template, pod, &seeker, accepted);
         self.charge_limits(&claim);
         self.order.push();
         self.claims.push(claim);
@@ -406,22 +419,25 @@ impl<'a> Solve<'a> {
         refusal: &Refusal,
     ) -> String {
         let template = &self.templates.list[index];
-        let kind = &self.variants.kinds[kind];
-        let variant = &self.variants.list[kind.variant];
-        let set = self.template_sets[index];
+        let Ground { memory, variants, template_sets, .. } = &mut *self.ground;
+        let kind = &variants.kinds[kind];
+        let variant = &variants.list[kind.variant];
+        let set = template_sets[index];
         let options = self.within_limits[index].as_ref().unwrap_or(&template.options);
         let requests = &kind.requests;
         let refused = Refused { template, options, set, variant, requests, demand };
-        explain::describe(&mut self.memory, self.view, &refused, refusal)
+        explain::describe(memory, self.view, &refused, refusal)
     }
 
     fn into_solution(self, queue: Vec<PodId>, failures: Vec<Option<Failure>>) -> Solution {
-        let Solve { view, templates, mut memory, existing, claims, order, .. } = self;
-        let existing = existing
-            .into_iter()
-            .filter(|node| !node.pods.is_empty())
-            .map(|n| ExistingPlacement { claim: n.claim, initialized: n.initialized, pods: n.pods })
-            .collect();
+        let Solve { ground, view, templates, claims, order, mut changed, .. } = self;
+        changed.sort_unstable_by_key(|changed| changed.position);
+        let placed = |Changed { position, before }: Changed| {
+            let node = &mut ground.nodes[ground.order[position] as usize];
+            let pods = node.restore(before);
+            ExistingPlacement { claim: node.claim, initialized: node.initialized, pods }
+        };
+        let existing = changed.into_iter().map(placed).collect();
         let mut solution = Solution { existing, queue, ..Solution::default() };
         for (pod, failure) in solution.queue.iter().zip(failures) {
             let Some(Failure { text, deferred }) = failure else { continue };
@@ -437,7 +453,7 @@ impl<'a> Solve<'a> {
             let template = &templates.list[claim.template];
             let relaxed = self.relaxed_min_values[claim.template];
             let plan =
-                ClaimPlan { min_values_relaxed: relaxed, ..claim.finalize(&mut memory, template) };
+                ClaimPlan { min_values_relaxed: relaxed, ..claim.finalize(&mut ground.memory, template) };
             solution.truncate(plan, template, strict);
         }
         let place = |pod: &PodId| solution.queue.iter().position(|queued| queued == pod);

@@ -283,15 +283,6 @@ pub(super) fn prefer_no_schedule_toleration(empty: LabelValue) -> Toleration {
     }
 }
 
-/// Limits of a NodePool less the capacity of its active nodes.
-pub(super) fn remaining_limits(view: &ClusterView<'_>, pool: PoolIndex) -> Option<ResourceVec> {
-    let mut remaining = view.cluster.pools[pool].spec.limits.clone()?;
-    for (_, claim) in view.active_state_nodes().filter(|(_, claim)| claim.pool == pool) {
-        remaining = remaining.minus(&view.capacity(claim));
-    }
-    Some(remaining)
-}
-
 impl Template {
     /// The options whose capacity is within what is left of the limits, in every resource that these name.
     pub(super) fn options_within(&self, remaining: &ResourceVec) -> BitSet {

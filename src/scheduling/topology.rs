@@ -1,4 +1,5 @@
-//! Topology during one Solve: the groups of all pods, where they let a pod go, and what each placement adds.
+//! Topology during one Solve: the groups of all pods, where they let a pod go, and what each placement adds. What pods
+//! want of topology, and what runs where, is kept from one Solve to the next.
 //!
 //! Upstream: karpenter v1.14.1 `pkg/controllers/provisioning/scheduling/topology.go`.
 
@@ -7,27 +8,30 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
-use super::census::Census;
-use super::domain::{self, DomainSet, DomainTable};
+use super::census::{Absent, Census};
+use super::domain::{DomainSet, DomainTable, Keys};
 use super::requirement_set::{RequirementSets, SetId};
 use super::template::Source;
-use super::topology_group::{Choice, Group, GroupKind, Identity, NodeFilter};
+use super::topology_group::{Choice, Count, Group, GroupKind, Identity, NodeFilter};
 use super::variant::Wishes;
 use crate::engine::{Purpose, Streams};
 use crate::kube::requirement::{AllowUndefined, Operator, Requirement, Requirements};
 use crate::kube::taint::{Taint, Toleration};
 use crate::kube::topology::{PodAffinityTerm, SpreadConstraint};
 use crate::kube::{Labels, PodClass, label};
-use crate::units::{LabelValue, Symbol};
+use crate::units::LabelValue;
 use crate::world::settings::TieBreaks;
-use crate::world::{ClusterView, PodId};
+use crate::world::{ClaimId, ClusterView, PodId};
 
-/// A topology key in use.
+/// An identity, and its groups in the present Solve.
 #[derive(Clone, Debug)]
-struct Key<'a> {
-    symbol: Symbol,
-    table: DomainTable,
-    universe: Vec<(LabelValue, Vec<&'a [Taint]>)>,
+struct Known {
+    details: Identity,
+    /// Whether an audience is selected, as far as it was asked for.
+    selects: Vec<Option<bool>>,
+    /// The Solve that last opened a group, and its position; the same for inverse groups.
+    group: (u64, usize),
+    inverse: (u64, usize),
 }
 
 /// Pods that the same groups select: those of one namespace with equal labels.
@@ -35,12 +39,33 @@ struct Key<'a> {
 struct Audience {
     namespace: Arc<str>,
     labels: Labels,
+    /// The Solve that the lists belong to.
+    solve: u64,
     /// Groups that select the pods, among the first `seen`.
     selected: Vec<usize>,
     seen: usize,
     /// The same for inverse groups.
     inverse: Vec<usize>,
     inverse_seen: usize,
+}
+
+/// What pods want of topology at one level of relaxation.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Recipe {
+    audience: usize,
+    inverse: Vec<Ingredient>,
+    owned: Vec<Ingredient>,
+}
+
+/// One group that pods want.
+#[derive(Clone, Debug)]
+struct Ingredient {
+    identity: usize,
+    tally: Option<usize>,
+    min_domains: Option<i32>,
+    /// Domains that new nodes may have and the pods could reach. Groups of affinity terms have no policy, which counts
+    /// as honouring taints.
+    reachable: Vec<usize>,
 }
 
 /// What a requirement set says of a key.
@@ -111,96 +136,130 @@ pub(super) enum TopologyRefusal {
 }
 
 /// All groups of a Solve.
-pub(super) struct Topology<'a> {
-    view: &'a ClusterView<'a>,
-    sources: &'a [Source],
-    census: Option<Census<'a>>,
-    batch: FxHashSet<PodId>,
-    keys: Vec<Key<'a>>,
-    groups: Vec<Group>,
-    inverse: Vec<Group>,
-    identities: FxHashMap<Identity, usize>,
-    inverse_identities: FxHashMap<Identity, usize>,
+#[derive(Clone, Debug)]
+pub(super) struct Topology {
+    sources: Vec<Source>,
+    pub(super) keys: Keys,
+    pub(super) census: Census,
+    identities: Vec<Known>,
+    identity_ids: FxHashMap<Identity, usize>,
     audiences: Vec<Audience>,
+    audience_ids: FxHashMap<(Arc<str>, Labels), usize>,
     views: FxHashMap<(SetId, usize), (usize, KeyView)>,
     restricted: FxHashMap<(SetId, usize, DomainSet, AllowUndefined), Option<SetId>>,
     streams: Option<Streams>,
+    /// The number of the present Solve, and what it looks at.
+    solve: u64,
+    absent: Absent,
+    groups: Vec<Group>,
+    inverse: Vec<Group>,
+    /// Lists of counts to be used again.
+    spare: Vec<Vec<Option<i32>>>,
+    /// Second of the present Solve, for draws.
+    second: u32,
+    /// Hosts that were known before it.
+    hosts: usize,
 }
 
-impl<'a> Topology<'a> {
-    /// The topology before any pod of the batch is known. Anti-affinity of pods that stay is looked at if it can
-    /// matter.
-    pub(super) fn new(
-        view: &'a ClusterView<'a>,
-        sources: &'a [Source],
-        batch: &[PodId],
-    ) -> Topology<'a> {
+impl Topology {
+    /// Nothing runs, and no pod is known.
+    pub(super) fn new(view: &ClusterView<'_>, sources: &[Source]) -> Topology {
         let seeded = view.settings.tie_breaks == TieBreaks::Seeded;
-        let mut topology = Topology {
-            view,
-            sources,
-            census: None,
-            batch: batch.iter().copied().collect(),
-            keys: Vec::new(),
-            groups: Vec::new(),
-            inverse: Vec::new(),
-            identities: FxHashMap::default(),
-            inverse_identities: FxHashMap::default(),
+        Topology {
+            keys: Keys::new(sources),
+            sources: sources.to_vec(),
+            census: Census::default(),
+            identities: Vec::new(),
+            identity_ids: FxHashMap::default(),
             audiences: Vec::new(),
+            audience_ids: FxHashMap::default(),
             views: FxHashMap::default(),
             restricted: FxHashMap::default(),
             streams: seeded.then(|| Streams::new(view.settings.seed)),
-        };
-        // Hosts are domains from the start.
-        topology.key(label::HOSTNAME);
-        topology.add_inverse_of_running();
-        topology
+            solve: 0,
+            absent: Absent::default(),
+            groups: Vec::new(),
+            inverse: Vec::new(),
+            spare: Vec::new(),
+            second: 0,
+            hosts: 0,
+        }
     }
 
-    fn census(&mut self) -> &Census<'a> {
-        let (view, batch) = (self.view, &self.batch);
-        self.census.get_or_insert_with(|| Census::take(view, batch))
+    /// Looks at a Node again.
+    pub(super) fn refresh_node(&mut self, view: &ClusterView<'_>, slot: u32) {
+        let node = view.cluster.nodes.at(slot);
+        for id in node.iter().flat_map(|(_, node)| &node.pods) {
+            self.class(view, &view.cluster.pods[*id].class);
+        }
+        self.census.refresh(view, &mut self.keys, slot);
     }
 
-    fn add_inverse_of_running(&mut self) {
-        if self.view.cluster.repelling.is_empty() {
+    /// A class becomes known to the census.
+    fn class(&mut self, view: &ClusterView<'_>, class: &Arc<PodClass>) {
+        let Topology { sources, keys, census, identities, identity_ids, .. } = self;
+        census.class(class, || {
+            let terms = class.pod_anti_affinity.required.iter().map(|term| {
+                let details = term_identity(view, GroupKind::AntiAffinity, class, term);
+                keys.position(sources, term.key);
+                (identity_of(identities, identity_ids, details), term.key)
+            });
+            terms.collect()
+        });
+    }
+
+    /// A Solve begins. Anti-affinity of pods that stay is looked at if it can matter; `exactly` also gets the order of
+    /// such groups right, which errors show.
+    pub(super) fn begin(
+        &mut self,
+        view: &ClusterView<'_>,
+        removed: &[ClaimId],
+        batch: &[PodId],
+        exactly: bool,
+    ) {
+        self.solve += 1;
+        self.second = (view.now.ms() / 1_000) as u32;
+        self.hosts = self.keys.read(Keys::HOSTNAME).len();
+        let removed = removed.iter().filter_map(|id| view.cluster.claims[*id].node);
+        self.absent = self.census.absent(view, removed, batch);
+        if view.cluster.repelling.is_empty() {
             return;
         }
-        let repelling: Vec<(&Arc<PodClass>, &Labels)> = {
-            let census = self.census();
-            let entries = census.anti_affine.iter();
-            entries.map(|(class, node)| (*class, census.nodes[*node].labels)).collect()
-        };
-        for (class, labels) in repelling {
-            for term in &class.pod_anti_affinity.required {
-                let group = self.inverse_group(class, term, &class.tolerations);
-                if let Some(value) = labels.get(term.key) {
-                    let key = self.inverse[group].key;
-                    let domain = self.keys[key].table.number(value);
-                    self.inverse[group].record(domain, 1);
-                }
+        let batch: FxHashSet<PodId> = batch.iter().copied().collect();
+        for repeller in self.census.repellers(view, &self.absent, &batch, exactly) {
+            let known = &self.identities[repeller.identity].details;
+            let key = self.keys.position(&self.sources, known.key);
+            let counts = self.spare.pop().unwrap_or_default();
+            let mut group = Group::new((repeller.identity, known), key, None, counts);
+            let stay =
+                self.census.fill_inverse(&mut self.keys, &self.absent, repeller.identity, &mut group);
+            if !stay {
+                self.spare.push(group.into_counts());
+                continue;
             }
+            let tolerations = &self.census.class_at(repeller.class).tolerations;
+            let reachable = self.keys.reachable(key, tolerations, false);
+            reachable.iter().for_each(|domain| group.register(*domain));
+            self.identities[repeller.identity].inverse = (self.solve, self.inverse.len());
+            self.inverse.push(group);
         }
     }
 
-    /// The position of a key, new or known. A new one gets the domains that new nodes may have.
-    fn key(&mut self, symbol: Symbol) -> usize {
-        if let Some(known) = self.keys.iter().position(|key| key.symbol == symbol) {
-            return known;
-        }
-        let mut table = DomainTable::default();
-        let universe = domain::universe(self.sources, symbol);
-        universe.iter().for_each(|(value, _)| {
-            table.number(*value);
-        });
-        self.keys.push(Key { symbol, table, universe });
-        self.keys.len() - 1
+    /// The Solve is over: nothing is left of it.
+    pub(super) fn end(&mut self) {
+        let groups = self.groups.drain(..).chain(self.inverse.drain(..));
+        self.spare.extend(groups.map(Group::into_counts));
+        self.keys.table(Keys::HOSTNAME).drop_nameless(self.hosts);
     }
 
-    /// The domain of a host; `None` for one without a name.
+    /// Domains and classes that are remembered.
+    pub(super) fn size(&self) -> usize {
+        self.keys.domain_count() + self.census.class_count() + self.identities.len()
+    }
+
+    /// The domain of a host; a new one for one without a name.
     pub(super) fn host(&mut self, value: Option<LabelValue>, nameless: LabelValue) -> Host {
-        let key = self.key(label::HOSTNAME);
-        let table = &mut self.keys[key].table;
+        let table = self.keys.table(Keys::HOSTNAME);
         match value {
             Some(value) => Host { domain: table.number(value), value },
             None => Host { domain: table.nameless(), value: nameless },
@@ -209,56 +268,69 @@ impl<'a> Topology<'a> {
 
     /// The host of a claim that may come next: nothing is known of it yet.
     pub(super) fn next_host(&self, nameless: LabelValue) -> Host {
-        let hosts = self.keys.iter().find(|key| key.symbol == label::HOSTNAME);
-        Host { domain: hosts.map_or(0, |key| key.table.len()), value: nameless }
+        Host { domain: self.keys.read(Keys::HOSTNAME).len(), value: nameless }
     }
 
-    /// Registers a pod with its wishes: creates or finds its groups (upstream `Update`).
-    pub(super) fn rules(&mut self, class: &PodClass, wishes: &Wishes, ignore_soft: bool) -> Rules {
-        let mut rules = Rules { audience: self.audience(class), ..Rules::default() };
+    /// What pods with such wishes want of topology.
+    pub(super) fn recipe(
+        &mut self,
+        view: &ClusterView<'_>,
+        class: &Arc<PodClass>,
+        wishes: &Wishes,
+        ignore_soft: bool,
+    ) -> Recipe {
+        let mut recipe = Recipe { audience: self.audience(class), ..Recipe::default() };
         let required = &class.pod_anti_affinity.required;
         for term in required {
-            rules.inverse_owned.push(self.inverse_group(class, term, &wishes.tolerations));
+            let identity = term_identity(view, GroupKind::AntiAffinity, class, term);
+            recipe.inverse.push(self.ingredient(identity, &wishes.tolerations, false));
         }
         let filter_terms = filter_terms(wishes);
         for constraint in wishes.spread.iter().filter(|c| c.hard || !ignore_soft) {
-            rules.owned.push(self.spread_group(class, constraint, &filter_terms, wishes));
+            recipe.owned.push(self.spread(view, class, constraint, &filter_terms, wishes));
         }
         let affinity = (GroupKind::Affinity, &class.pod_affinity.required, &wishes.pod_affinity);
         let anti = (GroupKind::AntiAffinity, required, &wishes.pod_anti_affinity);
         for (kind, required, preferred) in [affinity, anti] {
             let preferred = preferred.iter().map(|(_, term)| term).filter(|_| !ignore_soft);
             for term in required.iter().chain(preferred) {
-                let identity = self.term_identity(kind, class, term);
-                rules.owned.push(self.group(identity, None, None, &wishes.tolerations));
+                let identity = term_identity(view, kind, class, term);
+                let mut wanted = self.ingredient(identity, &wishes.tolerations, false);
+                wanted.tally = Some(self.tally(view, wanted.identity, None));
+                recipe.owned.push(wanted);
             }
         }
-        rules.owned.sort_unstable();
-        rules.owned.dedup();
-        rules.inverse_owned.sort_unstable();
-        rules.inverse_owned.dedup();
-        rules
+        recipe
     }
 
-    fn term_identity(&self, kind: GroupKind, class: &PodClass, term: &PodAffinityTerm) -> Identity {
-        let known = &self.view.cluster.namespaces;
-        Identity {
-            kind,
-            key: term.key,
-            max_skew: i32::MAX,
-            namespaces: term.namespaces.resolve(&class.namespace, known),
-            selector: term.selector.clone(),
-            filter: None,
-        }
+    fn ingredient(&mut self, identity: Identity, tolerations: &[Toleration], all: bool) -> Ingredient {
+        let key = self.keys.position(&self.sources, identity.key);
+        let reachable = self.keys.reachable(key, tolerations, all);
+        let identity = identity_of(&mut self.identities, &mut self.identity_ids, identity);
+        Ingredient { identity, tally: None, min_domains: None, reachable }
     }
 
-    fn spread_group(
+    fn tally(
         &mut self,
+        view: &ClusterView<'_>,
+        identity: usize,
+        filter: Option<NodeFilter>,
+    ) -> usize {
+        let Identity { key, namespaces, selector, .. } = self.identities[identity].details.clone();
+        let position = self.keys.position(&self.sources, key);
+        let count = Count { key, namespaces, selector, filter };
+        self.census.tally(view.symbols, &mut self.keys, count, position)
+    }
+
+    fn spread(
+        &mut self,
+        view: &ClusterView<'_>,
         class: &PodClass,
         constraint: &SpreadConstraint,
         terms: &[Requirements],
         wishes: &Wishes,
-    ) -> usize {
+    ) -> Ingredient {
+        use crate::kube::topology::InclusionPolicy::Ignore;
         let filter = NodeFilter {
             terms: terms.to_vec(),
             tolerations: wishes.tolerations.clone(),
@@ -273,111 +345,104 @@ impl<'a> Topology<'a> {
             selector: constraint.selector.clone(),
             filter: Some(filter.identity()),
         };
-        self.group(identity, Some(filter), constraint.min_domains, &wishes.tolerations)
+        let all = filter.taints == Ignore;
+        let mut wanted = self.ingredient(identity, &wishes.tolerations, all);
+        wanted.tally = Some(self.tally(view, wanted.identity, Some(filter)));
+        wanted.min_domains = constraint.min_domains;
+        wanted
     }
 
-    /// The group of an identity; a new one counts the pods that run.
-    fn group(
-        &mut self,
-        identity: Identity,
-        filter: Option<NodeFilter>,
-        min_domains: Option<i32>,
-        tolerations: &[Toleration],
-    ) -> usize {
-        if let Some(known) = self.identities.get(&identity) {
-            return *known;
+    /// Registers pods for the present Solve: opens their groups or finds them (upstream `Update`).
+    pub(super) fn open(&mut self, view: &ClusterView<'_>, recipe: &Recipe) -> Rules {
+        let mut rules = Rules { audience: recipe.audience, ..Rules::default() };
+        for wanted in &recipe.inverse {
+            rules.inverse_owned.push(self.open_inverse(wanted));
         }
-        let mut group = self.empty_group(&identity, filter, tolerations);
-        group.min_domains = min_domains;
-        self.count_running(&mut group);
+        for wanted in &recipe.owned {
+            rules.owned.push(self.open_group(view, wanted));
+        }
+        rules.owned.sort_unstable();
+        rules.owned.dedup();
+        rules.inverse_owned.sort_unstable();
+        rules.inverse_owned.dedup();
+        rules
+    }
+
+    /// The group of an identity; a new one counts the pods that run, in the way of the pods that first ask for it.
+    fn open_group(&mut self, view: &ClusterView<'_>, wanted: &Ingredient) -> usize {
+        let known = &mut self.identities[wanted.identity];
+        if known.group.0 == self.solve {
+            return known.group.1;
+        }
+        known.group = (self.solve, self.groups.len());
+        let key = self.keys.position(&self.sources, known.details.key);
+        let counts = self.spare.pop().unwrap_or_default();
+        let identity = (wanted.identity, &known.details);
+        let mut group = Group::new(identity, key, wanted.tally, counts);
+        group.min_domains = wanted.min_domains;
+        if let Some(tally) = wanted.tally {
+            let Topology { census, keys, absent, .. } = self;
+            census.fill(view.symbols, keys, absent, tally, &mut group);
+        }
+        wanted.reachable.iter().for_each(|domain| group.register(*domain));
         self.groups.push(group);
-        self.identities.insert(identity, self.groups.len() - 1);
         self.groups.len() - 1
     }
 
-    fn inverse_group(
-        &mut self,
-        class: &PodClass,
-        term: &PodAffinityTerm,
-        tolerations: &[Toleration],
-    ) -> usize {
-        let identity = self.term_identity(GroupKind::AntiAffinity, class, term);
-        if let Some(known) = self.inverse_identities.get(&identity) {
-            return *known;
+    fn open_inverse(&mut self, wanted: &Ingredient) -> usize {
+        let known = &mut self.identities[wanted.identity];
+        if known.inverse.0 == self.solve {
+            return known.inverse.1;
         }
-        let group = self.empty_group(&identity, None, tolerations);
+        known.inverse = (self.solve, self.inverse.len());
+        let key = self.keys.position(&self.sources, known.details.key);
+        let counts = self.spare.pop().unwrap_or_default();
+        let mut group = Group::new((wanted.identity, &known.details), key, None, counts);
+        wanted.reachable.iter().for_each(|domain| group.register(*domain));
         self.inverse.push(group);
-        self.inverse_identities.insert(identity, self.inverse.len() - 1);
         self.inverse.len() - 1
     }
 
-    /// A group that knows the domains that new nodes may have: unless taints are ignored, those that the first pod
-    /// could reach. Groups of affinity terms have no policy, which counts as honouring taints.
-    fn empty_group(
-        &mut self,
-        identity: &Identity,
-        filter: Option<NodeFilter>,
-        tolerations: &[Toleration],
-    ) -> Group {
-        use crate::kube::topology::InclusionPolicy::Ignore;
-        let all = filter.as_ref().is_some_and(|filter| filter.taints == Ignore);
-        let key = self.key(identity.key);
-        let mut group = Group::new(identity.clone(), key, filter);
-        let Key { table, universe, .. } = &mut self.keys[key];
-        for (value, taints) in universe {
-            if all || domain::is_reachable(taints, tolerations) {
-                group.register(table.number(*value));
-            }
-        }
-        group
-    }
-
-    fn count_running(&mut self, group: &mut Group) {
-        self.census();
-        let Some(census) = &self.census else {
-            return;
-        };
-        let key = &mut self.keys[group.key];
-        let present = census.nodes.iter().filter(|node| node.active && node.counts_for(group));
-        let present: Vec<LabelValue> =
-            present.filter_map(|node| node.state_labels.get(key.symbol)).collect();
-        present.into_iter().for_each(|value| group.register(key.table.number(value)));
-        let counted: Vec<(Symbol, i32)> = census
-            .counted(group)
-            .filter_map(|(node, count)| Some((node.domain(key.symbol)?, count)))
-            .collect();
-        for (domain, count) in counted {
-            let value = self.view.symbols.value(domain);
-            group.record(key.table.number(value), count);
-        }
-    }
-
     fn audience(&mut self, class: &PodClass) -> usize {
-        let same = |a: &Audience| a.namespace == class.namespace && a.labels == class.labels;
-        if let Some(known) = self.audiences.iter().position(same) {
-            return known;
+        let next = self.audiences.len();
+        let same = (class.namespace.clone(), class.labels.clone());
+        let place = *self.audience_ids.entry(same).or_insert(next);
+        if place == next {
+            self.audiences.push(Audience {
+                namespace: class.namespace.clone(),
+                labels: class.labels.clone(),
+                solve: 0,
+                selected: Vec::new(),
+                seen: 0,
+                inverse: Vec::new(),
+                inverse_seen: 0,
+            });
         }
-        self.audiences.push(Audience {
-            namespace: class.namespace.clone(),
-            labels: class.labels.clone(),
-            selected: Vec::new(),
-            seen: 0,
-            inverse: Vec::new(),
-            inverse_seen: 0,
-        });
-        self.audiences.len() - 1
+        place
     }
 
-    /// Brings an audience's lists up to date with groups that were added since.
-    fn refresh(&mut self, audience: usize) {
-        let Audience { namespace, labels, selected, seen, inverse, inverse_seen } =
-            &mut self.audiences[audience];
+    /// Brings an audience's lists up to date with groups that were opened since.
+    fn refresh(&mut self, number: usize) {
+        let audience = &mut self.audiences[number];
+        if audience.solve != self.solve {
+            audience.solve = self.solve;
+            audience.selected.clear();
+            audience.inverse.clear();
+            (audience.seen, audience.inverse_seen) = (0, 0);
+        }
+        let Audience { namespace, labels, selected, seen, inverse, inverse_seen, .. } = audience;
         for (groups, list, seen) in
             [(&self.groups, selected, seen), (&self.inverse, inverse, inverse_seen)]
         {
-            let new = groups.iter().enumerate().skip(*seen);
-            let new = new.filter(|(_, group)| group.selects(namespace, labels));
-            list.extend(new.map(|(index, _)| index));
+            for (index, group) in groups.iter().enumerate().skip(*seen) {
+                let Known { details, selects, .. } = &mut self.identities[group.identity];
+                if selects.len() <= number {
+                    selects.resize(number + 1, None);
+                }
+                if *selects[number].get_or_insert_with(|| details.selects(namespace, labels)) {
+                    list.push(index);
+                }
+            }
             *seen = groups.len();
         }
     }
@@ -386,6 +451,7 @@ impl<'a> Topology<'a> {
     /// volumes; `attempt` numbers the tries of this Solve.
     pub(super) fn demand(
         &mut self,
+        view: &ClusterView<'_>,
         rules: &Rules,
         strict: &Requirements,
         pod: u64,
@@ -405,21 +471,22 @@ impl<'a> Topology<'a> {
         let mut demand = Demand {
             wanted_host: strict.get(label::HOSTNAME).cloned(),
             draw: self.streams.as_ref().map(|streams| {
-                let second = (self.view.now.ms() / 1_000) as u32;
-                streams.mix(Purpose::SpreadTie, pod, second ^ attempt.wrapping_mul(0x9e37_79b9))
+                let salt = self.second ^ attempt.wrapping_mul(0x9e37_79b9);
+                streams.mix(Purpose::SpreadTie, pod, salt)
             }),
             ..Demand::default()
         };
         for reference in owned.chain(repelling) {
             let list = if reference.inverse { &self.inverse } else { &self.groups };
             let group = &list[reference.index];
-            let key = &mut self.keys[group.key];
-            if key.symbol == label::HOSTNAME {
+            if group.key == Keys::HOSTNAME {
                 demand.hosts.push(reference);
                 continue;
             }
-            key.table.sort(self.view.symbols);
-            let choice = group.choice(&key.table, reference.own, strict.get(key.symbol));
+            let wanted = strict.get(self.keys.symbol(group.key));
+            let table = self.keys.table(group.key);
+            table.sort(view.symbols);
+            let choice = group.choice(table, reference.own, wanted);
             demand.choices.push((reference, choice));
         }
         demand
@@ -446,7 +513,7 @@ impl<'a> Topology<'a> {
             let group = self.group_at(*reference);
             let wanted = demand.wanted_host.as_ref();
             let wanted_here = wanted.is_none_or(|wanted| wanted.has(host.value));
-            let table = &self.keys[group.key].table;
+            let table = self.keys.read(group.key);
             let any_wanted = || group.any_occupied(table, wanted);
             if !group.admits_host(host.domain, reference.own, wanted_here, any_wanted) {
                 return Err(match group.kind {
@@ -499,7 +566,7 @@ impl<'a> Topology<'a> {
         let Some(least) = domains.iter().map(count).min() else {
             return DomainSet::default();
         };
-        let table = &self.keys[key].table;
+        let table = self.keys.read(key);
         let mut equals: SmallVec<[usize; 8]> =
             domains.iter().filter(|domain| count(*domain) == least).collect();
         equals.sort_unstable_by_key(|domain| table.rank(*domain));
@@ -523,7 +590,7 @@ impl<'a> Topology<'a> {
         if let Some(known) = self.restricted.get(&memo) {
             return *known;
         }
-        let (symbol, table) = (self.keys[key].symbol, &self.keys[key].table);
+        let (symbol, table) = (self.keys.symbol(key), self.keys.read(key));
         let values = memo.2.iter().filter_map(|domain| table.value(domain));
         let wanted = Requirement::new(Operator::In, values);
         let old = sets.get(set);
@@ -550,11 +617,12 @@ impl<'a> Topology<'a> {
     }
 
     fn key_view(&mut self, sets: &RequirementSets, set: SetId, key: usize) -> &KeyView {
-        let Key { symbol, table, .. } = &mut self.keys[key];
+        let symbol = self.keys.symbol(key);
+        let table = self.keys.table(key);
         let size = table.len();
         let entry = self.views.entry((set, key));
         let make = |table: &mut DomainTable| {
-            let requirement = sets.get(set).get(*symbol);
+            let requirement = sets.get(set).get(symbol);
             let named = requirement.map(|r| r.values()).unwrap_or_default();
             let named = named.iter().map(|value| table.number(*value)).collect();
             let single = requirement.and_then(|r| r.single()).map(|value| table.number(value));
@@ -591,7 +659,8 @@ impl<'a> Topology<'a> {
         let selected = std::mem::take(&mut self.audiences[rules.audience].selected);
         for index in &selected {
             let group = &self.groups[*index];
-            if group.counts_node(taints, sets.get(set)) {
+            let counts = |tally| self.census.count(tally).counts_node(taints, sets.get(set));
+            if group.tally.is_none_or(counts) {
                 let narrow = group.kind != GroupKind::AntiAffinity;
                 self.record_in(sets, false, *index, set, host, narrow);
             }
@@ -613,7 +682,7 @@ impl<'a> Topology<'a> {
         narrow: bool,
     ) {
         let key = if inverse { self.inverse[index].key } else { self.groups[index].key };
-        let domains: SmallVec<[usize; 4]> = if self.keys[key].symbol == label::HOSTNAME {
+        let domains: SmallVec<[usize; 4]> = if key == Keys::HOSTNAME {
             SmallVec::from_slice(&[host.domain])
         } else {
             let view = self.key_view(sets, set, key);
@@ -629,6 +698,7 @@ impl<'a> Topology<'a> {
     /// Upstream's text for a pod that the groups let go nowhere on a candidate.
     pub(super) fn describe(
         &mut self,
+        view: &ClusterView<'_>,
         sets: &RequirementSets,
         demand: &Demand,
         strict: &Requirements,
@@ -642,9 +712,9 @@ impl<'a> Topology<'a> {
             return String::new();
         };
         let group = self.group_at(reference);
-        let key = &self.keys[group.key];
-        let symbols = self.view.symbols;
-        let name = |domain| key.table.value(domain).map_or("", |v| symbols.text(v.symbol));
+        let (key, table) = (self.keys.symbol(group.key), self.keys.read(group.key));
+        let symbols = view.symbols;
+        let name = |domain| table.value(domain).map_or("", |v| symbols.text(v.symbol));
         let mut counts: Vec<(&str, i32)> = group.domains().map(|(d, n)| (name(d), n)).collect();
         counts.sort_unstable();
         let shown = counts.iter().take(25).map(|(name, count)| format!("{name}: {count}"));
@@ -652,7 +722,7 @@ impl<'a> Topology<'a> {
         if counts.len() > 25 {
             counts_text += &format!(" and {} other(s)", counts.len() - 25);
         }
-        let key_name = symbols.text(key.symbol);
+        let key_name = symbols.text(key);
         let say = |requirement: Option<&Requirement>| {
             let text = requirement.map_or_else(|| "Exists".to_owned(), |r| r.describe(symbols));
             format!("{key_name} {text}")
@@ -661,8 +731,8 @@ impl<'a> Topology<'a> {
             "unsatisfiable topology constraint for {}, key={key_name} (counts = {counts_text}, \
              podDomains = {}, nodeDomains = {}",
             group.kind.name(),
-            say(strict.get(key.symbol)),
-            say(sets.get(set).get(key.symbol)),
+            say(strict.get(key)),
+            say(sets.get(set).get(key)),
         )
     }
 }
@@ -679,4 +749,33 @@ fn filter_terms(wishes: &Wishes) -> Vec<Requirements> {
         both
     });
     terms.collect()
+}
+
+fn identity_of(
+    list: &mut Vec<Known>,
+    ids: &mut FxHashMap<Identity, usize>,
+    details: Identity,
+) -> usize {
+    if let Some(known) = ids.get(&details) {
+        return *known;
+    }
+    ids.insert(details.clone(), list.len());
+    list.push(Known { details, selects: Vec::new(), group: (0, 0), inverse: (0, 0) });
+    list.len() - 1
+}
+
+fn term_identity(
+    view: &ClusterView<'_>,
+    kind: GroupKind,
+    class: &PodClass,
+    term: &PodAffinityTerm,
+) -> Identity {
+    Identity {
+        kind,
+        key: term.key,
+        max_skew: i32::MAX,
+        namespaces: term.namespaces.resolve(&class.namespace, &view.cluster.namespaces),
+        selector: term.selector.clone(),
+        filter: None,
+    }
 }

@@ -43,6 +43,23 @@ pub(super) struct Identity {
     pub(super) filter: Option<FilterIdentity>,
 }
 
+/// How running pods are counted: those of `namespaces` that `selector` matches, without one all, on nodes that `filter`
+/// admits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Count {
+    pub(super) key: Symbol,
+    pub(super) namespaces: Vec<Arc<str>>,
+    pub(super) selector: Option<LabelSelector>,
+    pub(super) filter: Option<NodeFilter>,
+}
+
+impl Count {
+    /// True iff a pod on such a node counts, as far as the node is concerned.
+    pub(super) fn counts_node(&self, taints: &[Taint], requirements: &Requirements) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.matches(taints, requirements))
+    }
+}
+
 /// The part of a node filter that upstream's hash sees: of requirements only the keys, and equal entries cancel out in
 /// pairs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,13 +71,21 @@ pub(super) struct FilterIdentity {
 }
 
 /// Which nodes count for a spread constraint.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct NodeFilter {
     /// Node selector and each required term, ORed.
     pub(super) terms: Vec<Requirements>,
     pub(super) tolerations: Vec<Toleration>,
     pub(super) affinity: InclusionPolicy,
     pub(super) taints: InclusionPolicy,
+}
+
+impl Identity {
+    /// True iff the selector and namespaces match a pod. No selector matches nothing.
+    pub(super) fn selects(&self, namespace: &Arc<str>, labels: &Labels) -> bool {
+        self.selector.as_ref().is_some_and(|selector| selector.matches(labels))
+            && self.namespaces.contains(namespace)
+    }
 }
 
 impl NodeFilter {
@@ -106,14 +131,15 @@ fn without_pairs<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
 /// A group. Domains are numbered by the table of its key.
 #[derive(Clone, Debug)]
 pub(super) struct Group {
+    /// Position among the identities seen.
+    pub(super) identity: usize,
+    /// How its pods are counted; `None` for inverse groups.
+    pub(super) tally: Option<usize>,
     pub(super) kind: GroupKind,
     /// Position of the key among the keys in use.
     pub(super) key: usize,
     pub(super) max_skew: i32,
     pub(super) min_domains: Option<i32>,
-    pub(super) namespaces: Vec<Arc<str>>,
-    pub(super) selector: Option<LabelSelector>,
-    pub(super) filter: Option<NodeFilter>,
     /// By domain; `None` for one that the group does not know.
     counts: Vec<Option<i32>>,
     /// Domains with pods.
@@ -132,18 +158,58 @@ pub(super) enum Choice {
 }
 
 impl Group {
-    pub(super) fn new(identity: Identity, key: usize, filter: Option<NodeFilter>) -> Group {
+    /// A group that knows nothing yet. `counts` is an old list to be used again.
+    pub(super) fn new(
+        (identity, details): (usize, &Identity),
+        key: usize,
+        tally: Option<usize>,
+        mut counts: Vec<Option<i32>>,
+    ) -> Group {
+        counts.clear();
         Group {
-            kind: identity.kind,
+            identity,
+            tally,
+            kind: details.kind,
             key,
-            max_skew: identity.max_skew,
+            max_skew: details.max_skew,
             min_domains: None,
-            namespaces: identity.namespaces,
-            selector: identity.selector,
-            filter,
-            counts: Vec::new(),
+            counts,
             occupied: 0,
         }
+    }
+
+    /// The list of counts, to be used again.
+    pub(super) fn into_counts(self) -> Vec<Option<i32>> {
+        self.counts
+    }
+
+    /// Starts with these pods by domain; `occupied` of the domains have some.
+    pub(super) fn start(&mut self, counts: &[Option<i32>], occupied: usize) {
+        self.counts.clear();
+        self.counts.extend_from_slice(counts);
+        self.occupied = occupied;
+    }
+
+    /// Fewer pods in a domain.
+    pub(super) fn take(&mut self, domain: usize, pods: i32) {
+        if let Some(Some(count)) = self.counts.get_mut(domain) {
+            let before = *count;
+            *count -= pods;
+            self.occupied -= usize::from(before > 0 && *count <= 0);
+        }
+    }
+
+    /// The group does not know a domain, which has no pods.
+    pub(super) fn forget(&mut self, domain: usize) {
+        if let Some(count) = self.counts.get_mut(domain) {
+            *count = None;
+        }
+    }
+
+    /// The group knows domains with pods alone.
+    pub(super) fn forget_empty(&mut self) {
+        let empty = self.counts.iter_mut().filter(|count| count.is_some_and(|count| count <= 0));
+        empty.for_each(|count| *count = None);
     }
 
     /// The group learns of a domain.
@@ -174,17 +240,6 @@ impl Group {
     /// Known domains with their counts.
     pub(super) fn domains(&self) -> impl Iterator<Item = (usize, i32)> + '_ {
         self.counts.iter().enumerate().filter_map(|(domain, count)| Some((domain, (*count)?)))
-    }
-
-    /// True iff the group's selector and namespaces match a pod. No selector matches nothing.
-    pub(super) fn selects(&self, namespace: &Arc<str>, labels: &Labels) -> bool {
-        self.selector.as_ref().is_some_and(|selector| selector.matches(labels))
-            && self.namespaces.contains(namespace)
-    }
-
-    /// True iff a pod on such a node counts, as far as the node is concerned.
-    pub(super) fn counts_node(&self, taints: &[Taint], requirements: &Requirements) -> bool {
-        self.filter.as_ref().is_none_or(|filter| filter.matches(taints, requirements))
     }
 
     /// Whether a pod may go to a host: for the hostname key, where every candidate is one domain and a new, empty one

@@ -14,12 +14,13 @@ use smallvec::SmallVec;
 
 use super::requirement_set::{RequirementSets, SetId};
 use super::template::prefer_no_schedule_toleration;
-use super::topology::{Rules, Topology};
+use super::topology::{Recipe, Rules, Topology};
 use crate::kube::pod::NodeAffinity;
 use crate::kube::taint::Toleration;
 use crate::kube::topology::{PodAffinityTerm, SpreadConstraint};
 use crate::kube::{PodClass, Requirements};
 use crate::units::{BitSet, LabelValue, ResourceVec, SimTime};
+use crate::world::ClusterView;
 
 /// What relaxation changes.
 #[derive(Clone, Debug)]
@@ -100,8 +101,11 @@ pub(super) struct Variant {
     pub(super) requirements: SetId,
     /// Without preferences.
     pub(super) strict: SetId,
-    pub(super) rules: Rules,
+    recipe: Recipe,
     next: Next,
+    /// The Solve that the rest belongs to.
+    solve: u64,
+    pub(super) rules: Rules,
     /// Claims that will refuse the variant for ever.
     pub(super) refused: BitSet,
 }
@@ -119,14 +123,16 @@ pub(super) struct Kind {
     pub(super) variant: usize,
     pub(super) requests: ResourceVec,
     request: usize,
+    /// Nodes, by position, that refuse such pods as they stand, and with more pods on them too.
+    pub(super) shut: BitSet,
+    /// The Solve that the rest belongs to.
+    solve: u64,
     /// Claims, among the first `seen`, that may still accept such pods: the others will refuse them for ever.
     pub(super) open: BitSet,
     pub(super) open_count: usize,
-    pub(super) seen: usize,
-    /// Nodes that will refuse such pods for ever.
+    seen: usize,
+    /// Nodes that will refuse such pods for ever, by position.
     pub(super) refused_nodes: BitSet,
-    /// All nodes before this one have refused for ever.
-    pub(super) first_node: usize,
     /// The Solve's version at which such a pod last failed, and why; by exemption.
     pub(super) failed: [Option<(u64, Arc<str>)>; 2],
 }
@@ -158,16 +164,20 @@ impl Kind {
 }
 
 /// All variants and kinds seen so far. Levels of relaxation are made when they are first needed.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Variants {
     pub(super) list: Vec<Variant>,
     pub(super) kinds: Vec<Kind>,
     shapes: FxHashMap<u64, SmallVec<[usize; 1]>>,
     requests: FxHashMap<ResourceVec, usize>,
-    by_class: FxHashMap<*const PodClass, usize>,
+    /// By address; the classes are kept beside, so that no other one comes to lie there.
+    by_class: FxHashMap<usize, (Arc<PodClass>, usize)>,
     by_parts: FxHashMap<(usize, usize), usize>,
     tolerate_prefer_no_schedule: Option<LabelValue>,
     ignore_preferences: bool,
+    solve: u64,
+    /// Nodes that may take pods.
+    nodes: usize,
 }
 
 impl Variants {
@@ -177,15 +187,47 @@ impl Variants {
         Variants { tolerate_prefer_no_schedule: empty, ignore_preferences, ..Variants::default() }
     }
 
-    /// The unrelaxed kind of a class.
+    /// A Solve begins, with so many nodes.
+    pub(super) fn begin(&mut self, nodes: usize) {
+        self.solve += 1;
+        self.nodes = nodes;
+    }
+
+    /// Kinds and classes seen so far.
+    pub(super) fn size(&self) -> usize {
+        self.kinds.len() + self.by_class.len()
+    }
+
+    /// A node came to a position.
+    pub(super) fn insert_node(&mut self, position: usize) {
+        self.nodes += 1;
+        self.kinds.iter_mut().for_each(|kind| kind.shut.insert_at(position));
+    }
+
+    /// The node at a position went.
+    pub(super) fn remove_node(&mut self, position: usize) {
+        self.nodes -= 1;
+        self.kinds.iter_mut().for_each(|kind| kind.shut.remove_at(position));
+    }
+
+    /// The node at a position changed.
+    pub(super) fn change_node(&mut self, position: usize) {
+        self.kinds.iter_mut().for_each(|kind| kind.shut.remove(position));
+    }
+
+    /// The unrelaxed kind of a class, registered for the present Solve.
     pub(super) fn first(
         &mut self,
+        view: &ClusterView<'_>,
         class: &Arc<PodClass>,
         sets: &mut RequirementSets,
-        topology: &mut Topology<'_>,
+        topology: &mut Topology,
     ) -> usize {
-        if let Some(kind) = self.by_class.get(&Arc::as_ptr(class)) {
-            return *kind;
+        let address = Arc::as_ptr(class) as usize;
+        if let Some((_, kind)) = self.by_class.get(&address) {
+            let kind = *kind;
+            self.register(view, kind, topology);
+            return kind;
         }
         let mut hasher = FxHasher::default();
         hash_shape(class, &mut hasher);
@@ -193,14 +235,15 @@ impl Variants {
         let same = self.shapes.get(&hash).into_iter().flatten();
         let known = same.copied().find(|variant| same_shape(&self.list[*variant].class, class));
         let variant = known.unwrap_or_else(|| {
-            let variant = self.push(class.clone(), Wishes::of(class), sets, topology);
+            let variant = self.push(view, class.clone(), Wishes::of(class), sets, topology);
             self.shapes.entry(hash).or_default().push(variant);
             variant
         });
         let next = self.requests.len();
         let request = *self.requests.entry(class.requests.clone()).or_insert(next);
         let kind = self.kind(variant, request, &class.requests);
-        self.by_class.insert(Arc::as_ptr(class), kind);
+        self.by_class.insert(address, (class.clone(), kind));
+        self.register(view, kind, topology);
         kind
     }
 
@@ -212,23 +255,44 @@ impl Variants {
                 variant,
                 requests: requests.clone(),
                 request,
+                shut: BitSet::empty(self.nodes),
+                solve: 0,
                 open: BitSet::default(),
                 open_count: 0,
                 seen: 0,
                 refused_nodes: BitSet::default(),
-                first_node: 0,
                 failed: [None, None],
             });
         }
         kind
     }
 
+    /// Readies a kind and its variant for the present Solve.
+    fn register(&mut self, view: &ClusterView<'_>, kind: usize, topology: &mut Topology) {
+        let kind = &mut self.kinds[kind];
+        if kind.solve == self.solve {
+            return;
+        }
+        kind.solve = self.solve;
+        kind.open = BitSet::default();
+        (kind.open_count, kind.seen) = (0, 0);
+        kind.refused_nodes.clone_from(&kind.shut);
+        kind.failed = [None, None];
+        let variant = &mut self.list[kind.variant];
+        if variant.solve != self.solve {
+            variant.solve = self.solve;
+            variant.refused = BitSet::default();
+            variant.rules = topology.open(view, &variant.recipe);
+        }
+    }
+
     /// The kind one step more relaxed, if a preference or an alternative is left.
     pub(super) fn relax(
         &mut self,
+        view: &ClusterView<'_>,
         kind: usize,
         sets: &mut RequirementSets,
-        topology: &mut Topology<'_>,
+        topology: &mut Topology,
     ) -> Option<usize> {
         let Kind { variant, request, requests, .. } = &self.kinds[kind];
         let (variant, request, requests) = (*variant, *request, requests.clone());
@@ -242,29 +306,43 @@ impl Variants {
                     return None;
                 };
                 let class = self.list[variant].class.clone();
-                let next = self.push(class, wishes, sets, topology);
+                let next = self.push(view, class, wishes, sets, topology);
                 self.list[variant].next = Next::Variant(next);
                 next
             }
         };
-        Some(self.kind(relaxed, request, &requests))
+        let kind = self.kind(relaxed, request, &requests);
+        self.register(view, kind, topology);
+        Some(kind)
     }
 
     fn push(
         &mut self,
+        view: &ClusterView<'_>,
         class: Arc<PodClass>,
         wishes: Wishes,
         sets: &mut RequirementSets,
-        topology: &mut Topology<'_>,
+        topology: &mut Topology,
     ) -> usize {
         let strict = sets.intern(wishes.requirements(false));
         let requirements = match self.ignore_preferences {
             true => strict,
             false => sets.intern(wishes.requirements(true)),
         };
-        let rules = topology.rules(&class, &wishes, self.ignore_preferences);
-        let (next, refused) = (Next::Unknown, BitSet::default());
-        self.list.push(Variant { class, wishes, requirements, strict, rules, next, refused });
+        let recipe = topology.recipe(view, &class, &wishes, self.ignore_preferences);
+        let (next, refused, rules) = (Next::Unknown, BitSet::default(), Rules::default());
+        let solve = 0;
+        self.list.push(Variant {
+            class,
+            wishes,
+            requirements,
+            strict,
+            recipe,
+            next,
+            solve,
+            rules,
+            refused,
+        });
         self.list.len() - 1
     }
 }

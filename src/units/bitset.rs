@@ -52,6 +52,50 @@ impl BitSet {
         index < self.len && self.words[index / 64] & (1 << (index % 64)) != 0
     }
 
+    /// The first index from `from` on that is no member; the universe's size when all are.
+    pub fn next_absent(&self, from: usize) -> usize {
+        let mut index = from;
+        while index < self.len {
+            let rest = !self.words[index / 64] >> (index % 64);
+            if rest != 0 {
+                return (index + rest.trailing_zeros() as usize).min(self.len);
+            }
+            index = (index / 64 + 1) * 64;
+        }
+        self.len
+    }
+
+    /// Makes room for one more at `index`, which is no member; what was there and after it moves up.
+    pub fn insert_at(&mut self, index: usize) {
+        assert!(index <= self.len, "bit {index} of {}", self.len);
+        self.grow(self.len + 1);
+        let (first, below) = (index / 64, (1_u64 << (index % 64)) - 1);
+        let mut carry = 0;
+        for (i, word) in self.words.iter_mut().enumerate().skip(first) {
+            let kept = if i == first { *word & below } else { 0 };
+            let moved = *word & !if i == first { below } else { 0 };
+            let next = moved >> 63;
+            *word = kept | moved << 1 | carry;
+            carry = next;
+        }
+    }
+
+    /// Takes `index` out of the universe; what was after it moves down.
+    pub fn remove_at(&mut self, index: usize) {
+        assert!(index < self.len, "bit {index} of {}", self.len);
+        let (first, below) = (index / 64, (1_u64 << (index % 64)) - 1);
+        for i in first..self.words.len() {
+            let incoming = self.words.get(i + 1).map_or(0, |next| next << 63);
+            let word = self.words[i];
+            self.words[i] = match i == first {
+                true => word & below | (word >> 1) & !below | incoming,
+                false => word >> 1 | incoming,
+            };
+        }
+        self.len -= 1;
+        self.words.truncate(self.len.div_ceil(64));
+    }
+
     /// Keeps what is also in `other`.
     pub fn intersect_with(&mut self, other: &BitSet) {
         assert_eq!(self.len, other.len, "sets over different universes");
@@ -122,5 +166,31 @@ mod tests {
         a.subtract(&b);
         assert!(a.is_empty());
         assert!(BitSet::full(0).is_empty());
+    }
+
+    proptest::proptest! {
+        /// Insertion, removal and search do what they do to a list of flags.
+        #[test]
+        fn positions_move_as_in_a_list(
+            flags in proptest::collection::vec(proptest::bool::ANY, 0..200),
+            at in 0_usize..200,
+        ) {
+            let of = |flags: &[bool]| {
+                let mut set = BitSet::empty(flags.len());
+                (0..flags.len()).filter(|i| flags[*i]).for_each(|i| set.insert(i));
+                set
+            };
+            let (mut list, mut set) = (flags.clone(), of(&flags));
+            let at = at.min(list.len());
+            let next = (at..list.len()).find(|i| !list[*i]).unwrap_or(list.len());
+            proptest::prop_assert_eq!(set.next_absent(at), next);
+            list.insert(at, false);
+            set.insert_at(at);
+            proptest::prop_assert_eq!(&set, &of(&list));
+            let other = at / 2;
+            list.remove(other);
+            set.remove_at(other);
+            proptest::prop_assert_eq!(&set, &of(&list));
+        }
     }
 }

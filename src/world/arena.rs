@@ -19,6 +19,11 @@ impl<T> Id<T> {
     pub const fn raw(self) -> u64 {
         (self.generation as u64) << 32 | self.slot as u64
     }
+
+    /// The slot: a small number, used again for others when the entity is gone.
+    pub const fn slot(self) -> u32 {
+        self.slot
+    }
 }
 
 impl<T> Clone for Id<T> {
@@ -44,16 +49,24 @@ impl<T> fmt::Debug for Id<T> {
     }
 }
 
-/// Storage of entities by [`Id`].
+/// Writes that are remembered at most; who is further behind has to look at everything.
+const LONGEST_LOG: usize = 1 << 16;
+
+/// Storage of entities by [`Id`]. It remembers which slots were written last, so that what is derived from entities can
+/// be brought up to date without a look at all of them.
 #[derive(Clone, Debug)]
 pub struct Arena<T> {
     slots: Vec<(u32, Option<T>)>,
     free: Vec<u32>,
+    /// Slots in the order in which they were written.
+    written: Vec<u32>,
+    /// Writes that are remembered no longer.
+    forgotten: u64,
 }
 
 impl<T> Default for Arena<T> {
     fn default() -> Arena<T> {
-        Arena { slots: Vec::new(), free: Vec::new() }
+        Arena { slots: Vec::new(), free: Vec::new(), written: Vec::new(), forgotten: 0 }
     }
 }
 
@@ -65,9 +78,40 @@ impl<T> Arena<T> {
             // Never fails: that many entities would fill the memory first.
             u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 live entities")
         });
+        self.note(slot);
         let (generation, entry) = &mut self.slots[slot as usize];
         *entry = Some(value);
         Id { slot, generation: *generation, of: PhantomData }
+    }
+
+    fn note(&mut self, slot: u32) {
+        if self.written.last() == Some(&slot) {
+            return;
+        }
+        if self.written.len() == LONGEST_LOG {
+            self.forgotten += LONGEST_LOG as u64;
+            self.written.clear();
+        }
+        self.written.push(slot);
+    }
+
+    /// Writes so far: a point in time for [`Arena::written_since`].
+    pub fn written(&self) -> u64 {
+        // The last entry may stand for writes to come.
+        self.forgotten + (self.written.len() as u64).saturating_sub(1)
+    }
+
+    /// Slots that may have been written since, some of them more than once. `None` when that is too long ago.
+    pub fn written_since(&self, point: u64) -> Option<&[u32]> {
+        let known = point.checked_sub(self.forgotten)?;
+        self.written.get(usize::try_from(known).ok()?..)
+    }
+
+    /// What is in a slot.
+    pub fn at(&self, slot: u32) -> Option<(Id<T>, &T)> {
+        let (generation, entry) = self.slots.get(slot as usize)?;
+        let id = Id { slot, generation: *generation, of: PhantomData };
+        entry.as_ref().map(|entry| (id, entry))
     }
 
     /// Takes the entity out; its id is stale from now on.
@@ -79,6 +123,7 @@ impl<T> Arena<T> {
         let value = entry.take()?;
         *generation += 1;
         self.free.push(id.slot);
+        self.note(id.slot);
         Some(value)
     }
 
@@ -90,6 +135,7 @@ impl<T> Arena<T> {
 
     /// The entity, unless the id is stale.
     pub fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
+        self.note(id.slot);
         let (generation, entry) = self.slots.get_mut(id.slot as usize)?;
         if *generation == id.generation { entry.as_mut() } else { None }
     }
@@ -123,5 +169,27 @@ mod tests {
         assert_ne!(a, b);
         assert_eq!((arena.get(a), arena.get(b)), (None, Some(&"b")));
         assert_eq!(arena.remove(a), None);
+    }
+
+    #[test]
+    fn writes_are_known_until_they_are_too_many() {
+        let mut arena = Arena::default();
+        let (a, b) = (arena.insert(1), arena.insert(2));
+        let point = arena.written();
+        arena[a] = 3;
+        assert!(arena.written_since(point).is_some_and(|slots| slots.contains(&a.slot())));
+        let point = arena.written();
+        // Another write to the slot that was written last.
+        arena[a] = 4;
+        assert!(arena.written_since(point).is_some_and(|slots| slots.contains(&a.slot())));
+        for _ in 0..LONGEST_LOG {
+            arena[b] += 1;
+            arena[a] += 1;
+        }
+        assert_eq!(arena.written_since(point), None);
+        assert_eq!(arena.written_since(0), None);
+        let point = arena.written();
+        arena.remove(b);
+        assert!(arena.written_since(point).is_some_and(|slots| slots.contains(&b.slot())));
     }
 }

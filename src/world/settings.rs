@@ -26,6 +26,9 @@ pub struct Settings {
     pub unavailable_for: SimDuration,
     /// Karpenter's options.
     pub karpenter: KarpenterOptions,
+    /// Every decision is derived from the cluster anew, without what is kept or skipped for speed: the yardstick that
+    /// tests compare with.
+    pub plain: bool,
 }
 
 /// How choices are made that Karpenter leaves to Go's map order.

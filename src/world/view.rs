@@ -43,6 +43,11 @@ impl<'a> ClusterView<'a> {
         ClusterView { removed: claims.iter().copied().collect(), ..self.clone() }
     }
 
+    /// The claims that a what-if takes away.
+    pub fn removed(&self) -> &[ClaimId] {
+        &self.removed
+    }
+
     /// The present instant in milliseconds since 1970-01-01 UTC.
     pub fn now_epoch_ms(&self) -> i64 {
         self.settings.start_epoch_seconds * 1_000 + self.now.ms()

@@ -8,7 +8,7 @@ use super::{Command, Method, Search};
 use crate::ec2::CapacityType;
 use crate::kube::requirement::{Operator, Requirement};
 use crate::kube::{Requirements, label};
-use crate::scheduling::{self, ClaimPlan, Purpose, Solution, Templates, min_values, price};
+use crate::scheduling::{ClaimPlan, Core, Purpose, Solution, min_values, price};
 use crate::units::Symbols;
 use crate::world::{ClusterView, PodId};
 
@@ -25,7 +25,7 @@ pub(super) struct WhatIf {
 /// Packs the cluster's pods without `candidates`. `None` when one of them is on its way out already.
 pub(super) fn simulate(
     view: &ClusterView<'_>,
-    templates: &Templates,
+    core: &mut Core,
     candidates: &[Candidate],
     purpose: Purpose,
 ) -> Option<WhatIf> {
@@ -41,7 +41,7 @@ pub(super) fn simulate(
         pods.extend(view.currently_reschedulable_pods(claim));
     }
     let without = view.without(&claims);
-    let solution = scheduling::solve(&without, templates, &pods, purpose);
+    let solution = core.solve(&without, &pods, purpose);
     let relies_on_starting_node = solution
         .existing
         .iter()
@@ -66,7 +66,7 @@ pub(super) fn compute_consolidation(
 ) -> Option<Command> {
     let view = search.view;
     search.charge();
-    let what_if = simulate(view, search.templates, candidates, Purpose::Consolidation)?;
+    let what_if = simulate(view, search.core, candidates, Purpose::Consolidation)?;
     let WhatIf { strands_running_pods, mut solution } = what_if;
     if strands_running_pods || solution.claims.len() > 1 {
         return None;

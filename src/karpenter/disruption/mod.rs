@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::kube::node_pool::Reason;
-use crate::scheduling::{ClaimPlan, Templates};
+use crate::scheduling::{ClaimPlan, Core};
 use crate::units::{SimDuration, SimTime};
 use crate::world::journal::{ClaimRef, CommandRef};
 use crate::world::{ClaimId, ClusterView, Event, Fact, PodId, World};
@@ -24,7 +24,7 @@ mod single_node;
 mod static_drift;
 mod validation;
 
-use super::Karpenter;
+use super::{Karpenter, kept};
 use balanced::Scores;
 use budget::Budgets;
 pub use candidate::Candidate;
@@ -188,7 +188,7 @@ impl Found {
 /// One question to a method.
 struct Search<'a> {
     view: &'a ClusterView<'a>,
-    templates: &'a Templates,
+    core: &'a mut Core,
     scores: Scores,
     budgets: Budgets,
     /// Computing time of the pass so far.
@@ -226,12 +226,12 @@ pub struct Answer {
 }
 
 /// Asks one method, as if it were the first pass of a controller that just started.
-pub fn ask(view: &ClusterView<'_>, templates: &Templates, method: Method) -> Answer {
+pub fn ask(view: &ClusterView<'_>, core: &mut Core, method: Method) -> Answer {
     let (candidates, scores) = candidate::of_method(view, method);
     let budgets = Budgets::build(view, method.reason());
     let allowed = budgets.allowed().to_vec();
     let (spent, unseen) = (SimDuration::ZERO, BTreeSet::new());
-    let mut search = Search { view, templates, scores, budgets, spent, unseen };
+    let mut search = Search { view, core, scores, budgets, spent, unseen };
     let found = if candidates.is_empty() {
         Found::Nothing
     } else {
@@ -239,7 +239,7 @@ pub fn ask(view: &ClusterView<'_>, templates: &Templates, method: Method) -> Ans
     };
     let commands = match found {
         Found::Command(mut command) => {
-            let valid = validation::validate(view, templates, &mut command).is_ok();
+            let valid = validation::validate(view, core, &mut command).is_ok();
             if valid { vec![command] } else { Vec::new() }
         }
         Found::AtOnce(commands) => commands,
@@ -262,20 +262,17 @@ impl Disruption {
 impl Karpenter {
     /// A pass begins, or its validation wait is over.
     pub fn on_disruption_loop(&mut self, world: &mut World) {
-        self.templates(world);
-        let templates = self.templates.take();
-        let Some((generation, built)) = templates else {
-            return;
-        };
         let next = match self.disruption.waiting.take() {
-            Some(waiting) => self.disruption.resume(world, &built, waiting),
+            Some(waiting) => {
+                let core = kept(&mut self.core, world);
+                self.disruption.resume(world, core, waiting)
+            }
             None if !world.view().is_synced() => Some(UNSYNCED_POLL),
             None => {
                 clean_up(world);
-                self.disruption.methods(world, &built, 0)
+                self.disruption.methods(world, kept(&mut self.core, world), 0)
             }
         };
-        self.templates = Some((generation, built));
         if let Some(pause) = next {
             world.schedule(world.now() + pause, Event::DisruptionLoop);
         }
@@ -300,7 +297,7 @@ impl Disruption {
     fn methods(
         &mut self,
         world: &mut World,
-        templates: &Templates,
+        core: &mut Core,
         position: usize,
     ) -> Option<SimDuration> {
         let mut spent = SimDuration::ZERO;
@@ -317,7 +314,7 @@ impl Disruption {
             let view = world.view();
             let budgets = Budgets::build(&view, method.reason());
             let unseen = std::mem::take(&mut self.memory.unseen);
-            let mut search = Search { view: &view, templates, scores, budgets, spent, unseen };
+            let mut search = Search { view: &view, core, scores, budgets, spent, unseen };
             let found = search.compute(method, candidates);
             (spent, self.memory.unseen) = (search.spent, search.unseen);
             match found {
@@ -374,11 +371,11 @@ impl Disruption {
     fn resume(
         &mut self,
         world: &mut World,
-        templates: &Templates,
+        core: &mut Core,
         waiting: Waiting,
     ) -> Option<SimDuration> {
         let Waiting { position, mut command, .. } = waiting;
-        match validation::validate(&world.view(), templates, &mut command) {
+        match validation::validate(&world.view(), core, &mut command) {
             Ok(()) => {
                 // It has its number already.
                 self.command_count -= u64::from(command.id + 1 == self.command_count);
@@ -388,7 +385,7 @@ impl Disruption {
                 let command = command.reference(world);
                 let (failure, message) = (failure.kind, failure.message.into());
                 world.record(Fact::ValidationFailed { command, failure, message });
-                self.methods(world, templates, position + 1)
+                self.methods(world, core, position + 1)
             }
         }
     }

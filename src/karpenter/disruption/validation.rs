@@ -6,7 +6,7 @@ use super::budget::Budgets;
 use super::candidate::{self, Candidate};
 use super::evaluate::simulate;
 use super::{Command, Method};
-use crate::scheduling::{ClaimPlan, Purpose, Templates};
+use crate::scheduling::{ClaimPlan, Core, Purpose};
 use crate::world::ClusterView;
 
 /// Why a command is given up.
@@ -38,7 +38,7 @@ impl Failure {
 /// Checks a command. An emptiness command keeps the nodes that are still empty; others stand or fall as a whole.
 pub(super) fn validate(
     view: &ClusterView<'_>,
-    templates: &Templates,
+    core: &mut Core,
     command: &mut Command,
 ) -> Result<(), Failure> {
     let (now, _) = candidate::of_method(view, command.method);
@@ -59,16 +59,16 @@ pub(super) fn validate(
     if !still.iter().all(|candidate| budgets.take(candidate.pool)) {
         return Err(Failure::budget());
     }
-    revalidate_scheduling(view, templates, &still, &command.replacements)
+    revalidate_scheduling(view, core, &still, &command.replacements)
 }
 
 fn revalidate_scheduling(
     view: &ClusterView<'_>,
-    templates: &Templates,
+    core: &mut Core,
     candidates: &[Candidate],
     replacements: &[ClaimPlan],
 ) -> Result<(), Failure> {
-    let what_if = simulate(view, templates, candidates, Purpose::Consolidation)
+    let what_if = simulate(view, core, candidates, Purpose::Consolidation)
         .ok_or_else(|| Failure::churn(candidates.len()))?;
     if what_if.strands_running_pods {
         return Err(Failure::scheduling("not all pods would schedule"));

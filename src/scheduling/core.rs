@@ -1,0 +1,47 @@
+//! The provisioner core as a controller keeps it: the templates of the present NodePools, and the ground of its Solves.
+
+use super::{Ground, Purpose, Solution, Templates, solve, solve_on};
+use crate::world::{ClusterView, PodId};
+
+/// See the [module](self).
+#[derive(Clone, Debug)]
+pub struct Core {
+    /// The cluster's generation that the templates belong to.
+    generation: u64,
+    templates: Templates,
+    ground: Ground,
+    /// Keeps nothing: the yardstick for what is kept.
+    plain: bool,
+}
+
+impl Core {
+    /// The core of a cluster.
+    pub fn new(view: &ClusterView<'_>) -> Core {
+        let templates = Templates::build(view);
+        let ground = Ground::new(view, &templates);
+        let plain = view.settings.plain;
+        Core { generation: view.cluster.generation, templates, ground, plain }
+    }
+
+    /// Brings the core up to date with the cluster. To be called after each change, before the next Solve.
+    pub fn refresh(&mut self, view: &ClusterView<'_>) {
+        if self.generation != view.cluster.generation {
+            *self = Core::new(view);
+        } else if !self.plain {
+            self.ground.refresh(view, &self.templates);
+        }
+    }
+
+    /// The templates of the NodePools.
+    pub fn templates(&self) -> &Templates {
+        &self.templates
+    }
+
+    /// Packs `pods` into what `view` shows; see [`solve`].
+    pub fn solve(&mut self, view: &ClusterView<'_>, pods: &[PodId], purpose: Purpose) -> Solution {
+        match self.plain {
+            true => solve(view, &self.templates, pods, purpose),
+            false => solve_on(&mut self.ground, view, &self.templates, pods, purpose),
+        }
+    }
+}

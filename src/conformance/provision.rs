@@ -34,7 +34,12 @@ impl ProvisioningPass {
 
     /// One Solve.
     pub fn solve(&self) -> Solution {
-        scheduling::solve(&self.snapshot.world.view(), &self.templates, &self.pods, Purpose::Provision)
+        scheduling::solve(
+            &self.snapshot.world.view(),
+            &self.templates,
+            &self.pods,
+            Purpose::Provision,
+        )
     }
 }
 

@@ -19,12 +19,23 @@ use crate::world::cluster::Node;
 use crate::world::settings::SchedulerTies;
 use crate::world::{NodeId, PodId, Wake, World};
 
+mod board;
 mod placement;
 
+use board::Board;
 use placement::Surroundings;
 
+/// kube-scheduler between its passes.
+#[derive(Clone, Debug, Default)]
+pub struct KubeScheduler {
+    board: Board,
+}
+
 /// One pass over all pending pods: higher priority first, then order of creation.
-pub fn on_scheduler_pass(world: &mut World) {
+pub fn on_scheduler_pass(scheduler: &mut KubeScheduler, world: &mut World) {
+    if world.settings.plain {
+        scheduler.board.clear();
+    }
     let pending: Vec<PodId> = world.cluster.pending.values().copied().collect();
     let mut pass = Pass::default();
     for pod in pending {
@@ -34,7 +45,7 @@ pub fn on_scheduler_pass(world: &mut World) {
             world.mark_unschedulable(pod);
             continue;
         }
-        match choose_node(world, pod, &class, &pass.kinds[kind].surroundings) {
+        match choose_node(&mut scheduler.board, world, pod, &pass.kinds[kind]) {
             Some(node) => {
                 world.bind_pod(pod, node);
                 pass.on_bound(world, pod, node);
@@ -110,42 +121,29 @@ impl Pass {
 }
 
 /// The node with the highest score; among equals the smaller name, or a keyed draw.
-fn choose_node(
-    world: &World,
-    pod: PodId,
-    class: &PodClass,
-    surroundings: &Surroundings,
-) -> Option<NodeId> {
-    let mut best: Vec<NodeId> = Vec::new();
-    let mut highest = -1;
-    for id in world.cluster.nodes_by_name.values() {
-        let node = &world.cluster.nodes[*id];
-        if !is_feasible(node, class)
-            || !placement::has_free_ports(world, node, class)
-            || !(class.volumes.is_empty()
-                || placement::admits_volumes(world, node, &world.cluster.pods[pod]))
-            || !surroundings.admits(node)
-        {
-            continue;
-        }
-        let score = least_allocated(node, class);
-        if score > highest {
-            highest = score;
-            best.clear();
-        }
-        if score == highest {
-            best.push(*id);
+fn choose_node(board: &mut Board, world: &World, pod: PodId, kind: &Kind) -> Option<NodeId> {
+    let Kind { class, surroundings, .. } = kind;
+    let nodes = &world.cluster.nodes;
+    let is_particular =
+        !class.host_ports.is_empty() || !class.volumes.is_empty() || surroundings.are_particular();
+    let mut best = board.best(world, class, |id| {
+        let node = &nodes[id];
+        !is_particular
+            || (placement::has_free_ports(world, node, class)
+                && (class.volumes.is_empty()
+                    || placement::admits_volumes(world, node, &world.cluster.pods[pod]))
+                && surroundings.admits(node))
+    });
+    match world.settings.scheduler_ties {
+        SchedulerTies::Name => best.into_iter().min_by_key(|id| &nodes[*id].name),
+        SchedulerTies::Seeded if best.len() < 2 => best.pop(),
+        SchedulerTies::Seeded => {
+            best.sort_by_key(|id| &nodes[*id].name);
+            let ordinal = world.cluster.pods[pod].ordinal;
+            let index = world.streams.below(Purpose::SchedulerTie, ordinal, 0, best.len() as u64);
+            best.get(index as usize).copied()
         }
     }
-    let index = match world.settings.scheduler_ties {
-        _ if best.is_empty() => return None,
-        SchedulerTies::Name => 0,
-        SchedulerTies::Seeded => {
-            let ordinal = world.cluster.pods[pod].ordinal;
-            world.streams.below(Purpose::SchedulerTie, ordinal, 0, best.len() as u64) as usize
-        }
-    };
-    best.get(index).copied()
 }
 
 /// The filters: taints, node selector and affinity, resources.

@@ -91,6 +91,11 @@ impl Surroundings {
         surroundings
     }
 
+    /// Other pods may keep the class out of some node.
+    pub(super) fn are_particular(&self) -> bool {
+        self.looks_at_pods() || !self.forbidden.is_empty()
+    }
+
     fn looks_at_pods(&self) -> bool {
         !(self.spread.is_empty() && self.affinity.is_empty() && self.anti_affinity.is_empty())
     }

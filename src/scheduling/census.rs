@@ -196,7 +196,8 @@ impl Census {
         }
         for (class, number) in &node.repelling {
             for (identity, key) in &self.terms[*class] {
-                self.repulsions.resize_with(self.repulsions.len().max(identity + 1), Repulsion::default);
+                self.repulsions
+                    .resize_with(self.repulsions.len().max(identity + 1), Repulsion::default);
                 let repulsion = &mut self.repulsions[*identity];
                 repulsion.owners += sign * number;
                 if let Some(value) = node.labels.get(*key) {
@@ -208,7 +209,13 @@ impl Census {
     }
 
     /// The tally of a way of counting, new or known.
-    pub(super) fn tally(&mut self, symbols: &Symbols, keys: &mut Keys, count: Count, key: usize) -> usize {
+    pub(super) fn tally(
+        &mut self,
+        symbols: &Symbols,
+        keys: &mut Keys,
+        count: Count,
+        key: usize,
+    ) -> usize {
         if let Some(known) = self.known.get(&count) {
             return *known;
         }
@@ -281,7 +288,8 @@ impl Census {
         let symbol = keys.symbol(tally.key);
         // Domains that lose a node: known only while another node or a pod is left.
         let mut lost: SmallVec<[(usize, i32); 4]> = SmallVec::new();
-        let counted = |slot: u32, tally: &Tally| tally.counts_node.get(slot as usize) == Some(&true);
+        let counted =
+            |slot: u32, tally: &Tally| tally.counts_node.get(slot as usize) == Some(&true);
         for slot in &absent.nodes {
             let node = nodes.get(*slot as usize).and_then(Option::as_ref);
             let Some(node) = node.filter(|node| node.active && counted(*slot, tally)) else {

@@ -7,8 +7,8 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::template::Source;
-use crate::kube::requirement::{Operator, Requirement};
 use crate::kube::label;
+use crate::kube::requirement::{Operator, Requirement};
 use crate::kube::taint::{self, Taint, Toleration};
 use crate::units::{LabelValue, Symbol, Symbols};
 
@@ -188,7 +188,12 @@ impl Keys {
     }
 
     /// Domains that new nodes may have, as far as pods with these tolerations could use them; `all` of them.
-    pub(super) fn reachable(&self, key: usize, tolerations: &[Toleration], all: bool) -> Vec<usize> {
+    pub(super) fn reachable(
+        &self,
+        key: usize,
+        tolerations: &[Toleration],
+        all: bool,
+    ) -> Vec<usize> {
         let open = |sets: &[Vec<Taint>]| all || is_reachable(sets, tolerations);
         let universe = self.0[key].universe.iter();
         universe.filter(|(_, sets)| open(sets)).map(|(domain, _)| *domain).collect()

@@ -115,11 +115,7 @@ impl ExistingNode {
 
     /// The node's requirements with the pod, if taints, volumes, ports, resources, requirements and other pods allow
     /// it.
-    pub(super) fn can_add(
-        &self,
-        memory: &mut Memory,
-        pod: &Seeker<'_>,
-    ) -> Result<SetId, Duration> {
+    pub(super) fn can_add(&self, memory: &mut Memory, pod: &Seeker<'_>) -> Result<SetId, Duration> {
         let variant = pod.variant;
         if taint::first_untolerated(&self.taints, &variant.wishes.tolerations).is_some() {
             return Err(Duration::Variant);
@@ -158,13 +154,7 @@ impl ExistingNode {
     }
 
     /// Takes the pod.
-    pub(super) fn add(
-        &mut self,
-        memory: &mut Memory,
-        pod: PodId,
-        seeker: &Seeker<'_>,
-        set: SetId,
-    ) {
+    pub(super) fn add(&mut self, memory: &mut Memory, pod: PodId, seeker: &Seeker<'_>, set: SetId) {
         self.pods.push(pod);
         self.remaining.subtract(seeker.requests);
         self.set = set;

@@ -72,7 +72,9 @@ impl Ground {
         let mut sets = RequirementSets::default();
         let list = templates.list.iter();
         Ground {
-            template_sets: list.map(|template| sets.intern(template.requirements.clone())).collect(),
+            template_sets: list
+                .map(|template| sets.intern(template.requirements.clone()))
+                .collect(),
             memory: Memory {
                 sets,
                 topology: Topology::new(view, &templates.sources),
@@ -146,9 +148,9 @@ impl Ground {
     /// Looks at a claim again. Its node is counted already.
     fn refresh_claim(&mut self, view: &ClusterView<'_>, slot: u32) {
         let claim = view.cluster.claims.at(slot).filter(|(id, _)| view.is_active(*id));
-        let new = claim.zip(self.nameless).map(|((id, _), nameless)| {
-            ExistingNode::new(view, &mut self.memory, id, nameless)
-        });
+        let new = claim
+            .zip(self.nameless)
+            .map(|((id, _), nameless)| ExistingNode::new(view, &mut self.memory, id, nameless));
         let old = self.places.get(&slot).copied();
         if let Some(place) = old {
             self.charge(place, false);

@@ -452,8 +452,10 @@ impl<'a> Solve<'a> {
         for claim in ordered {
             let template = &templates.list[claim.template];
             let relaxed = self.relaxed_min_values[claim.template];
-            let plan =
-                ClaimPlan { min_values_relaxed: relaxed, ..claim.finalize(&mut ground.memory, template) };
+            let plan = ClaimPlan {
+                min_values_relaxed: relaxed,
+                ..claim.finalize(&mut ground.memory, template)
+            };
             solution.truncate(plan, template, strict);
         }
         let place = |pod: &PodId| solution.queue.iter().position(|queued| queued == pod);

@@ -231,8 +231,12 @@ impl Topology {
             let key = self.keys.position(&self.sources, known.key);
             let counts = self.spare.pop().unwrap_or_default();
             let mut group = Group::new((repeller.identity, known), key, None, counts);
-            let stay =
-                self.census.fill_inverse(&mut self.keys, &self.absent, repeller.identity, &mut group);
+            let stay = self.census.fill_inverse(
+                &mut self.keys,
+                &self.absent,
+                repeller.identity,
+                &mut group,
+            );
             if !stay {
                 self.spare.push(group.into_counts());
                 continue;
@@ -303,7 +307,12 @@ impl Topology {
         recipe
     }
 
-    fn ingredient(&mut self, identity: Identity, tolerations: &[Toleration], all: bool) -> Ingredient {
+    fn ingredient(
+        &mut self,
+        identity: Identity,
+        tolerations: &[Toleration],
+        all: bool,
+    ) -> Ingredient {
         let key = self.keys.position(&self.sources, identity.key);
         let reachable = self.keys.reachable(key, tolerations, all);
         let identity = identity_of(&mut self.identities, &mut self.identity_ids, identity);

@@ -11,7 +11,7 @@ pub(super) fn dispatch(simulation: &mut Simulation, event: Event) {
     if let Event::Arrival(source) = event {
         return simulation.on_arrival(source);
     }
-    let Simulation { world, karpenter, .. } = simulation;
+    let Simulation { world, karpenter, scheduler, .. } = simulation;
     match event {
         Event::TimelineStep(_) | Event::Arrival(_) => {}
         Event::InstanceRunning(claim) => world.mark_instance_running(claim),
@@ -32,7 +32,7 @@ pub(super) fn dispatch(simulation: &mut Simulation, event: Event) {
         Event::NodeLost(node) => world.set_node_lost(node),
         Event::OfferingsReturn => world.forget_unavailable(),
         Event::WorkloadPass => workload::on_workload_pass(world),
-        Event::SchedulerPass => kube_scheduler::on_scheduler_pass(world),
+        Event::SchedulerPass => kube_scheduler::on_scheduler_pass(scheduler, world),
         Event::PodEvent(pod) => karpenter.on_pod_event(world, pod),
         Event::Lifecycle(claim) => karpenter.on_lifecycle(world, claim),
         Event::LaunchReturns(claim) => karpenter.on_launch_returns(world, claim),

@@ -86,6 +86,11 @@ fn claims_are_consistent(world: &World) -> Result<(), Violation> {
             cluster.unlaunched_count
         ));
     }
+    let leaving =
+        cluster.claims_by_name.iter().filter(|(_, id)| cluster.claims[**id].is_deleting());
+    if !leaving.eq(&cluster.leaving) {
+        return Err("the list of NodeClaims on their way out is not true".to_owned());
+    }
     for (name, id) in &cluster.nodes_by_name {
         let claim = cluster.claims.get(cluster.nodes[*id].claim);
         if claim.and_then(|claim| claim.node) != Some(*id) {

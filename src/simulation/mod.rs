@@ -10,6 +10,7 @@ use crate::kube::disruption_budget::DisruptionBudget;
 use crate::kube::volume::Storage;
 use crate::kube::workload::{BarePod, DaemonSet, Deployment, Job};
 use crate::kube::{Labels, NodePool};
+use crate::kube_scheduler::KubeScheduler;
 use crate::units::{SimTime, Symbols};
 use crate::workload::{replicas, source};
 use crate::world::cluster::{Cluster, DeploymentState, JobState, Pool, PoolCost};
@@ -92,6 +93,7 @@ pub struct PoolConfig {
 pub struct Simulation {
     world: World,
     karpenter: Karpenter,
+    scheduler: KubeScheduler,
     config: Arc<Config>,
     /// Where each source stands.
     cursors: Vec<source::Cursor>,
@@ -108,6 +110,7 @@ impl Simulation {
         let mut simulation = Simulation {
             world,
             karpenter: Karpenter::default(),
+            scheduler: KubeScheduler::default(),
             config,
             cursors: Vec::new(),
             event_count: 0,

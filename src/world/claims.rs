@@ -491,6 +491,7 @@ impl World {
     pub fn set_marked_for_deletion(&mut self, id: ClaimId, marked: bool) {
         if let Some(claim) = self.cluster.claims.get_mut(id) {
             claim.marked_for_deletion = marked;
+            self.cluster.index_leaving(id);
         }
     }
 
@@ -511,6 +512,7 @@ impl World {
         if let Some(grace) = claim.template.template.termination_grace_period {
             claim.termination_at.get_or_insert(now + grace);
         }
+        self.cluster.index_leaving(id);
         let fact = Fact::ClaimDeleted(self.cluster.claim_ref(id));
         self.record(fact);
         if changes_state {
@@ -621,6 +623,7 @@ impl World {
             self.queue.cancel(timer);
         }
         self.cluster.claims_by_name.remove(&claim.name);
+        self.cluster.leaving.remove(&claim.name);
         match &claim.instance {
             None => self.cluster.unlaunched_count -= 1,
             Some(instance) => {

@@ -80,6 +80,8 @@ pub struct Cluster {
     pub generation: u64,
     /// Nodes with the disruption taint, by name.
     pub tainted: BTreeMap<Arc<str>, ClaimId>,
+    /// NodeClaims on their way out, by name; see [`Claim::is_deleting`].
+    pub leaving: BTreeMap<Arc<str>, ClaimId>,
     /// What EC2 cannot deliver.
     pub capacity: Capacity,
     /// EC2NodeClasses whose older NodeClaims are drifted, by name.
@@ -531,6 +533,19 @@ impl Cluster {
             ordinal: claim.ordinal,
             name: claim.name.clone(),
             pool: self.pools.get(claim.pool).map_or_else(|| "".into(), |pool| pool.name.clone()),
+        }
+    }
+
+    /// Files a claim among those on their way out, or takes it out.
+    pub(super) fn index_leaving(&mut self, id: ClaimId) {
+        let claim = &self.claims[id];
+        match claim.is_deleting() {
+            true => {
+                self.leaving.insert(claim.name.clone(), id);
+            }
+            false => {
+                self.leaving.remove(&claim.name);
+            }
         }
     }
 

@@ -229,6 +229,7 @@ impl World {
         let name = claim.name.clone();
         let id = self.cluster.claims.insert(claim);
         self.cluster.claims_by_name.insert(name, id);
+        self.cluster.index_leaving(id);
         id
     }
 }

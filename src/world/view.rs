@@ -88,7 +88,9 @@ impl<'a> ClusterView<'a> {
 
     /// State nodes on their way out.
     pub fn deleting_state_nodes(&self) -> impl Iterator<Item = (ClaimId, &'a Claim)> + '_ {
-        self.state_nodes().filter(|(_, claim)| claim.is_deleting())
+        let cluster = self.cluster;
+        let leaving = cluster.leaving.values().map(|id| (*id, &cluster.claims[*id]));
+        leaving.filter(|(_, claim)| claim.is_state_node())
     }
 
     /// The Node of a claim.

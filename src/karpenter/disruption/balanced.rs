@@ -33,16 +33,19 @@ fn is_balanced(view: &ClusterView<'_>, pool: PoolIndex) -> bool {
 impl Scores {
     /// Totals of the Balanced pools among `candidates`, which are those before the method's own filter, in the order of
     /// state nodes.
-    pub(super) fn build(view: &ClusterView<'_>, candidates: &[Candidate]) -> Scores {
+    pub(super) fn build<'a>(
+        view: &ClusterView<'_>,
+        candidates: impl Iterator<Item = &'a Candidate> + Clone,
+    ) -> Scores {
         let mut totals: BTreeMap<PoolIndex, Totals> = BTreeMap::new();
-        for candidate in candidates.iter().filter(|c| is_balanced(view, c.pool)) {
+        for candidate in candidates.clone().filter(|c| is_balanced(view, c.pool)) {
             totals.entry(candidate.pool).or_default().cost += candidate.price;
         }
         if totals.is_empty() {
             return Scores(totals);
         }
         let costs: BTreeMap<_, f64> =
-            candidates.iter().map(|c| (c.claim.raw(), c.reschedule_cost)).collect();
+            candidates.map(|c| (c.claim.raw(), c.reschedule_cost)).collect();
         for (id, claim) in view.state_nodes() {
             if let Some(totals) = totals.get_mut(&claim.pool) {
                 let known = costs.get(&id.raw()).copied();

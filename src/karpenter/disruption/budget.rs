@@ -2,6 +2,7 @@
 //!
 //! Upstream: karpenter v1.14.1 `pkg/controllers/disruption/helpers.go` (`BuildDisruptionBudgetMapping`).
 
+use super::roster::Counts;
 use crate::kube::node_pool::{self, Reason};
 use crate::world::{ClusterView, PoolIndex};
 
@@ -11,22 +12,12 @@ pub(super) struct Budgets(Vec<i64>);
 
 impl Budgets {
     /// What the budgets allow for `reason`, less the nodes that are already disrupted or not ready.
-    pub(super) fn build(view: &ClusterView<'_>, reason: Reason) -> Budgets {
-        let pools = view.cluster.pools.len();
-        let (mut total, mut disrupting) = (vec![0; pools], vec![0; pools]);
-        for (_, claim) in view.state_nodes() {
-            if !claim.is_initialized() || claim.is_instance_terminating() {
-                continue;
-            }
-            total[claim.pool] += 1;
-            let ready = view.node(claim).is_some_and(|node| node.ready);
-            disrupting[claim.pool] += i64::from(!ready || claim.is_deleting());
-        }
+    pub(super) fn build(view: &ClusterView<'_>, counts: &[Counts], reason: Reason) -> Budgets {
         let now = view.now_epoch_ms();
-        let left = (0..pools).map(|pool| {
-            let budgets = &view.cluster.pools[pool].spec.disruption.budgets;
-            let allowed = node_pool::allowed_disruptions(budgets, reason, total[pool], now);
-            (allowed - disrupting[pool]).max(0)
+        let left = counts.iter().zip(&view.cluster.pools).map(|(counts, pool)| {
+            let budgets = &pool.spec.disruption.budgets;
+            let allowed = node_pool::allowed_disruptions(budgets, reason, counts.total, now);
+            (allowed - counts.disrupting).max(0)
         });
         Budgets(left.collect())
     }

@@ -5,13 +5,10 @@
 use std::sync::Arc;
 
 use super::Method;
-use super::balanced::Scores;
 use crate::ec2::{CapacityType, InstanceType};
-use crate::engine::{Purpose, Streams};
 use crate::kube::node_pool::ConsolidationPolicy;
 use crate::units::{LabelValue, SimTime};
 use crate::world::cluster::Claim;
-use crate::world::settings::TieBreaks;
 use crate::world::{ClaimId, ClusterView, PodId, PoolIndex, World};
 
 /// A node that may be disrupted.
@@ -30,7 +27,7 @@ pub struct Candidate {
     /// 1 for the node, and the positive eviction costs of its pods.
     pub reschedule_cost: f64,
     /// Pods that would have to move, in order of namespace and name.
-    pub pods: Vec<PodId>,
+    pub pods: Arc<[PodId]>,
     /// Since when it is drifted.
     pub(super) drifted_at: Option<SimTime>,
 }
@@ -39,6 +36,15 @@ impl Candidate {
     /// What its removal saves per cost of moving its pods.
     pub fn savings_ratio(&self) -> f64 {
         self.price / self.reschedule_cost
+    }
+
+    /// The method's own test, beyond [`is_eligible`].
+    pub(super) fn suits(&self, method: Method) -> bool {
+        match method {
+            Method::StaticDrift | Method::Drift => true,
+            Method::Emptiness => self.is_empty(),
+            Method::MultiNode | Method::SingleNode => !self.is_empty(),
+        }
     }
 
     /// No pod on it costs anything to move.
@@ -51,48 +57,12 @@ impl Candidate {
     }
 }
 
-/// Candidates of a method, best saving per cost of moving first, and the totals that Balanced moves are measured
-/// against.
-pub(super) fn of_method(view: &ClusterView<'_>, method: Method) -> (Vec<Candidate>, Scores) {
-    let weighs = |pool: PoolIndex| {
-        view.cluster.pools[pool].spec.disruption.policy == ConsolidationPolicy::Balanced
-            && method.is_consolidation()
-    };
-    // Balanced pools need all their candidates for the totals; of others only those are built that the method may take.
-    let mut nodes: Vec<(ClaimId, &Claim)> = view
-        .state_nodes()
-        .filter(|(_, claim)| is_disruptable(view, claim))
-        .filter(|(_, claim)| weighs(claim.pool) || is_eligible(view, claim, method))
-        .collect();
-    if nodes.is_empty() {
-        return (Vec::new(), Scores::default());
-    }
-    if view.settings.tie_breaks == TieBreaks::Seeded {
-        // Karpenter lists its nodes in the order of a Go map: a different one in each pass.
-        let streams = Streams::new(view.settings.seed);
-        let pass = (view.now.ms() / 1_000) as u32;
-        nodes.sort_by_key(|(_, claim)| {
-            (streams.mix(Purpose::CandidateTie, claim.ordinal, pass), claim.ordinal)
-        });
-    }
-    let mut candidates: Vec<Candidate> = nodes
-        .into_iter()
-        .filter(|(_, claim)| pods_permit(view, claim, method))
-        .filter_map(|(id, claim)| new(view, id, claim))
-        .collect();
-    let scores = Scores::build(view, &candidates);
-    candidates.retain(|candidate| should_disrupt(view, candidate, method));
-    candidates.sort_by(|a, b| b.savings_ratio().total_cmp(&a.savings_ratio()));
-    (candidates, scores)
-}
-
-/// The tests of the node itself that all methods share.
-fn is_disruptable(view: &ClusterView<'_>, claim: &Claim) -> bool {
+/// The tests of the node itself that all methods share, nomination apart.
+pub(super) fn is_disruptable(view: &ClusterView<'_>, claim: &Claim) -> bool {
     !claim.in_command
         && claim.node.is_some()
         && claim.is_initialized()
         && !claim.is_deleting()
-        && claim.nominated_until <= view.now
         && !view.node(claim).is_some_and(|node| node.do_not_disrupt)
         && !view.cluster.pools[claim.pool].types.is_empty()
         && !view.cluster.pools[claim.pool].deleted
@@ -100,7 +70,7 @@ fn is_disruptable(view: &ClusterView<'_>, claim: &Claim) -> bool {
 
 /// do-not-disrupt and PodDisruptionBudgets. A terminationGracePeriod overrides them for drift, because then they cannot
 /// hold the node for ever.
-fn pods_permit(view: &ClusterView<'_>, claim: &Claim, method: Method) -> bool {
+pub(super) fn pods_permit(view: &ClusterView<'_>, claim: &Claim, method: Method) -> bool {
     let overridden = claim.template.template.termination_grace_period.is_some();
     if method.is_eventual() && overridden {
         return true;
@@ -114,7 +84,7 @@ fn pods_permit(view: &ClusterView<'_>, claim: &Claim, method: Method) -> bool {
     })
 }
 
-fn new(view: &ClusterView<'_>, id: ClaimId, claim: &Claim) -> Option<Candidate> {
+pub(super) fn new(view: &ClusterView<'_>, id: ClaimId, claim: &Claim) -> Option<Candidate> {
     let instance = claim.instance.as_ref()?;
     let launched = instance.instance_type.get();
     let pods = view.reschedulable_pods(claim);
@@ -161,7 +131,7 @@ pub(super) fn bound_pods_cost(view: &ClusterView<'_>, claim: &Claim) -> f64 {
 }
 
 /// What the method asks of NodePool and NodeClaim.
-fn is_eligible(view: &ClusterView<'_>, claim: &Claim, method: Method) -> bool {
+pub(super) fn is_eligible(view: &ClusterView<'_>, claim: &Claim, method: Method) -> bool {
     let spec = &view.cluster.pools[claim.pool].spec;
     match method {
         Method::StaticDrift => spec.replicas.is_some() && claim.drifted.is_some(),
@@ -180,14 +150,4 @@ fn is_eligible(view: &ClusterView<'_>, claim: &Claim, method: Method) -> bool {
                 && instance_type_now(view, claim).is_some()
         }
     }
-}
-
-/// The method's own test.
-fn should_disrupt(view: &ClusterView<'_>, candidate: &Candidate, method: Method) -> bool {
-    is_eligible(view, &view.cluster.claims[candidate.claim], method)
-        && match method {
-            Method::StaticDrift | Method::Drift => true,
-            Method::Emptiness => candidate.is_empty(),
-            Method::MultiNode | Method::SingleNode => !candidate.is_empty(),
-        }
 }

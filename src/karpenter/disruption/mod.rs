@@ -20,6 +20,7 @@ mod emptiness;
 mod evaluate;
 mod multi_node;
 mod queue;
+mod roster;
 mod single_node;
 mod static_drift;
 mod validation;
@@ -29,6 +30,7 @@ use balanced::Scores;
 use budget::Budgets;
 pub use candidate::Candidate;
 use queue::CommandQueue;
+use roster::Roster;
 
 /// Pause after a pass without a command.
 const POLL: SimDuration = SimDuration::from_seconds(10);
@@ -136,6 +138,7 @@ impl Command {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Disruption {
     waiting: Option<Waiting>,
+    roster: Option<Roster>,
     memory: Memory,
     pub(super) queue: CommandQueue,
     command_count: u64,
@@ -227,8 +230,9 @@ pub struct Answer {
 
 /// Asks one method, as if it were the first pass of a controller that just started.
 pub fn ask(view: &ClusterView<'_>, core: &mut Core, method: Method) -> Answer {
-    let (candidates, scores) = candidate::of_method(view, method);
-    let budgets = Budgets::build(view, method.reason());
+    let roster = Roster::new(view);
+    let (candidates, scores) = roster.candidates(view, method);
+    let budgets = Budgets::build(view, roster.counts(), method.reason());
     let allowed = budgets.allowed().to_vec();
     let (spent, unseen) = (SimDuration::ZERO, BTreeSet::new());
     let mut search = Search { view, core, scores, budgets, spent, unseen };
@@ -239,7 +243,7 @@ pub fn ask(view: &ClusterView<'_>, core: &mut Core, method: Method) -> Answer {
     };
     let commands = match found {
         Found::Command(mut command) => {
-            let valid = validation::validate(view, core, &mut command).is_ok();
+            let valid = validation::validate(view, core, &roster, &mut command).is_ok();
             if valid { vec![command] } else { Vec::new() }
         }
         Found::AtOnce(commands) => commands,
@@ -263,14 +267,11 @@ impl Karpenter {
     /// A pass begins, or its validation wait is over.
     pub fn on_disruption_loop(&mut self, world: &mut World) {
         let next = match self.disruption.waiting.take() {
-            Some(waiting) => {
-                let core = kept(&mut self.core, world);
-                self.disruption.resume(world, core, waiting)
-            }
+            Some(waiting) => self.disruption.resume(world, &mut self.core, waiting),
             None if !world.view().is_synced() => Some(UNSYNCED_POLL),
             None => {
                 clean_up(world);
-                self.disruption.methods(world, kept(&mut self.core, world), 0)
+                self.disruption.methods(world, &mut self.core, 0)
             }
         };
         if let Some(pause) = next {
@@ -297,38 +298,72 @@ impl Disruption {
     fn methods(
         &mut self,
         world: &mut World,
-        core: &mut Core,
+        core: &mut Option<Core>,
         position: usize,
     ) -> Option<SimDuration> {
         let mut spent = SimDuration::ZERO;
-        for (position, method) in Method::ORDER.into_iter().enumerate().skip(position) {
-            // Most passes end here: candidates are not even looked for.
-            if self.memory.is_marked(world, position) {
-                continue;
-            }
-            let view = world.view();
-            let (candidates, scores) = candidate::of_method(&view, method);
-            if candidates.is_empty() || self.is_consolidated(world, position) {
-                continue;
-            }
-            let view = world.view();
-            let budgets = Budgets::build(&view, method.reason());
-            let unseen = std::mem::take(&mut self.memory.unseen);
-            let mut search = Search { view: &view, core, scores, budgets, spent, unseen };
-            let found = search.compute(method, candidates);
-            (spent, self.memory.unseen) = (search.spent, search.unseen);
-            match found {
+        let roster = self.roster(world);
+        let mut pause = None;
+        for position in position..Method::ORDER.len() {
+            match self.ask(world, core, &roster, position, &mut spent) {
                 Found::Command(command) => {
                     self.wait(world, position, command, spent);
+                    self.roster = Some(roster);
                     return None;
                 }
-                Found::AtOnce(commands) => return Some(self.start_all(world, commands) + spent),
+                Found::AtOnce(commands) => {
+                    pause = Some(self.start_all(world, commands));
+                    break;
+                }
                 Found::Nothing => self.mark_consolidated(world, position),
                 Found::NothingYet => {}
             }
         }
-        self.errors = 0;
-        Some(POLL + spent)
+        self.roster = Some(roster);
+        if pause.is_none() {
+            self.errors = 0;
+        }
+        Some(pause.unwrap_or(POLL) + spent)
+    }
+
+    /// Asks one method.
+    fn ask(
+        &mut self,
+        world: &mut World,
+        core: &mut Option<Core>,
+        roster: &Roster,
+        position: usize,
+        spent: &mut SimDuration,
+    ) -> Found {
+        // Most questions end here: candidates are not even looked for.
+        if self.memory.is_marked(world, position) {
+            return Found::NothingYet;
+        }
+        let method = Method::ORDER[position];
+        let (candidates, scores) = roster.candidates(&world.view(), method);
+        if candidates.is_empty() || self.is_consolidated(world, position) {
+            return Found::NothingYet;
+        }
+        let view = world.view();
+        let core = kept(core, world);
+        let budgets = Budgets::build(&view, roster.counts(), method.reason());
+        let unseen = std::mem::take(&mut self.memory.unseen);
+        let mut search = Search { view: &view, core, scores, budgets, spent: *spent, unseen };
+        let found = search.compute(method, candidates);
+        (*spent, self.memory.unseen) = (search.spent, search.unseen);
+        found
+    }
+
+    /// The roster, up to date with the cluster. It is to be given back.
+    fn roster(&mut self, world: &World) -> Roster {
+        let view = world.view();
+        match self.roster.take() {
+            Some(mut roster) => {
+                roster.refresh(&view);
+                roster
+            }
+            None => Roster::new(&view),
+        }
     }
 
     /// A command was found: it has to be as true in 15 s.
@@ -371,11 +406,14 @@ impl Disruption {
     fn resume(
         &mut self,
         world: &mut World,
-        core: &mut Core,
+        core: &mut Option<Core>,
         waiting: Waiting,
     ) -> Option<SimDuration> {
         let Waiting { position, mut command, .. } = waiting;
-        match validation::validate(&world.view(), core, &mut command) {
+        let roster = self.roster(world);
+        let valid = validation::validate(&world.view(), kept(core, world), &roster, &mut command);
+        self.roster = Some(roster);
+        match valid {
             Ok(()) => {
                 // It has its number already.
                 self.command_count -= u64::from(command.id + 1 == self.command_count);

@@ -3,8 +3,9 @@
 //! Upstream: karpenter v1.14.1 `pkg/controllers/disruption/validation.go`. Prices are not looked at again.
 
 use super::budget::Budgets;
-use super::candidate::{self, Candidate};
+use super::candidate::Candidate;
 use super::evaluate::simulate;
+use super::roster::Roster;
 use super::{Command, Method};
 use crate::scheduling::{ClaimPlan, Core, Purpose};
 use crate::world::ClusterView;
@@ -39,12 +40,13 @@ impl Failure {
 pub(super) fn validate(
     view: &ClusterView<'_>,
     core: &mut Core,
+    roster: &Roster,
     command: &mut Command,
 ) -> Result<(), Failure> {
-    let (now, _) = candidate::of_method(view, command.method);
+    let (now, _) = roster.candidates(view, command.method);
     let named = |known: &Candidate| command.candidates.iter().any(|c| c.claim == known.claim);
     let still: Vec<Candidate> = now.into_iter().filter(named).collect();
-    let mut budgets = Budgets::build(view, command.method.reason());
+    let mut budgets = Budgets::build(view, roster.counts(), command.method.reason());
     if command.method == Method::Emptiness {
         if still.is_empty() {
             return Err(Failure::churn(command.candidates.len()));

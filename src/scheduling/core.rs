@@ -1,7 +1,10 @@
 //! The provisioner core as a controller keeps it: the templates of the present NodePools, and the ground of its Solves.
 
+use std::sync::Arc;
+
 use super::{Ground, Purpose, Solution, Templates, solve, solve_on};
-use crate::world::{ClusterView, PodId};
+use crate::kube::PodClass;
+use crate::world::{ClaimId, ClusterView, PodId};
 
 /// See the [module](self).
 #[derive(Clone, Debug)]
@@ -35,6 +38,18 @@ impl Core {
     /// The templates of the NodePools.
     pub fn templates(&self) -> &Templates {
         &self.templates
+    }
+
+    /// True when a what-if that takes the nodes of `removed` away can be known to find nothing that costs less than
+    /// `limit` USD per hour. `classes` are those of the nodes' pods, with their numbers.
+    pub fn is_hopeless<'a>(
+        &mut self,
+        view: &ClusterView<'_>,
+        classes: impl Iterator<Item = &'a (Arc<PodClass>, u32)>,
+        removed: &[ClaimId],
+        limit: f64,
+    ) -> bool {
+        !self.plain && self.ground.is_hopeless(view, &self.templates, classes, removed, limit)
     }
 
     /// Packs `pods` into what `view` shows; see [`solve`].

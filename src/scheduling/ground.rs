@@ -48,6 +48,10 @@ pub struct Ground {
     seen: [u64; 3],
     /// Places of nodes that are taken away in the present Solve.
     removed: Vec<u32>,
+    /// The reason of what-ifs that fail.
+    pub(super) no_text: Arc<str>,
+    /// Whether no NodeClaim below a price holds so much; see the module `bound`.
+    pub(super) hopeless: FxHashMap<(ResourceVec, u64), bool>,
 }
 
 impl Ground {
@@ -93,6 +97,8 @@ impl Ground {
             namespaces: view.cluster.namespaces.clone(),
             seen: [0; 3],
             removed: Vec::new(),
+            no_text: "".into(),
+            hopeless: FxHashMap::default(),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::kube::{label, requirement::Operator};
 use crate::units::{ResourceVec, Symbols};
 use crate::world::{ClaimId, ClusterView, PodId, PoolIndex};
 
+mod bound;
 mod census;
 mod claim;
 mod claim_order;
@@ -46,7 +47,7 @@ pub enum Purpose {
     Provision,
     /// The what-if of a drifted node.
     Replacement,
-    /// A what-if of consolidation: nodes within consolidateAfter take no pods that could stay where they are.
+    /// A what-if of consolidation, which may have one NodeClaim at most: nodes within consolidateAfter take no pods that could stay where they are.
     Consolidation,
 }
 
@@ -64,6 +65,8 @@ pub struct Solution {
     pub deferred: Vec<(PodId, String)>,
     /// All pods in queue order.
     pub queue: Vec<PodId>,
+    /// A what-if of consolidation stopped at its second NodeClaim: the rest is missing.
+    pub given_up: bool,
 }
 
 /// Pods that an existing node takes.

@@ -146,6 +146,9 @@ impl<'a> Solve<'a> {
                 Ok(()) => {
                     failures[position] = None;
                     self.version += 1;
+                    if self.is_given_up() {
+                        break;
+                    }
                 }
                 Err(failure) => {
                     failures[position] = Some(failure);
@@ -154,6 +157,15 @@ impl<'a> Solve<'a> {
             }
         }
         failures
+    }
+
+    /// A what-if of consolidation has two NodeClaims, and none can be lost again for its minValues.
+    fn is_given_up(&self) -> bool {
+        let keeps_all = |template: &Template| !template.requirements.has_min_values();
+        self.purpose == Purpose::Consolidation
+            && self.claims.len() > 1
+            && !self.view.settings.plain
+            && self.templates.list.iter().all(keeps_all)
     }
 
     /// Tries to place a pod, relaxing it as far as needed.
@@ -353,6 +365,10 @@ impl<'a> Solve<'a> {
             }
         }
         let deferred = matches!(refusals.last(), Some((_, Refusal::Reserved(_))));
+        if self.purpose != Purpose::Provision {
+            // Nobody reads why a what-if failed.
+            return Err(Failure { text: self.ground.no_text.clone(), deferred });
+        }
         let texts: Vec<String> = refusals
             .iter()
             .map(|(index, refusal)| self.describe(kind, demand, *index, refusal))
@@ -430,6 +446,7 @@ impl<'a> Solve<'a> {
     }
 
     fn into_solution(self, queue: Vec<PodId>, failures: Vec<Option<Failure>>) -> Solution {
+        let given_up = self.is_given_up();
         let Solve { ground, view, templates, claims, order, mut changed, .. } = self;
         changed.sort_unstable_by_key(|changed| changed.position);
         let placed = |Changed { position, before }: Changed| {
@@ -438,7 +455,10 @@ impl<'a> Solve<'a> {
             ExistingPlacement { claim: node.claim, initialized: node.initialized, pods }
         };
         let existing = changed.into_iter().map(placed).collect();
-        let mut solution = Solution { existing, queue, ..Solution::default() };
+        let mut solution = Solution { existing, queue, given_up, ..Solution::default() };
+        if given_up {
+            return solution;
+        }
         for (pod, failure) in solution.queue.iter().zip(failures) {
             let Some(Failure { text, deferred }) = failure else { continue };
             let list = if deferred { &mut solution.deferred } else { &mut solution.unplaced };

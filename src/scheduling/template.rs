@@ -67,6 +67,8 @@ pub struct Template {
     pub(super) fit: FitIndex,
     /// Types by capacity, for limits.
     capacity: FitIndex,
+    /// The price of each type's cheapest offering, in stock or not; `f64::MAX` without any.
+    cheapest: Vec<f64>,
     /// The value `reserved`, when some instance type has a reserved offering.
     pub(super) reserved: Option<LabelValue>,
 }
@@ -157,10 +159,15 @@ impl Template {
             groups,
             fit: FitIndex::new(&types, |it| &it.allocatable),
             capacity: FitIndex::new(&types, |it| &it.capacity),
+            cheapest: types.iter().map(cheapest_offering).collect(),
             reserved: reserved.map(|symbol| view.symbols.value(symbol)),
             types,
         }
     }
+}
+
+fn cheapest_offering(instance_type: &InstanceType) -> f64 {
+    instance_type.offerings.iter().map(|offering| offering.price).fold(f64::MAX, f64::min)
 }
 
 /// A NodeClaim of a NodePool's template, for no pod in particular: all types that the template admits.
@@ -284,6 +291,17 @@ pub(super) fn prefer_no_schedule_toleration(empty: LabelValue) -> Toleration {
 }
 
 impl Template {
+    /// False when no option with room for `requests` has an offering below `limit` USD per hour, whatever is in stock.
+    pub(super) fn holds_below(&self, requests: &ResourceVec, limit: f64) -> bool {
+        self.reserved.is_some()
+            || self.groups.iter().any(|group| {
+                let mut roomy = self.options.clone();
+                roomy.intersect_with(&group.types);
+                self.fit.keep(&mut roomy, &requests.plus(&group.overhead), &self.types);
+                roomy.iter().any(|option| self.cheapest[option] < limit)
+            })
+    }
+
     /// The options whose capacity is within what is left of the limits, in every resource that these name.
     pub(super) fn options_within(&self, remaining: &ResourceVec) -> BitSet {
         let mut options = self.options.clone();

@@ -150,7 +150,10 @@ pub(super) struct Topology {
     streams: Option<Streams>,
     /// The number of the present Solve, and what it looks at.
     solve: u64,
-    absent: Absent,
+    removed: Vec<ClaimId>,
+    batch: Vec<PodId>,
+    /// What it leaves out, once that was asked for.
+    absent: Option<Absent>,
     groups: Vec<Group>,
     inverse: Vec<Group>,
     /// Lists of counts to be used again.
@@ -177,7 +180,9 @@ impl Topology {
             restricted: FxHashMap::default(),
             streams: seeded.then(|| Streams::new(view.settings.seed)),
             solve: 0,
-            absent: Absent::default(),
+            removed: Vec::new(),
+            batch: Vec::new(),
+            absent: None,
             groups: Vec::new(),
             inverse: Vec::new(),
             spare: Vec::new(),
@@ -220,23 +225,23 @@ impl Topology {
         self.solve += 1;
         self.second = (view.now.ms() / 1_000) as u32;
         self.hosts = self.keys.read(Keys::HOSTNAME).len();
-        let removed = removed.iter().filter_map(|id| view.cluster.claims[*id].node);
-        self.absent = self.census.absent(view, removed, batch);
+        self.removed.clear();
+        self.removed.extend_from_slice(removed);
+        self.batch.clear();
+        self.batch.extend_from_slice(batch);
+        self.absent = None;
         if view.cluster.repelling.is_empty() {
             return;
         }
+        let absent = self.absent(view);
         let batch: FxHashSet<PodId> = batch.iter().copied().collect();
-        for repeller in self.census.repellers(view, &self.absent, &batch, exactly) {
+        for repeller in self.census.repellers(view, &absent, &batch, exactly) {
             let known = &self.identities[repeller.identity].details;
             let key = self.keys.position(&self.sources, known.key);
             let counts = self.spare.pop().unwrap_or_default();
             let mut group = Group::new((repeller.identity, known), key, None, counts);
-            let stay = self.census.fill_inverse(
-                &mut self.keys,
-                &self.absent,
-                repeller.identity,
-                &mut group,
-            );
+            let stay =
+                self.census.fill_inverse(&mut self.keys, &absent, repeller.identity, &mut group);
             if !stay {
                 self.spare.push(group.into_counts());
                 continue;
@@ -247,6 +252,15 @@ impl Topology {
             self.identities[repeller.identity].inverse = (self.solve, self.inverse.len());
             self.inverse.push(group);
         }
+        self.absent = Some(absent);
+    }
+
+    /// What the present Solve leaves out. To be given back.
+    fn absent(&mut self, view: &ClusterView<'_>) -> Absent {
+        self.absent.take().unwrap_or_else(|| {
+            let removed = self.removed.iter().filter_map(|id| view.cluster.claims[*id].node);
+            self.census.absent(view, removed, &self.batch)
+        })
     }
 
     /// The Solve is over: nothing is left of it.
@@ -390,8 +404,9 @@ impl Topology {
         let mut group = Group::new(identity, key, wanted.tally, counts);
         group.min_domains = wanted.min_domains;
         if let Some(tally) = wanted.tally {
-            let Topology { census, keys, absent, .. } = self;
-            census.fill(view.symbols, keys, absent, tally, &mut group);
+            let absent = self.absent(view);
+            self.census.fill(view.symbols, &mut self.keys, &absent, tally, &mut group);
+            self.absent = Some(absent);
         }
         wanted.reachable.iter().for_each(|domain| group.register(*domain));
         self.groups.push(group);

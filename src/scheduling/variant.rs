@@ -102,6 +102,8 @@ pub(super) struct Variant {
     /// Without preferences.
     pub(super) strict: SetId,
     recipe: Recipe,
+    /// It gives up nothing.
+    pub(super) is_last: bool,
     next: Next,
     /// The Solve that the rest belongs to.
     solve: u64,
@@ -125,6 +127,10 @@ pub(super) struct Kind {
     request: usize,
     /// Nodes, by position, that refuse such pods as they stand, and with more pods on them too.
     pub(super) shut: BitSet,
+    /// All nodes before this position do.
+    pub(super) first: usize,
+    /// The position of a node that takes such a pod as it stands, if one was found.
+    pub(super) home: Option<usize>,
     /// The Solve that the rest belongs to.
     solve: u64,
     /// Claims, among the first `seen`, that may still accept such pods: the others will refuse them for ever.
@@ -146,6 +152,12 @@ impl Variant {
 }
 
 impl Kind {
+    /// The nodes from a position on may be others.
+    fn look_again(&mut self, position: usize) {
+        self.first = self.first.min(position);
+        self.home = self.home.filter(|home| *home < position);
+    }
+
     /// Claims that were made since the last look are open.
     pub(super) fn open_to(&mut self, claims: usize) {
         if self.seen < claims {
@@ -201,18 +213,27 @@ impl Variants {
     /// A node came to a position.
     pub(super) fn insert_node(&mut self, position: usize) {
         self.nodes += 1;
-        self.kinds.iter_mut().for_each(|kind| kind.shut.insert_at(position));
+        for kind in &mut self.kinds {
+            kind.shut.insert_at(position);
+            kind.look_again(position);
+        }
     }
 
     /// The node at a position went.
     pub(super) fn remove_node(&mut self, position: usize) {
         self.nodes -= 1;
-        self.kinds.iter_mut().for_each(|kind| kind.shut.remove_at(position));
+        for kind in &mut self.kinds {
+            kind.shut.remove_at(position);
+            kind.look_again(position);
+        }
     }
 
     /// The node at a position changed.
     pub(super) fn change_node(&mut self, position: usize) {
-        self.kinds.iter_mut().for_each(|kind| kind.shut.remove(position));
+        for kind in &mut self.kinds {
+            kind.shut.remove(position);
+            kind.look_again(position);
+        }
     }
 
     /// The unrelaxed kind of a class, registered for the present Solve.
@@ -223,11 +244,22 @@ impl Variants {
         sets: &mut RequirementSets,
         topology: &mut Topology,
     ) -> usize {
+        let kind = self.find(view, class, sets, topology);
+        self.register(view, kind, topology);
+        kind
+    }
+
+    /// The unrelaxed kind of a class.
+    pub(super) fn find(
+        &mut self,
+        view: &ClusterView<'_>,
+        class: &Arc<PodClass>,
+        sets: &mut RequirementSets,
+        topology: &mut Topology,
+    ) -> usize {
         let address = Arc::as_ptr(class) as usize;
         if let Some((_, kind)) = self.by_class.get(&address) {
-            let kind = *kind;
-            self.register(view, kind, topology);
-            return kind;
+            return *kind;
         }
         let mut hasher = FxHasher::default();
         hash_shape(class, &mut hasher);
@@ -243,7 +275,6 @@ impl Variants {
         let request = *self.requests.entry(class.requests.clone()).or_insert(next);
         let kind = self.kind(variant, request, &class.requests);
         self.by_class.insert(address, (class.clone(), kind));
-        self.register(view, kind, topology);
         kind
     }
 
@@ -256,6 +287,8 @@ impl Variants {
                 requests: requests.clone(),
                 request,
                 shut: BitSet::empty(self.nodes),
+                first: 0,
+                home: None,
                 solve: 0,
                 open: BitSet::default(),
                 open_count: 0,
@@ -332,7 +365,9 @@ impl Variants {
         let recipe = topology.recipe(view, &class, &wishes, self.ignore_preferences);
         let (next, refused, rules) = (Next::Unknown, BitSet::default(), Rules::default());
         let solve = 0;
+        let is_last = wishes.relaxed(self.tolerate_prefer_no_schedule).is_none();
         self.list.push(Variant {
+            is_last,
             class,
             wishes,
             requirements,

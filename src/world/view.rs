@@ -187,8 +187,13 @@ impl<'a> ClusterView<'a> {
     /// blocks for good.
     pub fn currently_reschedulable_pods(&self, claim: &Claim) -> Vec<PodId> {
         let mut pods = self.reschedulable_pods(claim);
-        pods.retain(|(_, pod)| !self.is_protected(pod) && !self.is_fully_blocked(pod));
+        pods.retain(|(_, pod)| self.may_move(pod));
         pods.into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// Nothing protects a reschedulable pod now.
+    pub fn may_move(&self, pod: &Pod) -> bool {
+        !self.is_protected(pod) && !self.is_fully_blocked(pod)
     }
 
     /// do-not-disrupt is in force.

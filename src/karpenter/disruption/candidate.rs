@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use super::Method;
 use crate::ec2::{CapacityType, InstanceType};
+use crate::kube::PodClass;
 use crate::kube::node_pool::ConsolidationPolicy;
 use crate::units::{LabelValue, SimTime};
-use crate::world::cluster::Claim;
+use crate::world::cluster::{Claim, Pod};
 use crate::world::{ClaimId, ClusterView, PodId, PoolIndex, World};
 
 /// A node that may be disrupted.
@@ -28,6 +29,8 @@ pub struct Candidate {
     pub reschedule_cost: f64,
     /// Pods that would have to move, in order of namespace and name.
     pub pods: Arc<[PodId]>,
+    /// The classes of these pods, with their numbers.
+    pub(super) classes: Arc<[(Arc<PodClass>, u32)]>,
     /// Since when it is drifted.
     pub(super) drifted_at: Option<SimTime>,
 }
@@ -103,9 +106,21 @@ pub(super) fn new(view: &ClusterView<'_>, id: ClaimId, claim: &Claim) -> Option<
         capacity_type: instance.capacity_type,
         price: price.unwrap_or(0.0),
         reschedule_cost,
+        classes: classes(&pods),
         pods: pods.into_iter().map(|(pod, _)| pod).collect(),
         drifted_at: claim.drifted.as_ref().map(|drift| drift.since),
     })
+}
+
+fn classes(pods: &[(PodId, &Pod)]) -> Arc<[(Arc<PodClass>, u32)]> {
+    let mut classes: Vec<(Arc<PodClass>, u32)> = Vec::new();
+    for (_, pod) in pods {
+        match classes.iter_mut().find(|(class, _)| Arc::ptr_eq(class, &pod.class)) {
+            Some((_, count)) => *count += 1,
+            None => classes.push((pod.class.clone(), 1)),
+        }
+    }
+    classes.into()
 }
 
 /// The claim's instance type as the NodePool has it at present.

@@ -5,9 +5,9 @@
 use super::candidate::Candidate;
 use super::{Command, Found, Method, Search};
 
-pub(super) fn compute(search: &mut Search<'_>, candidates: Vec<Candidate>) -> Found {
-    let empty: Vec<Candidate> =
-        candidates.into_iter().filter(|candidate| search.budgets.take(candidate.pool)).collect();
+pub(super) fn compute(search: &mut Search<'_>, candidates: &[Candidate]) -> Found {
+    let within = candidates.iter().filter(|candidate| search.budgets.take(candidate.pool));
+    let empty: Vec<Candidate> = within.cloned().collect();
     if empty.is_empty() {
         return Found::NothingYet;
     }

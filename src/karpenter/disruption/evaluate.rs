@@ -3,6 +3,8 @@
 //! Upstream: karpenter v1.14.1 `pkg/controllers/disruption/helpers.go` (`SimulateScheduling`),
 //! `pkg/controllers/disruption/consolidation.go` (`computeConsolidation`).
 
+use smallvec::SmallVec;
+
 use super::candidate::Candidate;
 use super::{Command, Method, Search};
 use crate::ec2::CapacityType;
@@ -10,7 +12,7 @@ use crate::kube::requirement::{Operator, Requirement};
 use crate::kube::{Requirements, label};
 use crate::scheduling::{ClaimPlan, Core, Purpose, Solution, min_values, price};
 use crate::units::Symbols;
-use crate::world::{ClusterView, PodId};
+use crate::world::{ClaimId, ClusterView, PodId};
 
 /// Fewest cheaper instance types for which a single spot node is replaced by another, and most of them that are named.
 const LEAST_SPOT_TYPES: usize = 15;
@@ -34,8 +36,8 @@ pub(super) fn simulate(
         return None;
     }
     let mut pods: Vec<PodId> = view.provisionable_pods().collect();
-    for claim in &claims {
-        pods.extend(view.currently_reschedulable_pods(&view.cluster.claims[*claim]));
+    for candidate in candidates {
+        pods.extend(candidate.pods.iter().filter(|pod| view.may_move(&view.cluster.pods[**pod])));
     }
     for (_, claim) in view.deleting_state_nodes() {
         pods.extend(view.currently_reschedulable_pods(claim));
@@ -66,9 +68,15 @@ pub(super) fn compute_consolidation(
 ) -> Option<Command> {
     let view = search.view;
     search.charge();
+    let claims: SmallVec<[ClaimId; 8]> = candidates.iter().map(|c| c.claim).collect();
+    let classes = candidates.iter().flat_map(|candidate| candidate.classes.iter());
+    let paid = candidates.iter().map(|candidate| candidate.price).sum();
+    if search.core.is_hopeless(view, classes, &claims, paid) {
+        return None;
+    }
     let what_if = simulate(view, search.core, candidates, Purpose::Consolidation)?;
     let WhatIf { strands_running_pods, mut solution } = what_if;
-    if strands_running_pods || solution.claims.len() > 1 {
+    if strands_running_pods || solution.given_up || solution.claims.len() > 1 {
         return None;
     }
     if let Some(plan) = solution.claims.first_mut() {

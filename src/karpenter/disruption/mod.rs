@@ -188,6 +188,9 @@ impl Found {
     }
 }
 
+/// Candidates of a method, and what Balanced moves are measured against.
+type Listed = (Vec<Candidate>, Scores);
+
 /// One question to a method.
 struct Search<'a> {
     view: &'a ClusterView<'a>,
@@ -206,7 +209,7 @@ impl Search<'_> {
         self.spent += self.view.settings.karpenter.evaluation_time;
     }
 
-    fn compute(&mut self, method: Method, candidates: Vec<Candidate>) -> Found {
+    fn compute(&mut self, method: Method, candidates: &[Candidate]) -> Found {
         match method {
             Method::Emptiness => emptiness::compute(self, candidates),
             Method::StaticDrift => static_drift::compute(self, candidates),
@@ -236,11 +239,8 @@ pub fn ask(view: &ClusterView<'_>, core: &mut Core, method: Method) -> Answer {
     let allowed = budgets.allowed().to_vec();
     let (spent, unseen) = (SimDuration::ZERO, BTreeSet::new());
     let mut search = Search { view, core, scores, budgets, spent, unseen };
-    let found = if candidates.is_empty() {
-        Found::Nothing
-    } else {
-        search.compute(method, candidates.clone())
-    };
+    let found =
+        if candidates.is_empty() { Found::Nothing } else { search.compute(method, &candidates) };
     let commands = match found {
         Found::Command(mut command) => {
             let valid = validation::validate(view, core, &roster, &mut command).is_ok();
@@ -303,9 +303,9 @@ impl Disruption {
     ) -> Option<SimDuration> {
         let mut spent = SimDuration::ZERO;
         let roster = self.roster(world);
-        let mut pause = None;
+        let (mut pause, mut shared) = (None, None);
         for position in position..Method::ORDER.len() {
-            match self.ask(world, core, &roster, position, &mut spent) {
+            match self.ask(world, core, (&roster, &mut shared), position, &mut spent) {
                 Found::Command(command) => {
                     self.wait(world, position, command, spent);
                     self.roster = Some(roster);
@@ -331,7 +331,7 @@ impl Disruption {
         &mut self,
         world: &mut World,
         core: &mut Option<Core>,
-        roster: &Roster,
+        (roster, shared): (&Roster, &mut Option<Listed>),
         position: usize,
         spent: &mut SimDuration,
     ) -> Found {
@@ -340,7 +340,11 @@ impl Disruption {
             return Found::NothingYet;
         }
         let method = Method::ORDER[position];
-        let (candidates, scores) = roster.candidates(&world.view(), method);
+        // Both methods of consolidation have the same candidates.
+        let (candidates, scores) = match shared.take() {
+            Some(listed) if method == Method::SingleNode => listed,
+            _ => roster.candidates(&world.view(), method),
+        };
         if candidates.is_empty() || self.is_consolidated(world, position) {
             return Found::NothingYet;
         }
@@ -349,8 +353,12 @@ impl Disruption {
         let budgets = Budgets::build(&view, roster.counts(), method.reason());
         let unseen = std::mem::take(&mut self.memory.unseen);
         let mut search = Search { view: &view, core, scores, budgets, spent: *spent, unseen };
-        let found = search.compute(method, candidates);
+        let found = search.compute(method, &candidates);
+        let scores = search.scores;
         (*spent, self.memory.unseen) = (search.spent, search.unseen);
+        if method == Method::MultiNode {
+            *shared = Some((candidates, scores));
+        }
         found
     }
 

@@ -14,12 +14,19 @@ const TIME_LIMIT: SimDuration = SimDuration::from_minutes(1);
 /// The search never starts with more candidates than this; the longest batch holds one more.
 const MAX_CANDIDATES: usize = 100;
 
-pub(super) fn compute(search: &mut Search<'_>, candidates: Vec<Candidate>) -> Found {
-    let (within, held_back): (Vec<_>, Vec<_>) =
-        candidates.into_iter().partition(|candidate| search.budgets.take(candidate.pool));
+pub(super) fn compute(search: &mut Search<'_>, candidates: &[Candidate]) -> Found {
+    let (mut within, mut held_back) = (Vec::new(), false);
+    for candidate in candidates {
+        match search.budgets.take(candidate.pool) {
+            // More are never looked at.
+            true if within.len() > MAX_CANDIDATES => {}
+            true => within.push(candidate.clone()),
+            false => held_back = true,
+        }
+    }
     match longest_prefix(search, &within) {
         Some(command) => Found::Command(command),
-        None => Found::nothing(!held_back.is_empty()),
+        None => Found::nothing(held_back),
     }
 }
 

@@ -2,9 +2,6 @@
 //!
 //! Upstream: karpenter v1.14.1 `pkg/controllers/disruption/singlenodeconsolidation.go`.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use super::candidate::Candidate;
 use super::evaluate::compute_consolidation;
 use super::{Found, Method, Search};
@@ -14,27 +11,29 @@ use crate::world::PoolIndex;
 /// Computing time of one search.
 const TIME_LIMIT: SimDuration = SimDuration::from_minutes(3);
 
-pub(super) fn compute(search: &mut Search<'_>, candidates: Vec<Candidate>) -> Found {
+pub(super) fn compute(search: &mut Search<'_>, candidates: &[Candidate]) -> Found {
     let view = search.view;
-    let name = |pool: PoolIndex| -> Arc<str> { view.cluster.pools[pool].name.clone() };
+    let pools = &view.cluster.pools;
     let started = search.spent;
     let first = std::mem::take(&mut search.unseen);
-    let mut unseen: BTreeSet<Arc<str>> = candidates.iter().map(|c| name(c.pool)).collect();
+    let mut unseen: Vec<bool> = vec![false; pools.len()];
+    candidates.iter().for_each(|candidate| unseen[candidate.pool] = true);
     let mut constrained = false;
-    for candidate in interleave(candidates, |pool| first.contains(&name(pool))) {
+    for candidate in interleave(candidates, |pool| first.contains(&pools[pool].name)) {
         if search.spent > started + TIME_LIMIT {
-            search.unseen = unseen;
+            let unseen = pools.iter().zip(unseen).filter(|(_, unseen)| *unseen);
+            search.unseen = unseen.map(|(pool, _)| pool.name.clone()).collect();
             return Found::NothingYet;
         }
-        unseen.remove(&name(candidate.pool));
+        unseen[candidate.pool] = false;
         if !search.budgets.allows(candidate.pool) {
             constrained = true;
             continue;
         }
-        if !search.scores.can_pass(view, &candidate) {
+        if !search.scores.can_pass(view, candidate) {
             continue;
         }
-        let alone = std::slice::from_ref(&candidate);
+        let alone = std::slice::from_ref(candidate);
         let command = compute_consolidation(search, alone, Method::SingleNode);
         if let Some(command) = command.filter(|c| search.scores.approve(view, alone, c.savings)) {
             // Upstream leaves the set as it was when it returns a command.
@@ -46,8 +45,9 @@ pub(super) fn compute(search: &mut Search<'_>, candidates: Vec<Candidate>) -> Fo
 }
 
 /// The first candidate of each NodePool, then the second of each, and so on; preferred NodePools first, then by name.
-fn interleave(candidates: Vec<Candidate>, preferred: impl Fn(PoolIndex) -> bool) -> Vec<Candidate> {
-    let mut ranked: Vec<(usize, bool, PoolIndex, Candidate)> = Vec::with_capacity(candidates.len());
+fn interleave(candidates: &[Candidate], preferred: impl Fn(PoolIndex) -> bool) -> Vec<&Candidate> {
+    let mut ranked: Vec<(usize, bool, PoolIndex, &Candidate)> =
+        Vec::with_capacity(candidates.len());
     let mut seen: Vec<usize> = Vec::new();
     for candidate in candidates {
         // Pools are numbered in the order of their names.

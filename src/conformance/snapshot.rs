@@ -17,8 +17,7 @@ use crate::units::{SimDuration, SimTime, Symbols};
 use crate::world::cluster::{Drift, InstanceTypeRef, Owner, Pool, PoolCost};
 use crate::world::restore::{FoundClaim, FoundInstance, FoundNode, FoundPod};
 use crate::world::settings::{
-    Boot, Gates, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, UNAVAILABLE_FOR,
-    VictimRule,
+    Boot, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, UNAVAILABLE_FOR, VictimRule,
 };
 use crate::world::{ClaimId, Cluster, NodeId, Settings, World};
 
@@ -101,15 +100,7 @@ fn settings(options: &Value) -> Result<Settings, NotComparable> {
 }
 
 fn karpenter_options(options: &Value) -> Result<KarpenterOptions, NotComparable> {
-    let mut result = KarpenterOptions {
-        batch_idle: SimDuration::from_seconds(1),
-        batch_max: SimDuration::from_seconds(10),
-        ignore_preferences: false,
-        best_effort_min_values: false,
-        reserved_capacity: true,
-        gates: Gates::default(),
-        evaluation_time: SimDuration::ZERO,
-    };
+    let mut result = KarpenterOptions::default();
     for (key, value) in options.as_object().into_iter().flatten() {
         match (key.as_str(), value.as_str()) {
             // How many workers look at candidates at once: without effect on the outcome.

@@ -232,15 +232,7 @@ fn settings(constants: &Value) -> Result<Settings, NotComparable> {
         unavailable_for: SimDuration::from_seconds(
             constants["ice_cache_s"].as_i64().ok_or_else(|| malformed("no ice_cache_s"))?,
         ),
-        karpenter: KarpenterOptions {
-            batch_idle: SimDuration::from_seconds(1),
-            batch_max: SimDuration::from_seconds(10),
-            ignore_preferences: false,
-            best_effort_min_values: false,
-            reserved_capacity: true,
-            gates: Gates::default(),
-            evaluation_time: SimDuration::ZERO,
-        },
+        karpenter: KarpenterOptions::default(),
     })
 }
 

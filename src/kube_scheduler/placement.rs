@@ -272,7 +272,7 @@ mod tests {
     use crate::world::cluster::{Cluster, Owner};
     use crate::world::restore::{FoundNode, FoundPod};
     use crate::world::settings::{
-        Gates, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule,
+        KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule,
     };
     use crate::world::{NodeId, Settings};
 
@@ -299,15 +299,7 @@ mod tests {
             pod_uids: PodUids::CreationOrder,
             controller_latency: SimDuration::ZERO,
             unavailable_for: SimDuration::ZERO,
-            karpenter: KarpenterOptions {
-                batch_idle: SimDuration::from_seconds(1),
-                batch_max: SimDuration::from_seconds(10),
-                ignore_preferences: false,
-                best_effort_min_values: false,
-                reserved_capacity: true,
-                gates: Gates::default(),
-                evaluation_time: SimDuration::ZERO,
-            },
+            karpenter: KarpenterOptions::default(),
         };
         let mut world = World::new(Arc::new(settings), label::vocabulary(), Cluster::default());
         let nodes = zones.chars().enumerate().map(|(i, zone)| {

@@ -144,6 +144,21 @@ pub struct Gates {
     pub static_capacity: bool,
 }
 
+impl Default for KarpenterOptions {
+    /// Karpenter's own defaults (karpenter v1.14.1 `pkg/operator/options/options.go`).
+    fn default() -> KarpenterOptions {
+        KarpenterOptions {
+            batch_idle: SimDuration::from_seconds(1),
+            batch_max: SimDuration::from_seconds(10),
+            ignore_preferences: false,
+            best_effort_min_values: false,
+            reserved_capacity: true,
+            gates: Gates::default(),
+            evaluation_time: SimDuration::ZERO,
+        }
+    }
+}
+
 impl KarpenterOptions {
     /// How long a node that was promised to a pod stays out of voluntary disruption: karpenter v1.14.1
     /// `pkg/controllers/state/statenode.go`.

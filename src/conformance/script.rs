@@ -100,6 +100,7 @@ impl<'a> Script<'a> {
         list.push(object.clone());
         let read = objects::read(&list, self.symbols)?;
         Ok(Objects {
+            node_overlays: read.node_overlays,
             pools: read.node_pools.into_iter().map(self.configure).collect(),
             deployments: read.deployments,
             jobs: read.jobs,

@@ -187,6 +187,7 @@ fn config(scenario: &Value) -> Result<Config, NotComparable> {
         pools: objects.node_pools.into_iter().map(configure).collect(),
         deployments: objects.deployments,
         jobs: objects.jobs,
+        node_overlays: objects.node_overlays,
         daemon_sets: objects.daemon_sets,
         disruption_budgets: objects.disruption_budgets,
         pods: objects.pods,
@@ -243,6 +244,7 @@ fn gates(gates: &Value) -> Result<Gates, NotComparable> {
         match gate.as_str() {
             "SpotToSpotConsolidation" => result.spot_to_spot = on,
             "StaticCapacity" => result.static_capacity = on,
+            "NodeOverlay" => result.node_overlay = on,
             _ => return Err(NotComparable::NotModelled(format!("gate {gate}"))),
         }
     }

@@ -365,7 +365,17 @@ mod tests {
             let bound = Some((node, SimTime::ZERO));
             let class = class.clone();
             let (uid, owner, created_at) = (0, Owner::Bare, SimTime::ZERO);
-            world.restore_pod(FoundPod { name, uid, class, owner, created_at, bound });
+            let (unschedulable, deletion_at) = (true, None);
+            world.restore_pod(FoundPod {
+                name,
+                uid,
+                class,
+                owner,
+                created_at,
+                unschedulable,
+                deletion_at,
+                bound,
+            });
         }
     }
 

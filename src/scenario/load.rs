@@ -309,16 +309,17 @@ impl Loading<'_> {
             documents.extend(parsed);
         }
         cluster.incomplete = self.diagnostics.error_count() > errors_before;
-        let objects = self.objects(&documents, &mut symbols, &mut cluster);
+        let mut objects = self.objects(&documents, &mut symbols, &mut cluster);
         if objects.node_pools.is_empty()
             && !cluster.places.keys().any(|id| id.starts_with("NodePool/"))
         {
             let span = self.span("cluster.manifests");
             self.diagnostics.push(diagnostic::no_node_pool(span));
         }
-        if !settings.karpenter.feature_gates.get("StaticCapacity").copied().unwrap_or(false) {
+        if !settings.gate("StaticCapacity") {
             self.refuse_static_pools(&objects, &symbols, &cluster);
         }
+        self.drop_gated(&mut objects, &settings, &cluster);
         let (mut timeline, known) = self.timeline(&settings, &mut symbols, &cluster);
         self.report_unmatched(&known);
         let mut workloads = self.workloads(&settings, &known, &mut symbols);
@@ -343,6 +344,19 @@ impl Loading<'_> {
             let name = symbols.text(pool.name.symbol);
             if let Some(span) = cluster.places.get(&format!("NodePool/{name}")) {
                 self.diagnostics.push(diagnostic::static_capacity_off(*span, name));
+            }
+        }
+    }
+
+    /// Karpenter does not look at the objects of feature gates that are off.
+    fn drop_gated(&mut self, objects: &mut Objects, settings: &Settings, cluster: &Cluster) {
+        if settings.gate("NodeOverlay") {
+            return;
+        }
+        for overlay in std::mem::take(&mut objects.node_overlays) {
+            let id = format!("NodeOverlay/{}", overlay.name);
+            if let Some(span) = cluster.places.get(&id) {
+                self.diagnostics.push(diagnostic::feature_gate_off(*span, &id, "NodeOverlay"));
             }
         }
     }
@@ -483,7 +497,8 @@ impl Loading<'_> {
             let action = match action {
                 Action::Apply(entry) => {
                     let kept = self.diagnostics.kept();
-                    let action = self.apply(entry, &format!("{path}[0]"), symbols, &mut known);
+                    let place = format!("{path}[0]");
+                    let action = self.apply(entry, &place, symbols, settings, &mut known);
                     let when = at.since(SimTime::ZERO);
                     let note = format!("a step of the timeline applies this at {when}");
                     self.diagnostics.note_since(kept, &note);
@@ -523,6 +538,7 @@ impl Loading<'_> {
         entry: &str,
         path: &str,
         symbols: &mut Symbols,
+        settings: &Settings,
         known: &mut Cluster,
     ) -> TimelineAction {
         let errors_before = self.diagnostics.error_count();
@@ -536,7 +552,8 @@ impl Loading<'_> {
             .map(|(id, span)| (id.clone(), *span))
             .collect();
         let mut cluster = Cluster { priorities: known.priorities.clone(), places, incomplete };
-        let objects = self.objects(&documents, symbols, &mut cluster);
+        let mut objects = self.objects(&documents, symbols, &mut cluster);
+        self.drop_gated(&mut objects, settings, &cluster);
         known.incomplete = cluster.incomplete;
         known.priorities = cluster.priorities;
         known.places.extend(cluster.places);

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use super::pod::{self, METADATA_WITHOUT_EFFECT, PodOwner, PriorityClasses};
 use super::reader::{Field, Object, Reader, Unknown, is_dns_subdomain};
 use super::yaml::{Node, Value};
-use super::{disruption_budget, job, node_class, node_pool, old_version, requirement, volume};
+use super::{
+    disruption_budget, job, node_class, node_overlay, node_pool, old_version, requirement, volume,
+};
 use crate::diagnostic::{self, Span};
 use crate::ec2::node_class::NodeClass;
 use crate::kube::disruption_budget::DisruptionBudget;
 use crate::kube::volume::Storage;
 use crate::kube::workload::{BarePod, DaemonSet, Deployment, Job};
-use crate::kube::{Labels, NodePool};
+use crate::kube::{Labels, NodeOverlay, NodePool};
 
 /// The objects of some manifests, each list in the order of the text.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,6 +30,8 @@ pub struct Objects {
     pub daemon_sets: Vec<DaemonSet>,
     /// Jobs.
     pub jobs: Vec<Job>,
+    /// NodeOverlays.
+    pub node_overlays: Vec<NodeOverlay>,
     /// PodDisruptionBudgets.
     pub disruption_budgets: Vec<DisruptionBudget>,
     /// Pods without an owner.
@@ -91,7 +95,7 @@ const WITHOUT_EFFECT: [&str; 28] = [
 ];
 
 /// Kinds that change results but are not modelled, and what they change.
-pub const REFUSED: [(&str, &str); 16] = [
+pub const REFUSED: [(&str, &str); 15] = [
     ("CSIDriver", "it decides where pods with volumes may run"),
     ("CapacityBuffer", "it asks for spare capacity"),
     ("CronJob", "it makes pods"),
@@ -100,7 +104,6 @@ pub const REFUSED: [(&str, &str); 16] = [
     ("LimitRange", "it changes what pods request"),
     ("Node", "nodes come from Karpenter alone"),
     ("NodeClaim", "nodes come from NodePools alone"),
-    ("NodeOverlay", "it changes prices and capacities"),
     ("ReplicaSet", "it makes pods"),
     ("ReplicationController", "it makes pods"),
     ("ResourceQuota", "it limits what pods may request"),
@@ -224,8 +227,9 @@ fn kind_of(reader: &mut Reader<'_>, document: &Node) -> Option<(String, String)>
 }
 
 /// Group, version and kind of everything that is read.
-const READ: [(&str, &str, &str); 13] = [
+const READ: [(&str, &str, &str); 14] = [
     ("karpenter.sh", "v1", "NodePool"),
+    ("karpenter.sh", "v1alpha1", "NodeOverlay"),
     ("karpenter.k8s.aws", "v1", "EC2NodeClass"),
     ("apps", "v1", "Deployment"),
     ("apps", "v1", "DaemonSet"),
@@ -275,6 +279,7 @@ fn open<'n>(reader: &mut Reader<'_>, document: &'n Node, kind: &'static str) -> 
         "CSINode"
             | "EC2NodeClass"
             | "Namespace"
+            | "NodeOverlay"
             | "NodePool"
             | "PersistentVolume"
             | "PriorityClass"
@@ -333,6 +338,10 @@ fn read_one(
                 class_refs.push((name, class, class_ref_span(document)));
                 objects.node_pools.push(pool);
             }
+            Unknown::Error
+        }
+        "NodeOverlay" => {
+            objects.node_overlays.extend(node_overlay::read(reader, &mut object, &name));
             Unknown::Error
         }
         "EC2NodeClass" => {

@@ -11,6 +11,7 @@ pub mod latency;
 pub mod load;
 pub mod manifest;
 pub mod node_class;
+pub mod node_overlay;
 pub mod node_pool;
 mod old_version;
 pub mod patch;

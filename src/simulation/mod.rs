@@ -9,7 +9,7 @@ use crate::karpenter::Karpenter;
 use crate::kube::disruption_budget::DisruptionBudget;
 use crate::kube::volume::Storage;
 use crate::kube::workload::{BarePod, DaemonSet, Deployment, Job};
-use crate::kube::{Labels, NodePool};
+use crate::kube::{Labels, NodeOverlay, NodePool};
 use crate::units::{SimTime, Symbols};
 use crate::workload::{replicas, source};
 use crate::world::cluster::{Cluster, DeploymentState, JobState, Pool, PoolCost};
@@ -43,6 +43,8 @@ pub struct Config {
     pub jobs: Vec<Job>,
     /// DaemonSets.
     pub daemon_sets: Vec<DaemonSet>,
+    /// NodeOverlays.
+    pub node_overlays: Vec<NodeOverlay>,
     /// PodDisruptionBudgets.
     pub disruption_budgets: Vec<DisruptionBudget>,
     /// Pods without an owner.
@@ -144,6 +146,9 @@ impl Simulation {
         for pool in &config.pools {
             self.put_pool(pool);
         }
+        for overlay in &config.node_overlays {
+            self.world.put_overlay(overlay.clone());
+        }
         for deployment in &config.deployments {
             self.put_deployment(deployment);
         }
@@ -201,12 +206,14 @@ fn pool_state(config: &PoolConfig, symbols: &Symbols, created_count: u64) -> Poo
         spec: config.spec.clone(),
         types: config.types.clone(),
         listed: config.types.clone(),
+        provided: config.types.clone(),
         class_fields: config.class_fields.clone(),
         tags: config.tags.clone(),
         boot: config.boot.clone(),
         name: symbols.text(config.spec.name.symbol).into(),
         created_count,
         cost: PoolCost::default(),
+        ready: true,
         deleted: false,
         drift: None,
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{PoolConfig, Simulation, deployment_state, job_state, pool_state};
 use crate::ec2::capacity::StockOut;
 use crate::engine::Purpose;
+use crate::kube::NodeOverlay;
 use crate::kube::disruption_budget::DisruptionBudget;
 use crate::kube::pod::DoNotDisrupt;
 use crate::kube::workload::{BarePod, DaemonSet, Deployment, Job};
@@ -94,6 +95,8 @@ pub struct Objects {
     pub jobs: Vec<Job>,
     /// DaemonSets.
     pub daemon_sets: Vec<DaemonSet>,
+    /// NodeOverlays.
+    pub node_overlays: Vec<NodeOverlay>,
     /// PodDisruptionBudgets.
     pub disruption_budgets: Vec<DisruptionBudget>,
     /// Pods without an owner.
@@ -111,6 +114,8 @@ pub enum Target {
     Deployment(String, String),
     /// A Job with its pods, by namespace and name.
     Job(String, String),
+    /// A NodeOverlay.
+    NodeOverlay(String),
     /// A PodDisruptionBudget, by namespace and name.
     DisruptionBudget(String, String),
 }
@@ -120,6 +125,7 @@ impl Target {
         match self {
             Target::NodePool(name) => format!("NodePool/{name}"),
             Target::Node(name) => format!("Node/{name}"),
+            Target::NodeOverlay(name) => format!("NodeOverlay/{name}"),
             Target::Deployment(namespace, name) => format!("Deployment/{namespace}/{name}"),
             Target::Job(namespace, name) => format!("Job/{namespace}/{name}"),
             Target::DisruptionBudget(namespace, name) => {
@@ -180,6 +186,9 @@ impl Simulation {
     /// Creates or replaces objects.
     pub(super) fn put(&mut self, objects: &Objects) {
         objects.pools.iter().for_each(|pool| self.put_pool(pool));
+        for overlay in &objects.node_overlays {
+            self.world.put_overlay(overlay.clone());
+        }
         objects.deployments.iter().for_each(|deployment| self.put_deployment(deployment));
         objects.jobs.iter().for_each(|job| self.put_job(job));
         objects.daemon_sets.iter().for_each(|set| self.put_daemon_set(set));
@@ -199,6 +208,7 @@ impl Simulation {
                 let claim = self.world.cluster.claims_by_name.get(name.as_str()).copied();
                 claim.map(|id| self.world.delete_claim(id, DeletionCause::Failed));
             }
+            Target::NodeOverlay(name) => self.world.remove_overlay(name),
             Target::Deployment(namespace, name) => self.scale(namespace, name, 0),
             Target::Job(namespace, name) => {
                 let jobs = &mut self.world.cluster.jobs;
@@ -224,7 +234,7 @@ impl Simulation {
             return;
         };
         self.world.cluster.pools[index].deleted = true;
-        self.world.cluster.generation += 1;
+        self.world.evaluate_overlays();
         for id in self.claims_of(Some(index)) {
             self.world.delete_claim(id, DeletionCause::Failed);
         }
@@ -348,7 +358,7 @@ impl Simulation {
                 }
             }
         }
-        self.world.refresh_offerings();
+        self.world.evaluate_overlays();
         self.world.mark_unconsolidated();
         let index = self.world.cluster.find_pool(&name);
         for id in self.claims_of(index) {
@@ -410,6 +420,7 @@ impl Objects {
     fn names(&self, symbols: &crate::units::Symbols) -> Vec<Arc<str>> {
         let pool = |pool: &PoolConfig| format!("NodePool/{}", symbols.text(pool.spec.name.symbol));
         let mut names: Vec<String> = self.pools.iter().map(pool).collect();
+        names.extend(self.node_overlays.iter().map(|o| format!("NodeOverlay/{}", o.name)));
         let mut add = |kind: &str, namespace: &str, name: &str| {
             names.push(format!("{kind}/{namespace}/{name}"));
         };

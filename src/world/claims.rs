@@ -159,6 +159,8 @@ impl World {
         let pool_index = self.cluster.claims[id].pool;
         let pool = &self.cluster.pools[pool_index];
         let (types, tags) = (pool.listed.clone(), pool.tags.clone());
+        let provided = pool.provided.get(chosen.instance_type as usize);
+        let billed = provided.and_then(|it| it.offering_price(chosen.zone, chosen.capacity_type));
         let list = InstanceTypeRef { list: types, index: chosen.instance_type as usize };
         let zone_name = self.text(chosen.zone);
         let claim = &mut self.cluster.claims[id];
@@ -182,7 +184,7 @@ impl World {
             instance_type: self.symbols.text(list.get().name.symbol).into(),
             zone: zone_name,
             capacity_type: chosen.capacity_type.name(),
-            price: chosen.price,
+            price: billed.unwrap_or(chosen.price),
             allocatable: list.get().allocatable.clone(),
             provider_id: provider_id.clone(),
             tags,

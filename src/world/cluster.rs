@@ -18,7 +18,7 @@ use crate::kube::node_pool::{NodePool, Reason};
 use crate::kube::pod::DoNotDisrupt;
 use crate::kube::volume::Storage;
 use crate::kube::workload::{DaemonSet, Deployment, Job};
-use crate::kube::{Labels, PodClass, Requirements, Taint};
+use crate::kube::{Labels, NodeOverlay, PodClass, Requirements, Taint};
 use crate::units::{LabelValue, ResourceVec, SimTime, Symbol};
 
 /// Handle of a pod.
@@ -51,6 +51,8 @@ pub struct Cluster {
     pub storage: Storage,
     /// Namespaces with their labels.
     pub namespaces: BTreeMap<Arc<str>, Labels>,
+    /// NodeOverlays, in the order in which they count.
+    pub node_overlays: Vec<NodeOverlay>,
     /// PodDisruptionBudgets, in order of creation.
     pub disruption_budgets: Vec<BudgetState>,
     /// All pods by their number in order of creation.
@@ -99,6 +101,8 @@ pub struct Pool {
     pub types: Arc<Vec<InstanceType>>,
     /// The same with nothing out of stock.
     pub listed: Arc<Vec<InstanceType>>,
+    /// The same as the provider hands them out: without NodeOverlays, at the prices that EC2 charges.
+    pub provided: Arc<Vec<InstanceType>>,
     /// A canonical text of what enters the drift hash of its EC2NodeClass.
     pub class_fields: Arc<str>,
     /// Tags of its instances, from the EC2NodeClass.
@@ -111,6 +115,8 @@ pub struct Pool {
     pub created_count: u64,
     /// What its instances cost.
     pub cost: PoolCost,
+    /// Its condition Ready is True. Only recorded cases have others, which launch nothing for pods.
+    pub ready: bool,
     /// The object is gone: it launches nothing any more, and its NodeClaims are being deleted.
     pub deleted: bool,
     /// Its NodeClaims that a scenario declares drifted.
@@ -352,7 +358,7 @@ pub struct Instance {
     pub zone: LabelValue,
     /// Capacity type.
     pub capacity_type: CapacityType,
-    /// USD per hour at launch.
+    /// USD per hour at launch, as Karpenter reckons: NodeOverlays count.
     pub price: f64,
     /// `aws:///zone/id`.
     pub provider_id: Arc<str>,

@@ -91,7 +91,7 @@ pub struct Launch {
     pub zone: Arc<str>,
     /// `on-demand`, `spot` or `reserved`.
     pub capacity_type: &'static str,
-    /// USD per hour.
+    /// USD per hour that EC2 charges: the list price, whatever NodeOverlays say.
     pub price: f64,
     /// What pods may request on it.
     pub allocatable: ResourceVec,

@@ -9,9 +9,12 @@ use karpsim::kube::disruption_budget::{Amount, Bound};
 use karpsim::kube::port::Protocol;
 use karpsim::kube::{HostPort, Labels, Requirements, label};
 use karpsim::report::diagnostic::{Colour, render};
+use karpsim::scenario::catalog::embedded;
 use karpsim::scenario::load::{load_objects_json, load_variant};
 use karpsim::scenario::manifest::Cluster;
-use karpsim::scenario::{Catalogue, Choice, LoadedScenario, MemoryFiles, TimelineAction, load};
+use karpsim::scenario::{
+    Catalogue, Choice, LoadedScenario, MemoryFiles, TimelineAction, load, resolve,
+};
 use karpsim::simulation::{Action, DriftTarget, Target};
 use karpsim::units::{Lane, SimDuration};
 
@@ -661,6 +664,103 @@ fn feature_gates_that_are_modelled_can_be_switched_on() {
     assert!(karpenter.feature_gates["SpotToSpotConsolidation"]);
     assert!(karpenter.feature_gates["StaticCapacity"]);
     assert_eq!(karpenter.evaluation_time, SimDuration::from_ms(20));
+}
+
+const OVERLAY: &str = "apiVersion: karpenter.sh/v1alpha1
+kind: NodeOverlay
+metadata: {name: discount}
+spec:
+  weight: 10
+  priceAdjustment: \"-10%\"
+  capacity: {example.com/device: 2}
+  requirements:
+  - {key: karpenter.sh/nodepool, operator: In, values: [default]}
+---
+";
+
+/// The scenario with feature gates on.
+fn gates_on(names: &[&str]) -> String {
+    let gates: Vec<String> = names.iter().map(|name| format!("\"{name}\": true")).collect();
+    let options = format!("Karpenter(options: (feature_gates: {{{}}}))", gates.join(", "));
+    SCENARIO.replace("    timeline", &format!("    autoscaler: {options},\n    timeline"))
+}
+
+#[test]
+fn node_overlays_are_read_when_their_gate_is_on() {
+    let (loaded, diagnostics) =
+        load_with_file(&gates_on(&["NodeOverlay"]), "m/overlay.yaml", OVERLAY);
+    assert_eq!(problems(&diagnostics), [""; 0]);
+    let overlays = loaded.expect("no errors").objects.node_overlays;
+    let [overlay] = overlays.as_slice() else { panic!("one overlay") };
+    assert_eq!((&*overlay.name, overlay.weight), ("discount", 10));
+    assert_eq!(overlay.price.as_deref(), Some("-10%"));
+    assert_eq!(overlay.capacity.as_ref().map(|c| c.get("example.com/device")), Some(2));
+    assert_eq!(overlay.requirements.len(), 1);
+    let (loaded, diagnostics) = load_with_file(SCENARIO, "m/overlay.yaml", OVERLAY);
+    let expected = "KS0331 m/overlay.yaml:3:18 NodeOverlay/discount has no effect, as the feature gate \
+                    NodeOverlay is off";
+    assert_eq!(problems(&diagnostics), [expected]);
+    assert!(loaded.expect("a warning only").objects.node_overlays.is_empty());
+}
+
+#[test]
+fn node_overlays_of_one_weight_conflict() {
+    let other = OVERLAY.replace("discount", "bonus");
+    let (loaded, mut diagnostics) =
+        load_with_file(&gates_on(&["NodeOverlay"]), "m/overlay.yaml", &format!("{OVERLAY}{other}"));
+    let loaded = loaded.expect("no errors");
+    let config = resolve::config(&loaded, embedded());
+    resolve::warn_of_conflicting_overlays(&loaded, &config, &mut diagnostics);
+    let expected = "KS0332 m/overlay.yaml:13:18 NodeOverlay/bonus has no effect: another one of the same \
+                    weight sets the same";
+    assert_eq!(problems(&diagnostics), [expected]);
+}
+
+#[test]
+fn node_overlays_that_cannot_be_read() {
+    for (from, to, expected) in [
+        (
+            "\"-10%\"",
+            "\"10%\"",
+            "KS0309 m/overlay.yaml:6:20 `spec.priceAdjustment`: must be an amount or a percentage with its \
+             sign, such as \"+0.05\" or \"-10%\"",
+        ),
+        (
+            "  capacity",
+            "  price: \"1\"\n  capacity",
+            "KS0309 m/overlay.yaml:6:20 `spec.priceAdjustment`: price and priceAdjustment exclude each other",
+        ),
+        (
+            "weight: 10",
+            "weight: 0",
+            "KS0309 m/overlay.yaml:5:11 `spec.weight`: must be at least 1 and at most 10000",
+        ),
+        (
+            "example.com/device: 2",
+            "cpu: 2",
+            "KS0309 m/overlay.yaml:7:19 `spec.capacity.cpu`: an overlay cannot set cpu",
+        ),
+        (
+            "In, values: [default]",
+            "NotIn",
+            "KS0309 m/overlay.yaml:9:5 `spec.requirements[0]`: operator NotIn needs at least one value",
+        ),
+        (
+            "karpenter.sh/nodepool,",
+            "kubernetes.io/hostname,",
+            "KS0309 m/overlay.yaml:9:11 `spec.requirements[0].key`: the label `kubernetes.io/hostname` is \
+             restricted: Karpenter ignores a pod and refuses a NodePool that names it",
+        ),
+        (
+            "values: [default]",
+            "values: [default], minValues: 1",
+            "KS0302 m/overlay.yaml:9:67 NodeOverlay has no field `spec.requirements[0].minValues`",
+        ),
+    ] {
+        let text = OVERLAY.replacen(from, to, 1);
+        let (_, diagnostics) = load_with_file(&gates_on(&["NodeOverlay"]), "m/overlay.yaml", &text);
+        assert_eq!(problems(&diagnostics), [expected]);
+    }
 }
 
 #[test]

@@ -578,7 +578,7 @@ problems! {
     /// An object of a feature gate that is off.
     "KS0331" Warning feature_gate_off(object: &str, gate: &str)
         format!("{object} has no effect, as the feature gate {gate} is off"),
-        help "switch it on with `autoscaler: Karpenter(options: (feature_gates: {\"NAME\": true}))`, or remove the object";
+        help "switch it on with `autoscaler: Karpenter(options: (feature_gates: {\"NAME\": true}))`, or remove it";
     /// A NodeOverlay that Karpenter skips.
     "KS0332" Warning overlay_conflicts(overlay: &str)
         format!("NodeOverlay/{overlay} has no effect: another one of the same weight sets the same"),

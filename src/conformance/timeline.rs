@@ -188,6 +188,8 @@ fn config(scenario: &Value) -> Result<Config, NotComparable> {
         deployments: objects.deployments,
         jobs: objects.jobs,
         node_overlays: objects.node_overlays,
+        capacity_buffers: objects.capacity_buffers,
+        pod_templates: objects.pod_templates,
         daemon_sets: objects.daemon_sets,
         disruption_budgets: objects.disruption_budgets,
         pods: objects.pods,
@@ -245,6 +247,7 @@ fn gates(gates: &Value) -> Result<Gates, NotComparable> {
             "SpotToSpotConsolidation" => result.spot_to_spot = on,
             "StaticCapacity" => result.static_capacity = on,
             "NodeOverlay" => result.node_overlay = on,
+            "CapacityBuffer" => result.capacity_buffer = on,
             _ => return Err(NotComparable::NotModelled(format!("gate {gate}"))),
         }
     }

@@ -12,11 +12,19 @@ use crate::world::{Event, NodeId, PodId, Wake, World};
 /// A pending pod and a node with the disruption taint trigger again after this long.
 const RETRIGGER: SimDuration = SimDuration::from_seconds(10);
 
+/// Who triggers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Trigger {
+    Pod(u64),
+    Node(u64),
+    Buffer(u32),
+}
+
 /// State of the window.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Batcher {
     /// Who triggered since the last window closed. A repeated trigger has no effect at all.
-    seen: BTreeSet<(bool, u64)>,
+    seen: BTreeSet<Trigger>,
     window: Option<Window>,
 }
 
@@ -27,7 +35,7 @@ struct Window {
 }
 
 impl Batcher {
-    fn trigger(&mut self, world: &mut World, who: (bool, u64)) {
+    fn trigger(&mut self, world: &mut World, who: Trigger) {
         if !self.seen.insert(who) {
             return;
         }
@@ -53,12 +61,17 @@ impl Batcher {
 }
 
 impl Karpenter {
+    /// Opens the batching window, or keeps it open.
+    pub(super) fn trigger(&mut self, world: &mut World, who: Trigger) {
+        self.batcher.trigger(world, who);
+    }
+
     /// provisioner.trigger.pod: a provisionable pod triggers, and again every 10 s.
     pub fn on_pod_trigger(&mut self, world: &mut World, pod: PodId) {
         let provisionable =
             world.cluster.pods.get(pod).is_some_and(|p| p.unschedulable && p.node.is_none());
         if provisionable {
-            self.batcher.trigger(world, (false, pod.raw()));
+            self.batcher.trigger(world, Trigger::Pod(pod.raw()));
             world.wake_after(Wake::PodTrigger(pod), RETRIGGER);
         }
     }
@@ -66,7 +79,7 @@ impl Karpenter {
     /// provisioner.trigger.node: a node with the disruption taint triggers, and again every 10 s.
     pub fn on_node_trigger(&mut self, world: &mut World, node: NodeId) {
         if world.is_tainted_disrupted(node) {
-            self.batcher.trigger(world, (true, node.raw()));
+            self.batcher.trigger(world, Trigger::Node(node.raw()));
             world.wake_after(Wake::NodeTrigger(node), RETRIGGER);
         }
     }

@@ -7,6 +7,7 @@ use crate::units::SimTime;
 use crate::world::World;
 
 pub mod batcher;
+mod capacity_buffer;
 pub mod conditions;
 pub mod disruption;
 pub mod expiration;

@@ -1,5 +1,6 @@
 //! The Kubernetes and Karpenter vocabulary: plain data and pure predicates (layer 2).
 
+pub mod capacity_buffer;
 pub mod disruption_budget;
 pub mod label;
 pub mod node_overlay;

@@ -350,13 +350,18 @@ impl Loading<'_> {
 
     /// Karpenter does not look at the objects of feature gates that are off.
     fn drop_gated(&mut self, objects: &mut Objects, settings: &Settings, cluster: &Cluster) {
-        if settings.gate("NodeOverlay") {
-            return;
+        let mut ignored: Vec<(String, &str)> = Vec::new();
+        if !settings.gate("NodeOverlay") {
+            let overlays = objects.node_overlays.drain(..);
+            ignored.extend(overlays.map(|o| (format!("NodeOverlay/{}", o.name), "NodeOverlay")));
         }
-        for overlay in std::mem::take(&mut objects.node_overlays) {
-            let id = format!("NodeOverlay/{}", overlay.name);
+        if !settings.gate("CapacityBuffer") {
+            let buffers = objects.capacity_buffers.drain(..);
+            ignored.extend(buffers.map(|buffer| (buffer.id(), "CapacityBuffer")));
+        }
+        for (id, gate) in ignored {
             if let Some(span) = cluster.places.get(&id) {
-                self.diagnostics.push(diagnostic::feature_gate_off(*span, &id, "NodeOverlay"));
+                self.diagnostics.push(diagnostic::feature_gate_off(*span, &id, gate));
             }
         }
     }

@@ -8,10 +8,12 @@ use super::pod::{self, METADATA_WITHOUT_EFFECT, PodOwner, PriorityClasses};
 use super::reader::{Field, Object, Reader, Unknown, is_dns_subdomain};
 use super::yaml::{Node, Value};
 use super::{
-    disruption_budget, job, node_class, node_overlay, node_pool, old_version, requirement, volume,
+    capacity_buffer, disruption_budget, job, node_class, node_overlay, node_pool, old_version,
+    requirement, volume,
 };
 use crate::diagnostic::{self, Span};
 use crate::ec2::node_class::NodeClass;
+use crate::kube::capacity_buffer::{CapacityBuffer, PodTemplate};
 use crate::kube::disruption_budget::DisruptionBudget;
 use crate::kube::volume::Storage;
 use crate::kube::workload::{BarePod, DaemonSet, Deployment, Job};
@@ -32,6 +34,10 @@ pub struct Objects {
     pub jobs: Vec<Job>,
     /// NodeOverlays.
     pub node_overlays: Vec<NodeOverlay>,
+    /// CapacityBuffers.
+    pub capacity_buffers: Vec<CapacityBuffer>,
+    /// PodTemplates.
+    pub pod_templates: Vec<PodTemplate>,
     /// PodDisruptionBudgets.
     pub disruption_budgets: Vec<DisruptionBudget>,
     /// Pods without an owner.
@@ -63,7 +69,7 @@ pub enum Admission {
 }
 
 /// Kinds that cannot change what nodes are needed.
-const WITHOUT_EFFECT: [&str; 28] = [
+const WITHOUT_EFFECT: [&str; 27] = [
     "APIService",
     "ClusterRole",
     "ClusterRoleBinding",
@@ -81,7 +87,6 @@ const WITHOUT_EFFECT: [&str; 28] = [
     "MutatingWebhookConfiguration",
     "NetworkPolicy",
     "PodMonitor",
-    "PodTemplate",
     "PrometheusRule",
     "Role",
     "RoleBinding",
@@ -95,9 +100,8 @@ const WITHOUT_EFFECT: [&str; 28] = [
 ];
 
 /// Kinds that change results but are not modelled, and what they change.
-pub const REFUSED: [(&str, &str); 15] = [
+pub const REFUSED: [(&str, &str); 14] = [
     ("CSIDriver", "it decides where pods with volumes may run"),
-    ("CapacityBuffer", "it asks for spare capacity"),
     ("CronJob", "it makes pods"),
     ("DeviceClass", "it describes devices that pods need"),
     ("HorizontalPodAutoscaler", "it changes replicas"),
@@ -227,7 +231,9 @@ fn kind_of(reader: &mut Reader<'_>, document: &Node) -> Option<(String, String)>
 }
 
 /// Group, version and kind of everything that is read.
-const READ: [(&str, &str, &str); 14] = [
+const READ: [(&str, &str, &str); 16] = [
+    ("autoscaling.x-k8s.io", "v1beta1", "CapacityBuffer"),
+    ("", "v1", "PodTemplate"),
     ("karpenter.sh", "v1", "NodePool"),
     ("karpenter.sh", "v1alpha1", "NodeOverlay"),
     ("karpenter.k8s.aws", "v1", "EC2NodeClass"),
@@ -357,6 +363,18 @@ fn read_one(
             let place = (namespace.as_str(), name.as_str(), id.as_str());
             let priorities = &cluster.priorities;
             objects.jobs.extend(job::read(reader, &mut object, place, priorities, defaulted));
+            Unknown::Note
+        }
+        "CapacityBuffer" => {
+            let place = (namespace.as_str(), name.as_str());
+            objects.capacity_buffers.extend(capacity_buffer::read(reader, &mut object, place));
+            Unknown::Error
+        }
+        "PodTemplate" => {
+            let place = (namespace.as_str(), name.as_str(), id.as_str());
+            let known = (&cluster.priorities, defaulted);
+            let template = capacity_buffer::pod_template(reader, &mut object, place, known);
+            objects.pod_templates.extend(template);
             Unknown::Note
         }
         "PodDisruptionBudget" => {

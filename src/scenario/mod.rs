@@ -1,6 +1,7 @@
 //! The input of a run: the scenario file and the manifests that it names, as plain validated data
 //! (layer 7).
 
+pub mod capacity_buffer;
 pub mod catalog;
 pub mod change;
 mod disruption_budget;

@@ -145,7 +145,7 @@ pub const ONLY_POLICY: &str = "default";
 
 /// Gates that Karpenter v1.14 has, with their defaults, and whether switching them on is modelled.
 const GATES: [(&str, bool, bool); 6] = [
-    ("CapacityBuffer", false, false),
+    ("CapacityBuffer", false, true),
     ("NodeOverlay", false, true),
     ("NodeRepair", false, false),
     ("ReservedCapacity", true, true),

@@ -118,6 +118,9 @@ impl Reading<'_> {
             ["NodeOverlay", name] => Target::NodeOverlay(own(name)),
             ["Deployment", namespace, name] => Target::Deployment(own(namespace), own(name)),
             ["Job", namespace, name] => Target::Job(own(namespace), own(name)),
+            ["CapacityBuffer", namespace, name] => {
+                Target::CapacityBuffer(own(namespace), own(name))
+            }
             ["PodDisruptionBudget", namespace, name] => {
                 Target::DisruptionBudget(own(namespace), own(name))
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::ec2::InstanceType;
 use crate::engine::Streams;
 use crate::karpenter::Karpenter;
+use crate::kube::capacity_buffer::{CapacityBuffer, PodTemplate};
 use crate::kube::disruption_budget::DisruptionBudget;
 use crate::kube::volume::Storage;
 use crate::kube::workload::{BarePod, DaemonSet, Deployment, Job};
@@ -45,6 +46,10 @@ pub struct Config {
     pub daemon_sets: Vec<DaemonSet>,
     /// NodeOverlays.
     pub node_overlays: Vec<NodeOverlay>,
+    /// CapacityBuffers.
+    pub capacity_buffers: Vec<CapacityBuffer>,
+    /// PodTemplates.
+    pub pod_templates: Vec<PodTemplate>,
     /// PodDisruptionBudgets.
     pub disruption_budgets: Vec<DisruptionBudget>,
     /// Pods without an owner.
@@ -163,6 +168,12 @@ impl Simulation {
         }
         for pod in &config.pods {
             self.put_pod(pod);
+        }
+        for template in &config.pod_templates {
+            self.world.put_pod_template(template.clone());
+        }
+        for buffer in &config.capacity_buffers {
+            self.world.put_buffer(buffer.clone());
         }
     }
 

@@ -6,6 +6,7 @@ use super::{PoolConfig, Simulation, deployment_state, job_state, pool_state};
 use crate::ec2::capacity::StockOut;
 use crate::engine::Purpose;
 use crate::kube::NodeOverlay;
+use crate::kube::capacity_buffer::{CapacityBuffer, PodTemplate};
 use crate::kube::disruption_budget::DisruptionBudget;
 use crate::kube::pod::DoNotDisrupt;
 use crate::kube::workload::{BarePod, DaemonSet, Deployment, Job};
@@ -97,6 +98,10 @@ pub struct Objects {
     pub daemon_sets: Vec<DaemonSet>,
     /// NodeOverlays.
     pub node_overlays: Vec<NodeOverlay>,
+    /// CapacityBuffers.
+    pub capacity_buffers: Vec<CapacityBuffer>,
+    /// PodTemplates.
+    pub pod_templates: Vec<PodTemplate>,
     /// PodDisruptionBudgets.
     pub disruption_budgets: Vec<DisruptionBudget>,
     /// Pods without an owner.
@@ -116,6 +121,8 @@ pub enum Target {
     Job(String, String),
     /// A NodeOverlay.
     NodeOverlay(String),
+    /// A CapacityBuffer, by namespace and name.
+    CapacityBuffer(String, String),
     /// A PodDisruptionBudget, by namespace and name.
     DisruptionBudget(String, String),
 }
@@ -128,6 +135,9 @@ impl Target {
             Target::NodeOverlay(name) => format!("NodeOverlay/{name}"),
             Target::Deployment(namespace, name) => format!("Deployment/{namespace}/{name}"),
             Target::Job(namespace, name) => format!("Job/{namespace}/{name}"),
+            Target::CapacityBuffer(namespace, name) => {
+                format!("CapacityBuffer/{namespace}/{name}")
+            }
             Target::DisruptionBudget(namespace, name) => {
                 format!("PodDisruptionBudget/{namespace}/{name}")
             }
@@ -196,6 +206,12 @@ impl Simulation {
             self.world.put_budget(budget.clone());
         }
         objects.pods.iter().for_each(|pod| self.put_pod(pod));
+        for template in &objects.pod_templates {
+            self.world.put_pod_template(template.clone());
+        }
+        for buffer in &objects.capacity_buffers {
+            self.world.put_buffer(buffer.clone());
+        }
         if !objects.deployments.is_empty() {
             self.world.index_budgets();
         }
@@ -222,6 +238,7 @@ impl Simulation {
                     self.world.delete_pod(pod, grace, Cause::ScaleDown);
                 }
             }
+            Target::CapacityBuffer(namespace, name) => self.world.remove_buffer(namespace, name),
             Target::DisruptionBudget(namespace, name) => {
                 self.world.remove_budget(namespace, name);
             }
@@ -431,6 +448,8 @@ impl Objects {
             add("PodDisruptionBudget", &budget.namespace, &budget.name);
         }
         self.pods.iter().for_each(|o| add("Pod", &o.namespace, &o.name));
+        self.pod_templates.iter().for_each(|o| add("PodTemplate", &o.namespace, &o.name));
+        self.capacity_buffers.iter().for_each(|o| add("CapacityBuffer", &o.namespace, &o.name));
         names.into_iter().map(Arc::from).collect()
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::arena::{Arena, Id};
+use super::buffers::BufferState;
 use super::journal::{Cause, ClaimRef, PodRef};
 use super::settings::Boot;
 use super::work::{Returning, Work};
@@ -53,6 +54,12 @@ pub struct Cluster {
     pub namespaces: BTreeMap<Arc<str>, Labels>,
     /// NodeOverlays, in the order in which they count.
     pub node_overlays: Vec<NodeOverlay>,
+    /// CapacityBuffers, in order of creation.
+    pub capacity_buffers: Vec<BufferState>,
+    /// PodTemplates by namespace and name.
+    pub pod_templates: BTreeMap<(Arc<str>, Arc<str>), Arc<PodClass>>,
+    /// NodeClaims, by ordinal, whose nodes the last provisioning pass counted on for virtual pods.
+    pub buffer_hosts: BTreeSet<u64>,
     /// PodDisruptionBudgets, in order of creation.
     pub disruption_budgets: Vec<BudgetState>,
     /// All pods by their number in order of creation.
@@ -212,6 +219,8 @@ pub enum Owner {
     DaemonSet(usize),
     /// A source of pods, by its number.
     Source(u32),
+    /// A CapacityBuffer: a virtual pod, which never runs.
+    Buffer,
     /// Nothing.
     Bare,
 }
@@ -275,6 +284,11 @@ impl Pod {
     /// Ready and not told to go: what PodDisruptionBudgets count.
     pub const fn is_healthy(&self) -> bool {
         self.running_at.is_some() && self.is_active()
+    }
+
+    /// Made up for a CapacityBuffer.
+    pub const fn is_virtual(&self) -> bool {
+        matches!(self.owner, Owner::Buffer)
     }
 
     /// Owned by a DaemonSet.

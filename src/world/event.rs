@@ -32,7 +32,7 @@ pub enum EventClass {
     DisruptionQueue,
     /// Karpenter's static.provisioning and static.deprovisioning.
     StaticPools,
-    /// Karpenter's provisioner.trigger.pod and provisioner.trigger.node.
+    /// Karpenter's provisioner.trigger.pod, provisioner.trigger.node and capacitybuffer.
     Triggers,
     /// Karpenter's provisioner.
     Provisioner,
@@ -97,6 +97,8 @@ pub enum Event {
     PodTrigger(PodId),
     /// provisioner.trigger.node.
     NodeTrigger(NodeId),
+    /// One reconcile of the CapacityBuffer of this number.
+    CapacityBuffer(u32),
     /// The batching window closes (idle or maximum).
     BatchEnds,
     /// A pass of the disruption loop begins, or its validation wait ends.
@@ -131,7 +133,9 @@ impl Event {
             Event::Eviction(_) => EventClass::Eviction,
             Event::Command(_) => EventClass::DisruptionQueue,
             Event::StaticPools => EventClass::StaticPools,
-            Event::PodTrigger(_) | Event::NodeTrigger(_) => EventClass::Triggers,
+            Event::PodTrigger(_) | Event::NodeTrigger(_) | Event::CapacityBuffer(_) => {
+                EventClass::Triggers
+            }
             Event::BatchEnds => EventClass::Provisioner,
             Event::DisruptionLoop => EventClass::DisruptionLoop,
         }

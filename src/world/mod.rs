@@ -12,6 +12,7 @@ use crate::units::{SimDuration, SimTime, Symbols};
 
 pub mod arena;
 mod budgets;
+pub mod buffers;
 pub mod claims;
 pub mod cluster;
 pub mod event;
@@ -68,6 +69,8 @@ pub enum Wake {
     PodTrigger(PodId),
     /// provisioner.trigger.node.
     NodeTrigger(NodeId),
+    /// The controller of the CapacityBuffer of this number.
+    CapacityBuffer(u32),
     /// The workload controllers.
     Workloads,
     /// kube-scheduler.
@@ -175,6 +178,10 @@ impl World {
             Wake::NodeTrigger(id) => {
                 let node = cluster.nodes.get_mut(id)?;
                 (&mut node.trigger_timer, Event::NodeTrigger(id), SimTime::ZERO)
+            }
+            Wake::CapacityBuffer(index) => {
+                let buffer = cluster.capacity_buffers.get_mut(index as usize)?;
+                (&mut buffer.timer, Event::CapacityBuffer(index), SimTime::ZERO)
             }
             Wake::Workloads => (&mut self.workload_pass, Event::WorkloadPass, SimTime::ZERO),
             Wake::Scheduler => (&mut self.scheduler_pass, Event::SchedulerPass, SimTime::ZERO),

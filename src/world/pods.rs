@@ -63,7 +63,7 @@ impl World {
         match owner {
             Owner::Deployment(index) => self.cluster.deployments[index].live.push(id),
             Owner::Job(index) => self.cluster.jobs[index].live.push(id),
-            Owner::DaemonSet(_) | Owner::Source(_) | Owner::Bare => {}
+            Owner::DaemonSet(_) | Owner::Source(_) | Owner::Buffer | Owner::Bare => {}
         }
         self.create_ephemeral_claims(id);
         let fact = Fact::PodCreated(self.cluster.pods[id].reference());
@@ -306,7 +306,7 @@ impl World {
                 self.cluster.dirty_jobs.insert(index);
             }
             Owner::Source(source) => return self.lose_work(id, source),
-            Owner::DaemonSet(_) | Owner::Bare => return,
+            Owner::DaemonSet(_) | Owner::Buffer | Owner::Bare => return,
         }
         self.wake(Wake::Workloads);
     }

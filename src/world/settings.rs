@@ -142,6 +142,8 @@ pub struct Gates {
     pub spot_to_spot: bool,
     /// `StaticCapacity`: NodePools may have `replicas`.
     pub static_capacity: bool,
+    /// `CapacityBuffer`: CapacityBuffers ask for spare capacity.
+    pub capacity_buffer: bool,
     /// `NodeOverlay`: NodeOverlays change prices and capacities.
     pub node_overlay: bool,
 }

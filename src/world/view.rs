@@ -168,6 +168,11 @@ impl<'a> ClusterView<'a> {
         self.cluster.pending.values().copied().filter(|id| self.cluster.pods[*id].unschedulable)
     }
 
+    /// Virtual pods of CapacityBuffers, by buffer.
+    pub fn virtual_pods(&self) -> impl Iterator<Item = PodId> + '_ {
+        self.cluster.capacity_buffers.iter().flat_map(|buffer| buffer.pods.iter().copied())
+    }
+
     /// Pods of a state node that would have to move: active, not owned by a DaemonSet (karpenter v1.14.1
     /// `pkg/utils/pod/scheduling.go`, `IsReschedulable`).
     pub fn reschedulable_pods(&self, claim: &Claim) -> Vec<(PodId, &'a Pod)> {

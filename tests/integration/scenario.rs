@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use karpsim::diagnostic::{CODES, Diagnostics};
 use karpsim::ec2::CapacityType;
 use karpsim::ec2::capacity::StockOut;
+use karpsim::kube::capacity_buffer::PodShape;
 use karpsim::kube::disruption_budget::{Amount, Bound};
 use karpsim::kube::port::Protocol;
 use karpsim::kube::{HostPort, Labels, Requirements, label};
@@ -714,6 +715,81 @@ fn node_overlays_of_one_weight_conflict() {
     let expected = "KS0332 m/overlay.yaml:13:18 NodeOverlay/bonus has no effect: another one of the same \
                     weight sets the same";
     assert_eq!(problems(&diagnostics), [expected]);
+}
+
+const BUFFER: &str = "apiVersion: autoscaling.x-k8s.io/v1beta1
+kind: CapacityBuffer
+metadata: {name: room, namespace: shop}
+spec:
+  scalableRef: {apiGroup: apps, kind: Deployment, name: web}
+  replicas: 2
+  percentage: 20
+  limits: {cpu: 10}
+---
+apiVersion: v1
+kind: PodTemplate
+metadata: {name: shape, namespace: shop}
+template:
+  metadata: {labels: {app: spare}}
+  spec: {containers: [{name: a, resources: {requests: {cpu: 2}}}]}
+---
+";
+
+#[test]
+fn capacity_buffers_are_read_when_their_gate_is_on() {
+    let (loaded, diagnostics) =
+        load_with_file(&gates_on(&["CapacityBuffer"]), "m/buffer.yaml", BUFFER);
+    assert_eq!(problems(&diagnostics), [""; 0]);
+    let objects = loaded.expect("no errors").objects;
+    let [buffer] = objects.capacity_buffers.as_slice() else { panic!("one buffer") };
+    assert_eq!(buffer.shape, PodShape::Deployment("web".into()));
+    assert_eq!((buffer.replicas, buffer.percentage), (Some(2), Some(20)));
+    let [template] = objects.pod_templates.as_slice() else { panic!("one template") };
+    assert_eq!(template.template.requests.lane(Lane::Cpu), 2_000);
+    assert_eq!(buffer.desired(Some(40), &template.template.requests), 5, "the limit");
+    let (loaded, diagnostics) = load_with_file(SCENARIO, "m/buffer.yaml", BUFFER);
+    let expected = "KS0331 m/buffer.yaml:3:18 CapacityBuffer/shop/room has no effect, as the feature \
+                    gate CapacityBuffer is off";
+    assert_eq!(problems(&diagnostics), [expected]);
+    assert!(loaded.expect("a warning only").objects.capacity_buffers.is_empty());
+}
+
+#[test]
+fn capacity_buffers_that_cannot_be_read() {
+    let scalable = "scalableRef: {apiGroup: apps, kind: Deployment, name: web}";
+    for (from, to, expected) in [
+        (
+            scalable,
+            "podTemplateRef: {name: shape}",
+            "KS0309 m/buffer.yaml:7:15 `spec.percentage`: percentage needs scalableRef",
+        ),
+        (
+            "  replicas",
+            "  podTemplateRef: {name: shape}\n  replicas",
+            "KS0309 m/buffer.yaml:5:16 `spec.scalableRef`: podTemplateRef and scalableRef exclude each other",
+        ),
+        (
+            "kind: Deployment",
+            "kind: StatefulSet",
+            "KS0307 m/buffer.yaml:5:39 `spec.scalableRef.kind` does not accept `StatefulSet`",
+        ),
+        (
+            "replicas: 2",
+            "replicas: -2",
+            "KS0309 m/buffer.yaml:6:13 `spec.replicas`: must be at least 0 and at most 2147483647",
+        ),
+        (
+            "  replicas: 2",
+            "  provisioningStrategy: other",
+            "KS0307 m/buffer.yaml:6:25 `spec.provisioningStrategy` does not accept `other`",
+        ),
+    ] {
+        let text = BUFFER.replacen(from, to, 1);
+        let (_, diagnostics) =
+            load_with_file(&gates_on(&["CapacityBuffer"]), "m/buffer.yaml", &text);
+        let found = problems(&diagnostics);
+        assert!(found.contains(&expected.to_owned()), "{found:?}");
+    }
 }
 
 #[test]

@@ -182,12 +182,18 @@ fn is_eligible(view: &ClusterView<'_>, claim: &Claim, method: Method) -> bool {
     }
 }
 
+/// The last provisioning pass counted on the node for virtual pods of a CapacityBuffer.
+fn hosts_buffer(view: &ClusterView<'_>, candidate: &Candidate) -> bool {
+    let ordinal = view.cluster.claims[candidate.claim].ordinal;
+    view.cluster.buffer_hosts.contains(&ordinal)
+}
+
 /// The method's own test.
 fn should_disrupt(view: &ClusterView<'_>, candidate: &Candidate, method: Method) -> bool {
     is_eligible(view, &view.cluster.claims[candidate.claim], method)
         && match method {
             Method::StaticDrift | Method::Drift => true,
-            Method::Emptiness => candidate.is_empty(),
+            Method::Emptiness => candidate.is_empty() && !hosts_buffer(view, candidate),
             Method::MultiNode | Method::SingleNode => !candidate.is_empty(),
         }
 }

@@ -19,7 +19,7 @@ pub(super) fn compute(search: &mut Search<'_>, mut candidates: Vec<Candidate>) -
         }
         let alone = std::slice::from_ref(&candidate);
         search.charge();
-        let what_if = evaluate::simulate(view, search.templates, alone, Purpose::Provision);
+        let what_if = evaluate::simulate(view, search.templates, alone, Purpose::Replacement);
         if let Some(what_if) = what_if.filter(|what_if| !what_if.strands_running_pods) {
             return Found::AtOnce(vec![command(view, alone, Method::Drift, what_if.solution)]);
         }

@@ -6,6 +6,7 @@
 use super::candidate::Candidate;
 use super::{Command, Method, Search};
 use crate::ec2::CapacityType;
+use crate::karpenter::provisioner;
 use crate::kube::requirement::{Operator, Requirement};
 use crate::kube::{Requirements, label};
 use crate::scheduling::{self, ClaimPlan, Purpose, Solution, Templates, min_values, price};
@@ -33,7 +34,7 @@ pub(super) fn simulate(
     if claims.iter().any(|id| view.cluster.claims.get(*id).is_none_or(|c| c.is_deleting())) {
         return None;
     }
-    let mut pods: Vec<PodId> = view.provisionable_pods().collect();
+    let mut pods = provisioner::waiting_pods(view);
     for claim in &claims {
         pods.extend(view.currently_reschedulable_pods(&view.cluster.claims[*claim]));
     }

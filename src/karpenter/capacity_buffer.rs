@@ -1,6 +1,7 @@
 //! The controller of CapacityBuffers: it counts their pods again every 30 s and has the provisioner look.
 //!
-//! Upstream: karpenter v1.14.1 `pkg/controllers/capacitybuffer/controller.go`, `pkg/controllers/provisioning/buffers.go`.
+//! Upstream: karpenter v1.14.1 `pkg/controllers/capacitybuffer/controller.go`,
+//! `pkg/controllers/provisioning/buffers.go`.
 
 use std::collections::BTreeSet;
 

@@ -346,10 +346,6 @@ fn read_one(
             }
             Unknown::Error
         }
-        "NodeOverlay" => {
-            objects.node_overlays.extend(node_overlay::read(reader, &mut object, &name));
-            Unknown::Error
-        }
         "EC2NodeClass" => {
             objects.node_classes.extend(node_class::read(reader, &mut object, &name, admission));
             Unknown::Error
@@ -365,17 +361,9 @@ fn read_one(
             objects.jobs.extend(job::read(reader, &mut object, place, priorities, defaulted));
             Unknown::Note
         }
-        "CapacityBuffer" => {
-            let place = (namespace.as_str(), name.as_str());
-            objects.capacity_buffers.extend(capacity_buffer::read(reader, &mut object, place));
-            Unknown::Error
-        }
-        "PodTemplate" => {
-            let place = (namespace.as_str(), name.as_str(), id.as_str());
-            let known = (&cluster.priorities, defaulted);
-            let template = capacity_buffer::pod_template(reader, &mut object, place, known);
-            objects.pod_templates.extend(template);
-            Unknown::Note
+        "CapacityBuffer" | "NodeOverlay" | "PodTemplate" => {
+            let names = (namespace.as_str(), name.as_str(), id.as_str());
+            read_gated(reader, &mut object, kind, names, (cluster, defaulted), objects)
         }
         "PodDisruptionBudget" => {
             let budget = disruption_budget::read(reader, &mut object, &namespace, &name);
@@ -405,6 +393,31 @@ fn read_one(
         }
     };
     reader.finish(object, unknown);
+}
+
+/// An object of Karpenter's feature gates.
+fn read_gated(
+    reader: &mut Reader<'_>,
+    object: &mut Object<'_>,
+    kind: &'static str,
+    (namespace, name, id): (&str, &str, &str),
+    (cluster, defaulted): (&Cluster, bool),
+    objects: &mut Objects,
+) -> Unknown {
+    match kind {
+        "NodeOverlay" => objects.node_overlays.extend(node_overlay::read(reader, object, name)),
+        "CapacityBuffer" => {
+            let buffer = capacity_buffer::read(reader, object, (namespace, name));
+            objects.capacity_buffers.extend(buffer);
+        }
+        _ => {
+            let (names, known) = ((namespace, name, id), (&cluster.priorities, defaulted));
+            let template = capacity_buffer::pod_template(reader, object, names, known);
+            objects.pod_templates.extend(template);
+            return Unknown::Note;
+        }
+    }
+    Unknown::Error
 }
 
 /// A pod without an owner.

@@ -26,6 +26,8 @@ pub(super) struct Batcher {
     /// Who triggered since the last window closed. A repeated trigger has no effect at all.
     seen: BTreeSet<Trigger>,
     window: Option<Window>,
+    /// From then on the provisioner waits for triggers again; earlier ones are kept for it.
+    waits_from: SimTime,
 }
 
 #[derive(Clone, Debug)]
@@ -39,7 +41,7 @@ impl Batcher {
         if !self.seen.insert(who) {
             return;
         }
-        let (now, options) = (world.now(), &world.settings.karpenter);
+        let (now, options) = (world.now().max(self.waits_from), &world.settings.karpenter);
         let (idle, max) = (options.batch_idle, options.batch_max);
         match &self.window {
             None => {
@@ -53,9 +55,10 @@ impl Batcher {
         }
     }
 
-    /// The window closed.
-    pub(super) fn close(&mut self) {
+    /// The window closed at `now`.
+    pub(super) fn close(&mut self, now: SimTime) {
         self.window = None;
+        self.waits_from = now + SimDuration::AT_ONCE;
         self.seen.clear();
     }
 }

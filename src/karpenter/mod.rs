@@ -9,6 +9,7 @@ use crate::world::World;
 pub mod batcher;
 mod capacity_buffer;
 pub mod conditions;
+mod consistency;
 pub mod disruption;
 pub mod expiration;
 pub mod lifecycle;

@@ -34,7 +34,7 @@ impl FailureMemory {
 impl Karpenter {
     /// The batching window closed.
     pub fn on_batch_ends(&mut self, world: &mut World) {
-        self.batcher.close();
+        self.batcher.close(world.now());
         if !world.view().is_synced() {
             // The batch is lost: its pods come back with their next trigger.
             world.record(Fact::BatchDropped);

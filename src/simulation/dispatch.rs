@@ -41,6 +41,7 @@ pub(super) fn dispatch(simulation: &mut Simulation, event: Event) {
         Event::Termination(node) => karpenter.on_termination(world, node),
         Event::Eviction(pod) => karpenter.on_eviction(world, pod),
         Event::Command(command) => karpenter.on_command(world, command),
+        Event::Consistency(claim) => karpenter.on_consistency(world, claim),
         Event::StaticPools => karpenter.on_static_pools(world),
         Event::PodTrigger(pod) => karpenter.on_pod_trigger(world, pod),
         Event::NodeTrigger(node) => karpenter.on_node_trigger(world, node),

@@ -96,9 +96,12 @@ impl World {
             nominated_until: SimTime::ZERO,
             lifecycle_not_before: SimTime::ZERO,
             launching: false,
+            consistency_scanned_at: None,
+            consistent: false,
             lifecycle_timer: None,
             conditions_timer: None,
             expiration_timer: None,
+            consistency_timer: None,
         });
         self.cluster.claims_by_name.insert(name, id);
         self.cluster.unlaunched_count += 1;
@@ -106,7 +109,7 @@ impl World {
         let (reason, instance_types) = (new.reason, names);
         self.record(Fact::ClaimCreated { claim, reason, instance_types, requirements, requests });
         self.wake(Wake::Lifecycle(id));
-        self.wake(Wake::Expiration(id));
+        self.notify_claim(id);
         id
     }
 
@@ -205,8 +208,7 @@ impl World {
         self.record(Fact::Launched { claim, launch });
         self.mark_unconsolidated();
         self.schedule_boot(id);
-        self.wake(Wake::Conditions(id));
-        self.wake(Wake::Expiration(id));
+        self.notify_claim(id);
     }
 
     /// Draws when the instance runs and when its Node object appears.
@@ -311,6 +313,7 @@ impl World {
         self.schedule(now + SimDuration::from_ms(delay), Event::NodeReady(node));
         self.wake(Wake::Workloads);
         self.wake(Wake::Lifecycle(id));
+        self.notify_node(id);
     }
 
     fn taint(&mut self, key: &str, effect: Effect) -> Taint {
@@ -333,7 +336,7 @@ impl World {
         }
         let fact = Fact::Registered(self.cluster.claim_ref(id));
         self.record(fact);
-        self.wake(Wake::Expiration(id));
+        self.notify_claim(id);
         self.wake(Wake::Workloads);
         self.wake(Wake::Scheduler);
     }
@@ -366,6 +369,7 @@ impl World {
         self.wake(Wake::Workloads);
         self.wake(Wake::Scheduler);
         self.wake(Wake::Lifecycle(claim));
+        self.notify_node(claim);
     }
 
     /// Startup taints are gone and extended resources registered.
@@ -398,8 +402,7 @@ impl World {
         let claim = self.cluster.claim_ref(id);
         self.record(Fact::Initialized { claim, allocatable });
         self.mark_unconsolidated();
-        self.wake(Wake::Conditions(id));
-        self.wake(Wake::Expiration(id));
+        self.notify_claim(id);
     }
 
     /// Writes `status.lastPodEventTime`.
@@ -408,8 +411,32 @@ impl World {
         self.cluster.claims[id].last_pod_event_at = Some(value);
         let claim = self.cluster.claim_ref(id);
         self.record(Fact::LastPodEvent { claim, value });
+        self.notify_claim(id);
+    }
+
+    /// nodeclaim.consistency looked at a claim, and found it in order or without its Node.
+    pub fn set_scanned(&mut self, id: ClaimId, consistent: bool) {
+        let now = self.now();
+        let claim = &mut self.cluster.claims[id];
+        claim.consistency_scanned_at = Some(now);
+        if consistent && !claim.consistent {
+            claim.consistent = true;
+            self.notify_claim(id);
+        }
+    }
+
+    /// A NodeClaim was written: the controllers that watch it look at it.
+    fn notify_claim(&mut self, id: ClaimId) {
         self.wake(Wake::Conditions(id));
         self.wake(Wake::Expiration(id));
+        self.notify_node(id);
+    }
+
+    /// The Node of a NodeClaim was written, which nodeclaim.consistency watches too.
+    fn notify_node(&mut self, id: ClaimId) {
+        if self.keeps_queue_order() {
+            self.wake(Wake::Consistency(id));
+        }
     }
 
     /// Sets or clears the Consolidatable condition.
@@ -418,7 +445,7 @@ impl World {
             self.cluster.claims[id].consolidatable = status;
             let claim = self.cluster.claim_ref(id);
             self.record(Fact::Consolidatable { claim, status });
-            self.wake(Wake::Expiration(id));
+            self.notify_claim(id);
         }
     }
 
@@ -433,7 +460,7 @@ impl World {
         claim.drifted = reason.clone().map(|reason| Drift { reason, since });
         let claim = self.cluster.claim_ref(id);
         self.record(Fact::Drifted { claim, reason });
-        self.wake(Wake::Expiration(id));
+        self.notify_claim(id);
     }
 
     /// Promises the node to a pod for the nomination window.
@@ -457,6 +484,7 @@ impl World {
         let claim = self.cluster.claim_ref(self.cluster.nodes[id].claim);
         self.record(Fact::Tainted { claim, status: true });
         self.wake(Wake::NodeTrigger(id));
+        self.notify_node(self.cluster.nodes[id].claim);
     }
 
     /// Takes the disruption taint off a node.
@@ -472,6 +500,7 @@ impl World {
             let claim = self.cluster.claim_ref(self.cluster.nodes[id].claim);
             self.record(Fact::Tainted { claim, status: false });
             self.wake(Wake::Scheduler);
+            self.notify_node(self.cluster.nodes[id].claim);
         }
     }
 
@@ -519,6 +548,7 @@ impl World {
             self.mark_unconsolidated();
         }
         self.wake(Wake::Lifecycle(id));
+        self.notify_claim(id);
         self.wake_static_pools(id);
         true
     }
@@ -538,6 +568,7 @@ impl World {
             self.wake(Wake::NodeTrigger(id));
         }
         self.wake(Wake::Termination(id));
+        self.notify_node(self.cluster.nodes[id].claim);
     }
 
     /// Starts the minimum drain time.
@@ -618,7 +649,12 @@ impl World {
         let Some(claim) = self.cluster.claims.remove(id) else {
             return;
         };
-        let timers = [claim.lifecycle_timer, claim.conditions_timer, claim.expiration_timer];
+        let timers = [
+            claim.lifecycle_timer,
+            claim.conditions_timer,
+            claim.expiration_timer,
+            claim.consistency_timer,
+        ];
         for timer in timers.into_iter().flatten() {
             self.queue.cancel(timer);
         }

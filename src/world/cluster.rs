@@ -501,12 +501,18 @@ pub struct Claim {
     pub lifecycle_not_before: SimTime,
     /// The Create call is under way.
     pub launching: bool,
+    /// When nodeclaim.consistency last looked at it.
+    pub consistency_scanned_at: Option<SimTime>,
+    /// ConsistentStateFound.
+    pub consistent: bool,
     /// nodeclaim.lifecycle's entry.
     pub(super) lifecycle_timer: Option<Timer>,
     /// nodeclaim.disruption's entry.
     pub(super) conditions_timer: Option<Timer>,
     /// nodeclaim.expiration's entry.
     pub(super) expiration_timer: Option<Timer>,
+    /// nodeclaim.consistency's entry.
+    pub(super) consistency_timer: Option<Timer>,
 }
 
 impl Claim {

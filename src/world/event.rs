@@ -30,6 +30,8 @@ pub enum EventClass {
     Eviction,
     /// Karpenter's disruption queue.
     DisruptionQueue,
+    /// Karpenter's nodeclaim.consistency.
+    Consistency,
     /// Karpenter's static.provisioning and static.deprovisioning.
     StaticPools,
     /// Karpenter's provisioner.trigger.pod, provisioner.trigger.node and capacitybuffer.
@@ -91,6 +93,8 @@ pub enum Event {
     Eviction(PodId),
     /// One look of the disruption queue at a command.
     Command(u64),
+    /// One reconcile of nodeclaim.consistency.
+    Consistency(ClaimId),
     /// One look at all static NodePools.
     StaticPools,
     /// provisioner.trigger.pod.
@@ -132,6 +136,7 @@ impl Event {
             Event::Termination(_) => EventClass::Termination,
             Event::Eviction(_) => EventClass::Eviction,
             Event::Command(_) => EventClass::DisruptionQueue,
+            Event::Consistency(_) => EventClass::Consistency,
             Event::StaticPools => EventClass::StaticPools,
             Event::PodTrigger(_) | Event::NodeTrigger(_) | Event::CapacityBuffer(_) => {
                 EventClass::Triggers

@@ -112,6 +112,17 @@ impl World {
         }
     }
 
+    /// A bound pod was written: nodeclaim.disruption looks at its node's claim.
+    fn notify_pod(&mut self, id: PodId) {
+        let node = self.cluster.pods.get(id).and_then(|pod| pod.node);
+        let claim = node.and_then(|node| self.cluster.nodes.get(node)).map(|node| node.claim);
+        if let Some(claim) = claim
+            && self.keeps_queue_order()
+        {
+            self.wake(Wake::Conditions(claim));
+        }
+    }
+
     /// The pod takes its share of a node.
     pub(super) fn occupy(&mut self, id: PodId, node_id: NodeId) {
         let pod = &mut self.cluster.pods[id];
@@ -131,6 +142,7 @@ impl World {
 
     /// A change of a bound pod that nodeclaim.podevents and nodeclaim.disruption look at.
     fn schedule_pod_event(&mut self, id: PodId) {
+        self.notify_pod(id);
         // DaemonSet pods never move lastPodEventTime: podevents ignores them after a look at their owner.
         if !self.cluster.pods[id].is_daemon() {
             self.schedule(self.now(), Event::PodEvent(id));
@@ -183,6 +195,7 @@ impl World {
         let (owner, healthy) = (pod.owner, pod.is_healthy());
         let fact = Fact::PodRunning(pod.reference());
         self.record(fact);
+        self.notify_pod(id);
         self.cluster.count_health(id, i64::from(healthy));
         self.begin_work(id);
         if let Owner::Job(index) = owner {
@@ -322,6 +335,7 @@ impl World {
         {
             self.lose_work(id, source);
         }
+        self.notify_pod(id);
         let Some(pod) = self.cluster.pods.remove(id) else {
             return;
         };

@@ -272,9 +272,12 @@ fn bare_claim(
         nominated_until: SimTime::ZERO,
         lifecycle_not_before: SimTime::ZERO,
         launching: false,
+        consistency_scanned_at: None,
+        consistent: false,
         lifecycle_timer: None,
         conditions_timer: None,
         expiration_timer: None,
+        consistency_timer: None,
     }
 }
 

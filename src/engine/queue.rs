@@ -245,6 +245,18 @@ mod tests {
     }
 
     #[test]
+    fn advancing_an_event_keeps_its_place_among_those_of_the_new_instant() {
+        let mut queue = EventQueue::default();
+        let timers = ['a', 'b', 'c'].map(|event| queue.schedule(ms(9), 1, event));
+        queue.schedule(ms(5), 1, 'd');
+        for timer in [timers[2], timers[0]] {
+            assert!(queue.advance(timer, ms(5)));
+        }
+        assert_eq!(drain(&mut queue), "acdb");
+        assert!(!queue.advance(timers[0], ms(9)));
+    }
+
+    #[test]
     fn stale_handles_are_refused_even_after_their_slot_is_used_again() {
         let mut queue = EventQueue::default();
         let fired = queue.schedule(ms(1), 0, 'a');

@@ -1,8 +1,8 @@
 //! nodeclaim.consistency: the condition ConsistentStateFound.
 //!
-//! Upstream: karpenter v1.14.1 `pkg/controllers/nodeclaim/consistency/controller.go`. Nothing is decided by the condition,
-//! and nodes here always have the resources that were asked for. But the first write of it, ten minutes or more after the
-//! launch, is a change of the NodeClaim, and moves its place in the queues of the other controllers.
+//! Upstream: karpenter v1.14.1 `pkg/controllers/nodeclaim/consistency/controller.go`. Nothing is decided by the
+//! condition, and nodes here always have the resources that were asked for. But the first write of it, ten minutes or
+//! more after the launch, is a change of the NodeClaim, and moves its place in the queues of the other controllers.
 
 use super::Karpenter;
 use crate::units::SimDuration;

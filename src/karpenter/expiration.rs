@@ -1,7 +1,7 @@
 //! Expiration: a NodeClaim is deleted when it reaches expireAfter, whatever budgets and annotations say.
 //!
-//! Each change of a NodeClaim makes the controller look at it, and moves its place in the queue behind the others of its
-//! age.
+//! Each change of a NodeClaim makes the controller look at it, and moves its place in the queue behind the others of
+//! its age.
 //!
 //! Upstream: karpenter v1.14.1 `pkg/controllers/nodeclaim/expiration/controller.go`. The controller has one worker and
 //! rests for a second after each deletion: nodes born together go one per second, in the order in which they became

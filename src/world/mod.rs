@@ -1,7 +1,7 @@
 //! All mutable state of one run (layer 3): clock, event queue, cluster, journal.
 //!
-//! Reads go through [`view::ClusterView`] or the public fields; writes go through the mutators of `pods.rs` and
-//! `claims.rs`, one per fact, which record the fact in the journal and wake the actors that watch it. Wakes follow
+//! Reads go through [`view::ClusterView`] or the public fields; writes go through the mutators of `pods.rs`, `nodes.rs`
+//! and `claims.rs`, one per fact, which record the fact in the journal and wake the actors that watch it. Wakes follow
 //! client-go's work queues: one entry per object, an event makes a waiting entry due at once, a later delayed entry for
 //! an object that already waits is dropped. An entry that is made due at once keeps its place among those that are.
 
@@ -18,6 +18,7 @@ pub mod cluster;
 pub mod event;
 mod interruptions;
 pub mod journal;
+pub mod nodes;
 mod offerings;
 pub mod pods;
 pub mod restore;
@@ -153,9 +154,9 @@ impl World {
         }
     }
 
-    /// Whether work queues keep the places that Karpenter's have. Some reconciles change nothing but an object's place in
-    /// a queue, and by it who of several NodeClaims of one age expires first: without canonical ties, where that is left
-    /// to chance, they are not made.
+    /// Whether work queues keep the places that Karpenter's have. Some reconciles change nothing but an object's place
+    /// in a queue, and by it who of several NodeClaims of one age expires first: without canonical ties, where that is
+    /// left to chance, they are not made.
     pub fn keeps_queue_order(&self) -> bool {
         self.settings.tie_breaks == settings::TieBreaks::Canonical
     }

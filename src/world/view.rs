@@ -226,7 +226,7 @@ impl<'a> ClusterView<'a> {
 
     /// True iff the pod tolerates Karpenter's disruption taint.
     pub fn tolerates_disruption(&self, class: &PodClass) -> bool {
-        let Some(key) = self.symbols.find(super::claims::DISRUPTED_TAINT) else {
+        let Some(key) = self.symbols.find(super::nodes::DISRUPTED_TAINT) else {
             return class.tolerates_everything(Effect::NoSchedule);
         };
         let (key, value) = (self.symbols.value(key), self.symbols.find(""));

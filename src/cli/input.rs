@@ -10,7 +10,7 @@ use super::args::InputOptions;
 use super::terminal::Terminal;
 use crate::diagnostic::Diagnostics;
 use crate::ec2::Catalog;
-use crate::scenario::load::read_text;
+use crate::scenario::load::{Stored, read_text};
 use crate::scenario::{
     self, Catalogue, Choice, DiskFiles, Files, LoadedScenario, Setting, Written, catalog,
 };
@@ -148,5 +148,9 @@ impl Files for StandardFiles {
 
     fn list(&self, path: &Path) -> Result<Option<Vec<String>>, String> {
         DiskFiles.list(path)
+    }
+
+    fn store(&self, path: &Path) -> Arc<dyn Stored> {
+        DiskFiles.store(path)
     }
 }

@@ -17,7 +17,8 @@ use crate::units::{SimDuration, SimTime, Symbols};
 use crate::world::cluster::{Drift, InstanceTypeRef, Owner, Pool, PoolCost};
 use crate::world::restore::{FoundClaim, FoundInstance, FoundNode, FoundPod};
 use crate::world::settings::{
-    Boot, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, UNAVAILABLE_FOR, VictimRule,
+    Boot, JobRetries, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks,
+    UNAVAILABLE_FOR, VictimRule,
 };
 use crate::world::{ClaimId, Cluster, NodeId, Settings, World};
 
@@ -99,6 +100,7 @@ fn settings(options: &Value) -> Result<Settings, NotComparable> {
         },
         scheduler_ties: SchedulerTies::Name,
         victims: VictimRule::ReplicaSet,
+        job_retries: JobRetries::AtOnce,
         pod_uids: PodUids::CreationOrder,
         controller_latency: SimDuration::ZERO,
         unavailable_for: UNAVAILABLE_FOR,

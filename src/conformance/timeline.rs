@@ -20,7 +20,8 @@ use crate::simulation::{Action, Config, PoolConfig, Simulation};
 use crate::units::{SimDuration, SimTime};
 use crate::world::Settings;
 use crate::world::settings::{
-    Boot, Gates, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule,
+    Boot, Gates, JobRetries, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks,
+    VictimRule,
 };
 
 /// How a run compares with its recording.
@@ -230,6 +231,7 @@ fn settings(constants: &Value) -> Result<Settings, NotComparable> {
         },
         scheduler_ties: SchedulerTies::Name,
         victims,
+        job_retries: JobRetries::AtOnce,
         pod_uids: PodUids::CreationOrder,
         controller_latency: SimDuration::ZERO,
         unavailable_for: SimDuration::from_seconds(

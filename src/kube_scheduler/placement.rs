@@ -272,7 +272,7 @@ mod tests {
     use crate::world::cluster::{Cluster, Owner};
     use crate::world::restore::{FoundNode, FoundPod};
     use crate::world::settings::{
-        KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule,
+        JobRetries, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule,
     };
     use crate::world::{NodeId, Settings};
 
@@ -296,6 +296,7 @@ mod tests {
             latency,
             scheduler_ties: SchedulerTies::Name,
             victims: VictimRule::Newest,
+            job_retries: JobRetries::AtOnce,
             pod_uids: PodUids::CreationOrder,
             controller_latency: SimDuration::ZERO,
             unavailable_for: SimDuration::ZERO,

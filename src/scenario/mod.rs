@@ -23,6 +23,7 @@ pub mod requirement;
 pub mod resolve;
 pub mod ron_places;
 pub mod schema;
+mod series;
 pub mod settings;
 pub mod splice;
 pub mod step;

@@ -22,8 +22,8 @@ use crate::simulation::{self, Action, Config, PoolConfig};
 use crate::units::{SimDuration, SimTime, Symbols};
 use crate::world::settings::TieBreaks as WorldTieBreaks;
 use crate::world::settings::{
-    Boot, Gates, KarpenterOptions, Latency, PodUids, SchedulerTies, Settings as WorldSettings,
-    UNAVAILABLE_FOR, VictimRule,
+    Boot, Gates, JobRetries, KarpenterOptions, Latency, PodUids, SchedulerTies,
+    Settings as WorldSettings, UNAVAILABLE_FOR, VictimRule,
 };
 
 /// What a run of `loaded` starts from, with the catalogue's instance types and prices.
@@ -247,6 +247,7 @@ fn world_settings(settings: &Settings) -> WorldSettings {
             Victims::Newest => VictimRule::Newest,
             Victims::Colocated => VictimRule::Colocated,
         },
+        job_retries: JobRetries::BackOff,
         pod_uids: PodUids::Hash,
         controller_latency: settings.controller_latency,
         unavailable_for: UNAVAILABLE_FOR,

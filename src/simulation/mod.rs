@@ -24,7 +24,7 @@ mod unplaceable;
 
 pub use crate::workload::arrival;
 pub use crate::workload::replicas::Curve as ReplicaCurve;
-pub use crate::workload::source::{Load, Source, TraceRow};
+pub use crate::workload::source::{Load, Recording, RowSource, Source, TraceRow};
 pub use crate::world::work::{Comeback, Term};
 pub use timeline::{Action, DriftTarget, Objects, Target};
 pub use unplaceable::unplaceable;
@@ -95,7 +95,6 @@ pub struct PoolConfig {
 }
 
 /// A run.
-#[derive(Clone, Debug)]
 pub struct Simulation {
     world: World,
     karpenter: Karpenter,
@@ -200,6 +199,11 @@ impl Simulation {
         self.world.journal.drain()
     }
 
+    /// Why the run means nothing: a recording of pods could not be read to the horizon.
+    pub fn failure(&self) -> Option<&str> {
+        self.cursors.iter().find_map(source::Cursor::failure)
+    }
+
     /// Events handled so far.
     pub fn event_count(&self) -> u64 {
         self.event_count
@@ -232,7 +236,17 @@ fn pool_state(config: &PoolConfig, symbols: &Symbols, created_count: u64) -> Poo
 
 /// A Job as the cluster keeps it.
 fn job_state(spec: &Job) -> JobState {
-    JobState { spec: spec.clone(), live: Vec::new(), succeeded: 0, created_count: 0 }
+    JobState {
+        spec: spec.clone(),
+        live: Vec::new(),
+        terminating: 0,
+        succeeded: 0,
+        failures: 0,
+        failures_in_row: 0,
+        not_before: SimTime::ZERO,
+        failed: false,
+        created_count: 0,
+    }
 }
 
 /// A Deployment as the cluster keeps it.

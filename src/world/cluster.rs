@@ -72,8 +72,8 @@ pub struct Cluster {
     pub claims_by_name: BTreeMap<Arc<str>, ClaimId>,
     /// Nodes by name.
     pub nodes_by_name: BTreeMap<Arc<str>, NodeId>,
-    /// Pods of sources that are to be made again.
-    pub returning: Vec<Returning>,
+    /// Pods of sources that are to be made again, each with the instant before which it is not, in order of eviction.
+    pub returning: Vec<(SimTime, Returning)>,
     /// Deployments whose pods or replicas changed since the last workload pass.
     pub dirty_deployments: BTreeSet<usize>,
     /// Jobs whose pods changed since the last workload pass.
@@ -169,8 +169,18 @@ pub struct JobState {
     pub spec: Job,
     /// Pods that neither finished nor were told to go, in order of creation.
     pub live: Vec<PodId>,
+    /// Pods that were told to go and are not gone.
+    pub terminating: u32,
     /// Pods that succeeded.
     pub succeeded: u32,
+    /// Pods that were evicted and count as failures.
+    pub failures: u32,
+    /// Those since the last success.
+    pub failures_in_row: u32,
+    /// No pod is made before this instant.
+    pub not_before: SimTime,
+    /// It failed more often than it may: no pod is made any more.
+    pub failed: bool,
     /// Pods created so far, for names.
     pub created_count: u64,
 }

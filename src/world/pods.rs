@@ -224,6 +224,7 @@ impl World {
         if let Owner::Job(index) = owner {
             let job = &mut self.cluster.jobs[index];
             job.succeeded += 1;
+            job.failures_in_row = 0;
             if let Some(ttl) = job.spec.pod_ttl {
                 let timer = self.schedule(now + ttl, Event::PodStops(id));
                 self.cluster.pods[id].kubelet_timer = Some(timer);
@@ -274,6 +275,9 @@ impl World {
         pod.deletion_at = Some((now + grace).floor_to_second());
         self.cluster.count_health(id, -i64::from(healthy));
         self.forget_live(id, owner);
+        if let Owner::Job(index) = owner {
+            self.cluster.jobs[index].terminating += 1;
+        }
         let claim = self.cluster.nodes[node].claim;
         let fact = Fact::PodTerminating {
             pod: self.cluster.pods[id].reference(),
@@ -281,6 +285,9 @@ impl World {
             cause,
         };
         self.record(fact);
+        if cause != Cause::ScaleDown {
+            self.interrupt_work(id);
+        }
         if let Some(timer) = self.cluster.pods[id].kubelet_timer.take() {
             self.queue.cancel(timer);
         }
@@ -318,8 +325,7 @@ impl World {
                 self.cluster.jobs[index].live.retain(|live| *live != id);
                 self.cluster.dirty_jobs.insert(index);
             }
-            Owner::Source(source) => return self.lose_work(id, source),
-            Owner::DaemonSet(_) | Owner::Buffer | Owner::Bare => return,
+            Owner::DaemonSet(_) | Owner::Source(_) | Owner::Buffer | Owner::Bare => return,
         }
         self.wake(Wake::Workloads);
     }
@@ -329,16 +335,20 @@ impl World {
         if self.cluster.pods.get(id).is_some_and(|pod| !pod.is_finished()) {
             self.release(id);
         }
-        if let Some(pod) = self.cluster.pods.get(id)
-            && let Owner::Source(source) = pod.owner
-            && pod.is_active()
-        {
-            self.lose_work(id, source);
+        // An active pod that was bound vanishes with its node; one that was not is deleted by a person.
+        if self.cluster.pods.get(id).is_some_and(|pod| pod.is_active() && pod.node.is_some()) {
+            self.interrupt_work(id);
         }
         self.notify_pod(id);
         let Some(pod) = self.cluster.pods.remove(id) else {
             return;
         };
+        if let Owner::Job(index) = pod.owner
+            && pod.deletion_at.is_some()
+            && !pod.is_finished()
+        {
+            self.end_job_pod(index);
+        }
         self.cluster.pods_by_ordinal.remove(&pod.ordinal);
         self.cluster.uncount_pod(&pod);
         for timer in [pod.kubelet_timer, pod.trigger_timer].into_iter().flatten() {

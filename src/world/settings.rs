@@ -18,6 +18,8 @@ pub struct Settings {
     pub scheduler_ties: SchedulerTies,
     /// Which pods a Deployment deletes first.
     pub victims: VictimRule,
+    /// How Jobs answer an eviction.
+    pub job_retries: JobRetries,
     /// What a pod's UID is, Karpenter's and the ReplicaSet controller's last tie-break.
     pub pod_uids: PodUids,
     /// From a change to the workload controllers' answer.
@@ -55,6 +57,16 @@ pub enum VictimRule {
     Newest,
     /// Pods on the node with most pods of the Deployment first, then the newest.
     Colocated,
+}
+
+/// How a Job answers the eviction of one of its pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobRetries {
+    /// kube-controller-manager's: after a pause that doubles with each failure in a row, and not at all once
+    /// `backoffLimit` is exceeded.
+    BackOff,
+    /// At once and without limit, as in Karpenter's recorded timelines.
+    AtOnce,
 }
 
 /// What a pod's UID is.

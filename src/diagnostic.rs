@@ -575,6 +575,15 @@ problems! {
         format!("NodePool/{pool} has `replicas`, but the feature gate StaticCapacity is off"),
         help "set `autoscaler: Karpenter(options: (feature_gates: {\"StaticCapacity\": true}))`, or remove `replicas`";
 
+    /// An object of a feature gate that is off.
+    "KS0331" Warning feature_gate_off(object: &str, gate: &str)
+        format!("{object} has no effect, as the feature gate {gate} is off"),
+        help "switch it on with `autoscaler: Karpenter(options: (feature_gates: {\"NAME\": true}))`, or remove it";
+    /// A NodeOverlay that Karpenter skips.
+    "KS0332" Warning overlay_conflicts(overlay: &str)
+        format!("NodeOverlay/{overlay} has no effect: another one of the same weight sets the same"),
+        help "give the two different weights, or requirements that no offering satisfies both";
+
     /// A quality of instance types that the catalogue does not have.
     "KS0401" Error unknown_catalog_key(key: &str)
         format!("the catalogue has no key `{key}`");

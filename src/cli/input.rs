@@ -10,7 +10,7 @@ use super::args::InputOptions;
 use super::terminal::Terminal;
 use crate::diagnostic::Diagnostics;
 use crate::ec2::Catalog;
-use crate::scenario::load::read_text;
+use crate::scenario::load::{Stored, read_text};
 use crate::scenario::{
     self, Catalogue, Choice, DiskFiles, Files, LoadedScenario, Setting, Written, catalog,
 };
@@ -83,6 +83,7 @@ impl Origin {
             scenario.settings.seed = self.seed.unwrap_or(scenario.settings.seed);
             let config = Arc::new(scenario::resolve::config(&scenario, catalog));
             scenario::resolve::warn_of_unplaceable(&scenario, &config, &mut found);
+            scenario::resolve::warn_of_conflicting_overlays(&scenario, &config, &mut found);
             Variant { scenario, config }
         });
         diagnostics.absorb(found);
@@ -147,5 +148,9 @@ impl Files for StandardFiles {
 
     fn list(&self, path: &Path) -> Result<Option<Vec<String>>, String> {
         DiskFiles.list(path)
+    }
+
+    fn store(&self, path: &Path) -> Arc<dyn Stored> {
+        DiskFiles.store(path)
     }
 }

@@ -100,6 +100,9 @@ impl<'a> Script<'a> {
         list.push(object.clone());
         let read = objects::read(&list, self.symbols)?;
         Ok(Objects {
+            node_overlays: read.node_overlays,
+            capacity_buffers: read.capacity_buffers,
+            pod_templates: read.pod_templates,
             pools: read.node_pools.into_iter().map(self.configure).collect(),
             deployments: read.deployments,
             jobs: read.jobs,

@@ -17,8 +17,8 @@ use crate::units::{SimDuration, SimTime, Symbols};
 use crate::world::cluster::{Drift, InstanceTypeRef, Owner, Pool, PoolCost};
 use crate::world::restore::{FoundClaim, FoundInstance, FoundNode, FoundPod};
 use crate::world::settings::{
-    Boot, Gates, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, UNAVAILABLE_FOR,
-    VictimRule,
+    Boot, JobRetries, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks,
+    UNAVAILABLE_FOR, VictimRule,
 };
 use crate::world::{ClaimId, Cluster, NodeId, Settings, World};
 
@@ -49,20 +49,27 @@ pub(super) fn read(case: &Value) -> Result<Snapshot, NotComparable> {
         spec: Arc::new(spec),
         types: types.clone(),
         listed: types.clone(),
+        provided: types.clone(),
         class_fields: "".into(),
         cost: PoolCost::default(),
         deleted: false,
+        ready: true,
         drift: None,
         tags: Arc::new([]),
         boot: boot.clone(),
         created_count: 0,
     };
     let mut pools: Vec<Pool> = pools.into_iter().map(pool).collect();
+    for (pool, object) in pools.iter_mut().zip(&kinds.node_pools) {
+        pool.ready = condition(object, "Ready").is_some();
+        pool.deleted = object["metadata"].get("deletionTimestamp").is_some();
+    }
     pools.sort_by(|a, b| a.name.cmp(&b.name));
     let (storage, namespaces) = (others.storage, others.namespaces);
     let cluster = Cluster { pools, daemon_sets, storage, namespaces, ..Cluster::default() };
     let mut world = World::new(Arc::new(settings), symbols, cluster);
     world.clock.advance_to(now);
+    others.node_overlays.into_iter().for_each(|overlay| world.put_overlay(overlay));
     let nodes = restore_nodes(&kinds, &types, &mut world)?;
     restore_budgets(&kinds, &mut world)?;
     restore_pods(&kinds, &classes, &nodes, &mut world)?;
@@ -93,6 +100,7 @@ fn settings(options: &Value) -> Result<Settings, NotComparable> {
         },
         scheduler_ties: SchedulerTies::Name,
         victims: VictimRule::ReplicaSet,
+        job_retries: JobRetries::AtOnce,
         pod_uids: PodUids::CreationOrder,
         plain: false,
         controller_latency: SimDuration::ZERO,
@@ -102,15 +110,7 @@ fn settings(options: &Value) -> Result<Settings, NotComparable> {
 }
 
 fn karpenter_options(options: &Value) -> Result<KarpenterOptions, NotComparable> {
-    let mut result = KarpenterOptions {
-        batch_idle: SimDuration::from_seconds(1),
-        batch_max: SimDuration::from_seconds(10),
-        ignore_preferences: false,
-        best_effort_min_values: false,
-        reserved_capacity: true,
-        gates: Gates::default(),
-        evaluation_time: SimDuration::ZERO,
-    };
+    let mut result = KarpenterOptions::default();
     for (key, value) in options.as_object().into_iter().flatten() {
         match (key.as_str(), value.as_str()) {
             // How many workers look at candidates at once: without effect on the outcome.
@@ -121,11 +121,13 @@ fn karpenter_options(options: &Value) -> Result<KarpenterOptions, NotComparable>
             ("minValuesPolicy", Some("BestEffort")) => result.best_effort_min_values = true,
             ("featureGates", _) => {
                 for (gate, on) in value.as_object().into_iter().flatten() {
+                    let on = *on == json!(true);
                     match gate.as_str() {
-                        "SpotToSpotConsolidation" => result.gates.spot_to_spot = *on == json!(true),
-                        "StaticCapacity" => result.gates.static_capacity = *on == json!(true),
-                        "ReservedCapacity" if *on == json!(true) => {}
-                        _ if *on == json!(false) => {}
+                        "NodeOverlay" => result.gates.node_overlay = on,
+                        "ReservedCapacity" => result.reserved_capacity = on,
+                        "SpotToSpotConsolidation" => result.gates.spot_to_spot = on,
+                        "StaticCapacity" => result.gates.static_capacity = on,
+                        _ if !on => {}
                         _ => return Err(not_modelled(format!("feature gate {gate}"))),
                     }
                 }
@@ -172,7 +174,7 @@ struct Kinds<'a> {
     nodes: Vec<&'a Value>,
     pods: Vec<&'a Value>,
     daemon_sets: Vec<&'a Value>,
-    /// Storage kinds and namespaces.
+    /// Storage kinds, namespaces and NodeOverlays.
     others: Vec<&'a Value>,
     budgets: Vec<&'a Value>,
 }
@@ -193,6 +195,7 @@ impl<'a> Kinds<'a> {
                 Some(
                     "CSINode"
                     | "Namespace"
+                    | "NodeOverlay"
                     | "PersistentVolume"
                     | "PersistentVolumeClaim"
                     | "StorageClass",
@@ -214,11 +217,6 @@ impl<'a> Kinds<'a> {
     }
 
     fn node_pools(&self, symbols: &mut Symbols) -> Result<Vec<NodePool>, NotComparable> {
-        for pool in &self.node_pools {
-            if condition(pool, "Ready").is_none() {
-                return Err(not_modelled("NodePool that is not ready"));
-            }
-        }
         let mut list: Vec<Value> = self.node_pools.iter().map(|pool| (*pool).clone()).collect();
         for pool in &mut list {
             // Recorded objects were not admitted by an API server, which asks for the list even when it is empty.
@@ -513,7 +511,10 @@ fn restore_pods(
     for (pod, class) in kinds.pods.iter().zip(&classes.of_pod) {
         let metadata = &pod["metadata"];
         let name = metadata["name"].as_str().unwrap_or_default();
-        refuse_state(pod)?;
+        if matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed")) {
+            // Neither takes room nor counts anywhere.
+            continue;
+        }
         let bound = match pod["spec"]["nodeName"].as_str().filter(|name| !name.is_empty()) {
             Some(node) => {
                 let id = nodes.get(node);
@@ -536,19 +537,21 @@ fn restore_pods(
             class: class.clone(),
             owner,
             created_at: instant(&metadata["creationTimestamp"]).unwrap_or(SimTime::ZERO),
+            unschedulable: !is_daemon && is_unschedulable(pod),
+            deletion_at: instant(&metadata["deletionTimestamp"]),
             bound,
         });
     }
     Ok(())
 }
 
-/// Pods that are on their way out, finished, or pending without being unschedulable.
-fn refuse_state(pod: &Value) -> Result<(), NotComparable> {
-    if pod["metadata"].get("deletionTimestamp").is_some() {
-        return Err(not_modelled("terminating pod"));
-    }
-    if matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed")) {
-        return Err(not_modelled("finished pod"));
-    }
-    Ok(())
+/// kube-scheduler found no node and nominated none either. A recording without conditions means pending pods so.
+fn is_unschedulable(pod: &Value) -> bool {
+    let status = &pod["status"];
+    let nominated = status["nominatedNodeName"].as_str().is_some_and(|name| !name.is_empty());
+    let conditions = status["conditions"].as_array();
+    let said = conditions.is_none_or(|conditions| {
+        conditions.iter().any(|c| c["type"] == "PodScheduled" && c["reason"] == "Unschedulable")
+    });
+    said && !nominated
 }

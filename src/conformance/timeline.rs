@@ -20,7 +20,8 @@ use crate::simulation::{Action, Config, PoolConfig, Simulation};
 use crate::units::{SimDuration, SimTime};
 use crate::world::Settings;
 use crate::world::settings::{
-    Boot, Gates, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule,
+    Boot, Gates, JobRetries, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks,
+    VictimRule,
 };
 
 /// How a run compares with its recording.
@@ -187,6 +188,9 @@ fn config(scenario: &Value) -> Result<Config, NotComparable> {
         pools: objects.node_pools.into_iter().map(configure).collect(),
         deployments: objects.deployments,
         jobs: objects.jobs,
+        node_overlays: objects.node_overlays,
+        capacity_buffers: objects.capacity_buffers,
+        pod_templates: objects.pod_templates,
         daemon_sets: objects.daemon_sets,
         disruption_budgets: objects.disruption_budgets,
         pods: objects.pods,
@@ -227,21 +231,14 @@ fn settings(constants: &Value) -> Result<Settings, NotComparable> {
         },
         scheduler_ties: SchedulerTies::Name,
         victims,
+        job_retries: JobRetries::AtOnce,
         pod_uids: PodUids::CreationOrder,
         plain: false,
         controller_latency: SimDuration::ZERO,
         unavailable_for: SimDuration::from_seconds(
             constants["ice_cache_s"].as_i64().ok_or_else(|| malformed("no ice_cache_s"))?,
         ),
-        karpenter: KarpenterOptions {
-            batch_idle: SimDuration::from_seconds(1),
-            batch_max: SimDuration::from_seconds(10),
-            ignore_preferences: false,
-            best_effort_min_values: false,
-            reserved_capacity: true,
-            gates: Gates::default(),
-            evaluation_time: SimDuration::ZERO,
-        },
+        karpenter: KarpenterOptions::default(),
     })
 }
 
@@ -252,6 +249,8 @@ fn gates(gates: &Value) -> Result<Gates, NotComparable> {
         match gate.as_str() {
             "SpotToSpotConsolidation" => result.spot_to_spot = on,
             "StaticCapacity" => result.static_capacity = on,
+            "NodeOverlay" => result.node_overlay = on,
+            "CapacityBuffer" => result.capacity_buffer = on,
             _ => return Err(NotComparable::NotModelled(format!("gate {gate}"))),
         }
     }

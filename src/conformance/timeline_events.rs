@@ -104,8 +104,14 @@ impl Translator {
             }
             Fact::InstanceTerminating { claim } => {
                 let fields = json!({ "type": self.types.get(&claim.ordinal) });
-                push("instance_terminating", &claim.name, fields);
-                push("instanceterminating", &claim.name, json!({ "status": true }));
+                let call = text("instance_terminating", &claim.name, &fields);
+                // The call comes first, then one write of both conditions.
+                let drained = text("drained", &claim.name, &json!({ "status": true }));
+                let last = events.len().saturating_sub(1);
+                let is_drained = events.last() == Some(&(at, drained));
+                events.insert(if is_drained { last } else { events.len() }, (at, call));
+                let condition = json!({ "status": true });
+                events.push((at, text("instanceterminating", &claim.name, &condition)));
             }
             Fact::InstanceTerminated(claim) => {
                 let fields = json!({ "type": self.types.get(&claim.ordinal) });

@@ -6,6 +6,7 @@ pub mod fleet;
 pub mod instance_type;
 pub mod node_class;
 pub mod overhead;
+pub mod overlay;
 pub mod price_change;
 pub mod provider;
 

@@ -108,6 +108,19 @@ impl<E: Copy> EventQueue<E> {
         })
     }
 
+    /// Moves a pending event to an earlier instant. It keeps its place among the events of that instant and its class.
+    /// False if the event has fired or was cancelled.
+    ///
+    /// # Panics
+    /// If the event is pending and `at` lies before the last popped event.
+    pub fn advance(&mut self, timer: Timer, at: SimTime) -> bool {
+        if !self.is_pending(timer) {
+            return false;
+        }
+        assert!(at >= self.fired_at, "an event at {at} would lie in the past of {}", self.fired_at);
+        self.heap.change_priority_by(&timer.slot, |Reverse(key)| key.at = at)
+    }
+
     /// Removes a pending event. False if it has fired or was cancelled before.
     pub fn cancel(&mut self, timer: Timer) -> bool {
         if !self.is_pending(timer) {
@@ -229,6 +242,18 @@ mod tests {
         assert!(queue.reschedule(first, ms(5)));
         assert_eq!(queue.due_at(first), Some(ms(5)));
         assert_eq!(drain(&mut queue), "bac");
+    }
+
+    #[test]
+    fn advancing_an_event_keeps_its_place_among_those_of_the_new_instant() {
+        let mut queue = EventQueue::default();
+        let timers = ['a', 'b', 'c'].map(|event| queue.schedule(ms(9), 1, event));
+        queue.schedule(ms(5), 1, 'd');
+        for timer in [timers[2], timers[0]] {
+            assert!(queue.advance(timer, ms(5)));
+        }
+        assert_eq!(drain(&mut queue), "acdb");
+        assert!(!queue.advance(timers[0], ms(9)));
     }
 
     #[test]

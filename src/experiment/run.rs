@@ -39,7 +39,8 @@ pub enum Checks {
     EveryEvent,
 }
 
-/// A run that broke an invariant of the model: a defect of the program, with the event that showed it.
+/// A run that means nothing. It broke an invariant of the model: a defect of the program, with the event that showed
+/// it. Or a trace was changed after it was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure(pub String);
 
@@ -64,6 +65,9 @@ pub fn run(
             end = at;
             break;
         }
+    }
+    if let Some(reason) = simulation.failure() {
+        return Err(Failure(reason.to_owned()));
     }
     let result = recorder.finish(end);
     if checks == Checks::EveryEvent {

@@ -14,6 +14,8 @@ use crate::world::{ClaimId, ClusterView, PodId, Wake, World};
 
 /// Pod events within this time of the last recorded one are ignored.
 const DEDUPE: SimDuration = SimDuration::from_seconds(10);
+/// A launched NodeClaim is looked at again after this long even if nothing happens.
+const DRIFT_PERIOD: SimDuration = SimDuration::from_minutes(5);
 
 impl Karpenter {
     /// A pod was bound to a node, or told to leave it.
@@ -39,8 +41,12 @@ impl Karpenter {
         if claim.deletion_at.is_some() {
             return;
         }
+        let launched = claim.instance.is_some();
         let (drift, pool) = (drift_reason(&world.view(), claim), claim.pool);
         world.set_drifted(id, drift);
+        if launched && world.keeps_queue_order() {
+            world.wake_after(Wake::Conditions(id), DRIFT_PERIOD);
+        }
         if world.cluster.pools[pool].spec.replicas.is_some() {
             return;
         }

@@ -7,7 +7,9 @@ use crate::units::SimTime;
 use crate::world::World;
 
 pub mod batcher;
+mod capacity_buffer;
 pub mod conditions;
+mod consistency;
 pub mod disruption;
 pub mod expiration;
 pub mod lifecycle;

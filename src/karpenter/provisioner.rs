@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Karpenter, kept};
+use super::{Karpenter, capacity_buffer, kept};
 use crate::scheduling::{ClaimPlan, Purpose, Solution, validation};
 use crate::units::{ResourceVec, SimDuration, SimTime};
 use crate::world::claims::NewClaim;
@@ -34,7 +34,7 @@ impl FailureMemory {
 impl Karpenter {
     /// The batching window closed.
     pub fn on_batch_ends(&mut self, world: &mut World) {
-        self.batcher.close();
+        self.batcher.close(world.now());
         if !world.view().is_synced() {
             // The batch is lost: its pods come back with their next trigger.
             world.record(Fact::BatchDropped);
@@ -42,14 +42,18 @@ impl Karpenter {
         }
         let pods = pods_to_place(&world.view());
         if pods.is_empty() || world.cluster.pools.is_empty() {
-            return;
+            return capacity_buffer::note_hosts(world, &Solution::default());
         }
         let core = kept(&mut self.core, world);
         let mut solution = core.solve(&world.view(), &pods, Purpose::Provision);
         pin_capacity_types(&world.view(), &mut solution);
         self.report(world, &solution);
+        capacity_buffer::note_hosts(world, &solution);
         for placement in &solution.existing {
-            world.nominate(placement.claim);
+            // A node that is promised to virtual pods alone is promised to nobody.
+            if placement.pods.iter().any(|pod| !world.cluster.pods[*pod].is_virtual()) {
+                world.nominate(placement.claim);
+            }
         }
         for plan in solution.claims {
             create(world, plan, "provisioned");
@@ -83,10 +87,15 @@ impl Karpenter {
     }
 }
 
-/// Provisionable pods that pass validation, then those of nodes on their way out that may move now.
-pub(crate) fn pods_to_place(view: &ClusterView<'_>) -> Vec<PodId> {
+/// Pods that wait for capacity: provisionable ones that pass validation, and the virtual ones of CapacityBuffers.
+pub(super) fn waiting_pods(view: &ClusterView<'_>) -> Vec<PodId> {
     let is_valid = |id: &PodId| validation::ignored(view, &view.cluster.pods[*id]).is_none();
-    let mut pods: Vec<PodId> = view.provisionable_pods().filter(is_valid).collect();
+    view.provisionable_pods().filter(is_valid).chain(view.virtual_pods()).collect()
+}
+
+/// The waiting pods, then those of nodes on their way out that may move now.
+pub(crate) fn pods_to_place(view: &ClusterView<'_>) -> Vec<PodId> {
+    let mut pods = waiting_pods(view);
     for (_, claim) in view.deleting_state_nodes() {
         pods.extend(view.currently_reschedulable_pods(claim));
     }

@@ -29,10 +29,12 @@ pub struct DaemonSet {
     pub template: Arc<PodClass>,
 }
 
-/// A Job: pods that run to completion.
+/// How often a Job's pods may fail when its manifest does not say.
+pub const BACKOFF_LIMIT: u32 = 6;
+
+/// A Job: pods that run to completion. One that is evicted starts over in a new pod.
 ///
-/// DEVIATION: pods never fail, so that `backoffLimit` and `podFailurePolicy` do not matter; a pod that is evicted is
-/// replaced at once and starts over.
+/// DEVIATION: pods never fail by themselves; an eviction is the only failure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Job {
     /// Namespace.
@@ -47,6 +49,13 @@ pub struct Job {
     pub duration: SimDuration,
     /// From Succeeded to the removal of the pod's object; `None` keeps it for ever.
     pub pod_ttl: Option<SimDuration>,
+    /// Failures after which the Job fails.
+    pub backoff_limit: u32,
+    /// Its `podFailurePolicy` ignores pods with the condition DisruptionTarget: an eviction is no failure.
+    pub ignores_evictions: bool,
+    /// `podReplacementPolicy` Failed, which any `podFailurePolicy` implies: a terminating pod is replaced when it is
+    /// gone, not before.
+    pub waits_for_termination: bool,
     /// The pods' template.
     pub template: Arc<PodClass>,
 }

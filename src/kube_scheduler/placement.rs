@@ -277,7 +277,7 @@ mod tests {
     use crate::world::cluster::{Cluster, Owner};
     use crate::world::restore::{FoundNode, FoundPod};
     use crate::world::settings::{
-        Gates, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule,
+        JobRetries, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule,
     };
     use crate::world::{NodeId, Settings};
 
@@ -301,19 +301,12 @@ mod tests {
             latency,
             scheduler_ties: SchedulerTies::Name,
             victims: VictimRule::Newest,
+            job_retries: JobRetries::AtOnce,
             pod_uids: PodUids::CreationOrder,
             plain: false,
             controller_latency: SimDuration::ZERO,
             unavailable_for: SimDuration::ZERO,
-            karpenter: KarpenterOptions {
-                batch_idle: SimDuration::from_seconds(1),
-                batch_max: SimDuration::from_seconds(10),
-                ignore_preferences: false,
-                best_effort_min_values: false,
-                reserved_capacity: true,
-                gates: Gates::default(),
-                evaluation_time: SimDuration::ZERO,
-            },
+            karpenter: KarpenterOptions::default(),
         };
         let mut world = World::new(Arc::new(settings), label::vocabulary(), Cluster::default());
         let nodes = zones.chars().enumerate().map(|(i, zone)| {
@@ -379,7 +372,17 @@ mod tests {
             let bound = Some((node, SimTime::ZERO));
             let class = class.clone();
             let (uid, owner, created_at) = (0, Owner::Bare, SimTime::ZERO);
-            world.restore_pod(FoundPod { name, uid, class, owner, created_at, bound });
+            let (unschedulable, deletion_at) = (true, None);
+            world.restore_pod(FoundPod {
+                name,
+                uid,
+                class,
+                owner,
+                created_at,
+                unschedulable,
+                deletion_at,
+                bound,
+            });
         }
     }
 

@@ -184,6 +184,16 @@ fn on_pod(fact: &Fact, say: &mut Say<'_>) -> bool {
             fields.push(("cause", text(cause.name())));
             say.own("terminating pod", fields);
         }
+        Fact::WorkLost { pod, ran, returns } => {
+            let ran = ("ran", text(&ran.to_string()));
+            let message = if *returns { "lost work of pod" } else { "lost pod" };
+            say.own(message, vec![("Pod", pod_object(pod)), ran]);
+        }
+        Fact::JobFailed { workload } => {
+            // kubernetes v1.36 pkg/controller/job/job_controller.go, event BackoffLimitExceeded.
+            let fields = vec![("workload", Field::Text(workload.clone()))];
+            say.info(OWN_LOGGER, "Job has reached the specified backoff limit", fields);
+        }
         Fact::PodRemoved { pod, node } => {
             let fields = match node {
                 Some(node) => pod_on(pod, node),

@@ -86,6 +86,8 @@ impl Recorder {
                 self.terminate_pod(at, pod, node, *cause);
             }
             Fact::PodRemoved { pod, .. } => self.remove_pod(at, pod),
+            Fact::WorkLost { pod, ran, returns } => self.lose_work(pod, *ran, *returns),
+            Fact::JobFailed { .. } => self.counts.jobs_failed += 1,
             Fact::PodFailedScheduling { pod, error } => {
                 if let Some(live) = self.pods.get_mut(&pod.ordinal) {
                     live.error = Some(error.clone());
@@ -238,6 +240,13 @@ impl Recorder {
                 disruption.evicted += 1;
             }
         }
+    }
+
+    fn lose_work(&mut self, pod: &PodRef, ran: SimDuration, returns: bool) {
+        let ms = i128::from(ran.ms());
+        self.counts.pods_lost += u64::from(!returns);
+        self.counts.work_lost_ms += ms;
+        self.counts.work_lost_cpu_milli_ms += ms * i128::from(pod.cpu_milli);
     }
 
     fn remove_pod(&mut self, at: SimTime, pod: &PodRef) {

@@ -89,6 +89,14 @@ pub struct Counts {
     pub pods_bound: u64,
     /// Bound pods told to go, by cause. `ScaleDown` is no eviction.
     pub terminations: BTreeMap<Cause, u64>,
+    /// Pods that were evicted or vanished before their end and that nothing brings back.
+    pub pods_lost: u64,
+    /// Jobs that failed because their pods were evicted too often.
+    pub jobs_failed: u64,
+    /// Milliseconds of Running that are to be done again, or are lost with their pods.
+    pub work_lost_ms: i128,
+    /// The same times the milli-CPU that the pods request.
+    pub work_lost_cpu_milli_ms: i128,
     /// Commands found, by method and decision.
     pub computed: BTreeMap<(&'static str, &'static str), u64>,
     /// Commands started, by method and decision.

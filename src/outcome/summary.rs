@@ -359,6 +359,13 @@ impl Figures<'_> {
                 self.labelled("evictions", Better::Lower, &[("cause", cause.name())], evicted);
             }
         }
+        self.count("pods_lost", Better::Lower, counts.pods_lost);
+        self.count("jobs_failed", Better::Lower, counts.jobs_failed);
+        // Milli-CPU milliseconds of an hour of one vCPU.
+        let vcpu_hours = Decimal::ratio(counts.work_lost_cpu_milli_ms, 1_000 * MS_PER_HOUR, 6);
+        let pod_seconds = Some(Decimal::seconds(counts.work_lost_ms));
+        self.push("work_lost_pod_s", Unit::Seconds, Better::Lower, pod_seconds);
+        self.push("work_lost_vcpu_h", Unit::Hours, Better::Lower, vcpu_hours);
         self.count("commands", Better::Neutral, counts.started.values().sum());
         for ((method, decision), count) in &counts.started {
             let labels = [("method", *method), ("decision", *decision)];
@@ -451,6 +458,9 @@ fn answer(result: &RunResult) -> String {
     }
     let evicted = counted(result.counts.evictions(), "pod");
     let _ = write!(text, "; {evicted} evicted");
+    if result.counts.pods_lost > 0 {
+        let _ = write!(text, ", {} lost for good", result.counts.pods_lost);
+    }
     match result.pod_waits.percentile(95) {
         Some(ms) => {
             let wait = duration_text(SimDuration::from_ms(ms));

@@ -11,13 +11,17 @@ use crate::outcome::{Metric, Unit};
 use crate::scenario::patch::Changed;
 
 /// Metrics of the table, in its order.
-const SHOWN: [&str; 13] = [
+const SHOWN: [&str; 17] = [
     "cost_month_usd",
     "node_hours",
     "nodes_created",
     "node_lifetime_p50_s",
     "nodes_short_lived_percent",
     "evictions",
+    "pods_lost",
+    "jobs_failed",
+    "work_lost_pod_s",
+    "work_lost_vcpu_h",
     "commands",
     "pod_pending_p50_s",
     "pod_pending_p95_s",
@@ -27,13 +31,17 @@ const SHOWN: [&str; 13] = [
     "pods_pending_at_end",
 ];
 
-/// The metrics of the table: labelled ones only where some run counted something.
+/// Those of them that say nothing in most studies, where nothing is lost.
+const SHOWN_IF_COUNTED: [&str; 4] =
+    ["pods_lost", "jobs_failed", "work_lost_pod_s", "work_lost_vcpu_h"];
+
+/// The metrics of the table: labelled ones, and losses, only where some run counted something.
 fn shown(study: &Study) -> Vec<Metric> {
     let metrics = study.metrics();
     let counted = |metric: &Metric| {
         let key = key(metric);
-        metric.labels.is_empty()
-            || study.rows.iter().any(|row| row.value(&key).unwrap_or(0.0) > 0.0)
+        let always = metric.labels.is_empty() && !SHOWN_IF_COUNTED.contains(&metric.name);
+        always || study.rows.iter().any(|row| row.value(&key).unwrap_or(0.0) > 0.0)
     };
     let named =
         SHOWN.iter().flat_map(|name| metrics.iter().filter(move |metric| metric.name == *name));
@@ -158,6 +166,10 @@ fn label(metric: &Metric) -> String {
         "nodes_created" => "nodes created",
         "node_lifetime_p50_s" => "node lifetime p50 s",
         "nodes_short_lived_percent" => "nodes living < 10 min %",
+        "pods_lost" => "pods lost",
+        "jobs_failed" => "Jobs failed",
+        "work_lost_pod_s" => "work lost pod-s",
+        "work_lost_vcpu_h" => "work lost vCPU-h",
         "pod_pending_p50_s" => "pending p50 s",
         "pod_pending_p95_s" => "pending p95 s",
         "pod_pending_p99_s" => "pending p99 s",

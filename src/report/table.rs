@@ -136,6 +136,14 @@ fn key_figures(result: &RunResult, options: &TableOptions, width: usize) -> Stri
     row("nodes created", "nodes_created", "", short);
     row("nodes created a day", "nodes_created_per_day", "per day", String::new());
     row("pods evicted", "evictions", "", evictions(metrics.metrics.as_slice()));
+    if result.counts.work_lost_ms > 0 || result.counts.pods_lost > 0 {
+        let lost = format!("{} pods lost for good", value("pods_lost"));
+        row("work lost", "work_lost_vcpu_h", "vCPU-h", lost);
+    }
+    if result.counts.jobs_failed > 0 {
+        let why = "evicted more often than backoffLimit".to_owned();
+        row("Jobs failed", "jobs_failed", "", why);
+    }
     row("commands", "commands", "", commands(metrics.metrics.as_slice()));
     row("pods wait, p95", "pod_pending_p95_s", "s", p50);
     row("cpu requested", "utilization_cpu_percent", "%", "of what nodes offer".to_owned());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::pod::{self, PodOwner, PriorityClasses};
 use super::reader::{Field, Object, Reader, Unknown};
-use crate::kube::workload::Job;
+use crate::kube::workload::{BACKOFF_LIMIT, Job};
 use crate::units::SimDuration;
 
 /// From Running to Succeeded, as a duration.
@@ -29,11 +29,24 @@ pub fn read(
     let ttl = spec.get("ttlSecondsAfterFinished");
     let template = spec.required("template", reader);
     spec.refuse("suspend", "it keeps the pods from being made", reader);
-    let ignored = ["activeDeadlineSeconds", "backoffLimit", "completionMode", "podFailurePolicy"];
+    let backoff_limit = spec.get("backoffLimit");
+    let failure_policy = spec.get("podFailurePolicy");
+    let replacement_policy = spec.get("podReplacementPolicy");
+    let ignored = ["activeDeadlineSeconds", "completionMode", "manualSelector", "selector"];
     spec.without_effect(&ignored, reader);
-    let ignored = ["podReplacementPolicy", "manualSelector", "selector", "backoffLimitPerIndex"];
-    spec.without_effect(&ignored, reader);
+    spec.refuse("backoffLimitPerIndex", "it limits the failures of each index by itself", reader);
     reader.finish(spec, Unknown::Note);
+    let backoff_limit = backoff_limit
+        .and_then(|field| reader.integer(&field, 0, i64::from(i32::MAX)))
+        .and_then(|limit| u32::try_from(limit).ok());
+    let waits = match replacement_policy {
+        Some(field) => {
+            let words = [("Failed", true), ("TerminatingOrFailed", false)];
+            reader.choice(&field, &words).unwrap_or(false)
+        }
+        None => failure_policy.is_some(),
+    };
+    let ignores_evictions = failure_policy.is_some_and(|field| ignores_evictions(reader, &field));
     let count = |reader: &mut Reader<'_>, field: Option<Field<'_>>| {
         let count = field.and_then(|field| reader.integer(&field, 0, 1_000_000));
         count.and_then(|count| u32::try_from(count).ok())
@@ -58,8 +71,31 @@ pub fn read(
         parallelism,
         duration: duration?,
         pod_ttl: ttl.map(SimDuration::from_seconds),
+        backoff_limit: backoff_limit.unwrap_or(BACKOFF_LIMIT),
+        ignores_evictions,
+        waits_for_termination: waits,
         template: Arc::new(class),
     })
+}
+
+/// Whether the first rule of a `podFailurePolicy` that takes an evicted pod ignores it. Rules for exit codes take none:
+/// pods are stopped by SIGTERM, and which code a program then ends with is not known.
+fn ignores_evictions(reader: &mut Reader<'_>, policy: &Field<'_>) -> bool {
+    let rules = reader.object(policy).and_then(|mut policy| policy.get("rules"));
+    let rules = rules.map(|field| reader.list(&field)).unwrap_or_default();
+    for rule in rules {
+        let Some(mut rule) = reader.object(&rule) else { continue };
+        let (action, conditions) = (rule.get("action"), rule.get("onPodConditions"));
+        let conditions = conditions.map(|field| reader.list(&field)).unwrap_or_default();
+        let takes = conditions.iter().any(|condition| {
+            let kind = reader.object(condition).and_then(|mut condition| condition.get("type"));
+            kind.and_then(|kind| reader.text(&kind)).as_deref() == Some("DisruptionTarget")
+        });
+        if takes {
+            return action.and_then(|action| reader.text(&action)).as_deref() == Some("Ignore");
+        }
+    }
+    false
 }
 
 /// The annotation that says how long the pods run.

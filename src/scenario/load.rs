@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::change::{Changes, Choice};
 use super::file;
@@ -52,6 +53,8 @@ pub struct LoadedScenario {
     pub changed: Vec<Changed>,
     /// FNV-1a of the texts of all files read, in the order of reading, and of what was changed.
     pub input_digest: u64,
+    /// FNV-1a of each trace and series, which are part of the input too.
+    pub(super) data_digests: Vec<u64>,
 }
 
 /// What is run of a scenario.
@@ -90,6 +93,35 @@ pub trait Files {
 
     /// The names in a folder, ascending; `None` when the path is no folder.
     fn list(&self, path: &Path) -> Result<Option<Vec<String>>, String>;
+
+    /// A file that is read piece by piece, several times; that it is there shows when it is opened.
+    fn store(&self, path: &Path) -> Arc<dyn Stored>;
+}
+
+/// A file that is too large to be held.
+pub trait Stored: Send + Sync + std::fmt::Debug {
+    /// Its bytes from the first on.
+    fn open(&self) -> Result<Box<dyn Read + Send>, String>;
+}
+
+impl Stored for PathBuf {
+    fn open(&self) -> Result<Box<dyn Read + Send>, String> {
+        let file = std::fs::File::open(self).map_err(|error| reason(&error))?;
+        Ok(Box::new(file))
+    }
+}
+
+impl Stored for Arc<[u8]> {
+    fn open(&self) -> Result<Box<dyn Read + Send>, String> {
+        Ok(Box::new(std::io::Cursor::new(self.clone())))
+    }
+}
+
+/// A file that is not there.
+impl Stored for String {
+    fn open(&self) -> Result<Box<dyn Read + Send>, String> {
+        Err(self.clone())
+    }
 }
 
 /// Files of the machine.
@@ -113,6 +145,10 @@ impl Files for DiskFiles {
         }
         names.sort_unstable();
         Ok(Some(names))
+    }
+
+    fn store(&self, path: &Path) -> Arc<dyn Stored> {
+        Arc::new(path.to_owned())
     }
 }
 
@@ -182,6 +218,13 @@ impl Files for MemoryFiles {
         names.dedup();
         Ok((!names.is_empty()).then_some(names))
     }
+
+    fn store(&self, path: &Path) -> Arc<dyn Stored> {
+        match self.read(path) {
+            Ok(text) => Arc::new(Arc::<[u8]>::from(text.into_bytes())),
+            Err(reason) => Arc::new(reason),
+        }
+    }
 }
 
 /// Loads the first policy of a scenario file. Every problem is reported; `None` when any is an error.
@@ -248,8 +291,8 @@ pub fn load_variant(
     };
     let loaded = loading.run(&stem, further, choice);
     changed.append(&mut loading.changed);
-    let input_digest =
-        digest(diagnostics, (changed_source != source).then_some(changed_source), &changed);
+    let skipped = (changed_source != source).then_some(changed_source);
+    let input_digest = digest(diagnostics, skipped, &changed, &loaded.data_digests);
     if changed_source != source {
         diagnostics.relocate(changed_source, |span| text.origin(span, source));
     }
@@ -309,16 +352,17 @@ impl Loading<'_> {
             documents.extend(parsed);
         }
         cluster.incomplete = self.diagnostics.error_count() > errors_before;
-        let objects = self.objects(&documents, &mut symbols, &mut cluster);
+        let mut objects = self.objects(&documents, &mut symbols, &mut cluster);
         if objects.node_pools.is_empty()
             && !cluster.places.keys().any(|id| id.starts_with("NodePool/"))
         {
             let span = self.span("cluster.manifests");
             self.diagnostics.push(diagnostic::no_node_pool(span));
         }
-        if !settings.karpenter.feature_gates.get("StaticCapacity").copied().unwrap_or(false) {
+        if !settings.gate("StaticCapacity") {
             self.refuse_static_pools(&objects, &symbols, &cluster);
         }
+        self.drop_gated(&mut objects, &settings, &cluster);
         let (mut timeline, known) = self.timeline(&settings, &mut symbols, &cluster);
         self.report_unmatched(&known);
         let mut workloads = self.workloads(&settings, &known, &mut symbols);
@@ -335,6 +379,7 @@ impl Loading<'_> {
             plan,
             changed: Vec::new(),
             input_digest: 0,
+            data_digests: workloads.digests,
         }
     }
 
@@ -343,6 +388,24 @@ impl Loading<'_> {
             let name = symbols.text(pool.name.symbol);
             if let Some(span) = cluster.places.get(&format!("NodePool/{name}")) {
                 self.diagnostics.push(diagnostic::static_capacity_off(*span, name));
+            }
+        }
+    }
+
+    /// Karpenter does not look at the objects of feature gates that are off.
+    fn drop_gated(&mut self, objects: &mut Objects, settings: &Settings, cluster: &Cluster) {
+        let mut ignored: Vec<(String, &str)> = Vec::new();
+        if !settings.gate("NodeOverlay") {
+            let overlays = objects.node_overlays.drain(..);
+            ignored.extend(overlays.map(|o| (format!("NodeOverlay/{}", o.name), "NodeOverlay")));
+        }
+        if !settings.gate("CapacityBuffer") {
+            let buffers = objects.capacity_buffers.drain(..);
+            ignored.extend(buffers.map(|buffer| (buffer.id(), "CapacityBuffer")));
+        }
+        for (id, gate) in ignored {
+            if let Some(span) = cluster.places.get(&id) {
+                self.diagnostics.push(diagnostic::feature_gate_off(*span, &id, gate));
             }
         }
     }
@@ -483,7 +546,8 @@ impl Loading<'_> {
             let action = match action {
                 Action::Apply(entry) => {
                     let kept = self.diagnostics.kept();
-                    let action = self.apply(entry, &format!("{path}[0]"), symbols, &mut known);
+                    let place = format!("{path}[0]");
+                    let action = self.apply(entry, &place, symbols, settings, &mut known);
                     let when = at.since(SimTime::ZERO);
                     let note = format!("a step of the timeline applies this at {when}");
                     self.diagnostics.note_since(kept, &note);
@@ -523,6 +587,7 @@ impl Loading<'_> {
         entry: &str,
         path: &str,
         symbols: &mut Symbols,
+        settings: &Settings,
         known: &mut Cluster,
     ) -> TimelineAction {
         let errors_before = self.diagnostics.error_count();
@@ -536,7 +601,8 @@ impl Loading<'_> {
             .map(|(id, span)| (id.clone(), *span))
             .collect();
         let mut cluster = Cluster { priorities: known.priorities.clone(), places, incomplete };
-        let objects = self.objects(&documents, symbols, &mut cluster);
+        let mut objects = self.objects(&documents, symbols, &mut cluster);
+        self.drop_gated(&mut objects, settings, &cluster);
         known.incomplete = cluster.incomplete;
         known.priorities = cluster.priorities;
         known.places.extend(cluster.places);
@@ -573,8 +639,13 @@ pub fn load_objects_json(
     objects
 }
 
-/// FNV-1a, 64 bits, of all texts but that of `skipped`, and of the changes.
-fn digest(diagnostics: &Diagnostics, skipped: Option<SourceId>, changed: &[Changed]) -> u64 {
+/// FNV-1a, 64 bits, of all texts but that of `skipped`, of the changes, and of traces and series by their digests.
+fn digest(
+    diagnostics: &Diagnostics,
+    skipped: Option<SourceId>,
+    changed: &[Changed],
+    data: &[u64],
+) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut mix = |bytes: &[u8]| {
         for byte in bytes.iter().chain(&[0xff]) {
@@ -589,6 +660,9 @@ fn digest(diagnostics: &Diagnostics, skipped: Option<SourceId>, changed: &[Chang
         mix(change.object.as_bytes());
         mix(change.path.as_bytes());
         mix(change.to.as_deref().unwrap_or("null").as_bytes());
+    }
+    for digest in data {
+        mix(&digest.to_le_bytes());
     }
     hash
 }

@@ -7,13 +7,17 @@ use std::sync::Arc;
 use super::pod::{self, METADATA_WITHOUT_EFFECT, PodOwner, PriorityClasses};
 use super::reader::{Field, Object, Reader, Unknown, is_dns_subdomain};
 use super::yaml::{Node, Value};
-use super::{disruption_budget, job, node_class, node_pool, old_version, requirement, volume};
+use super::{
+    capacity_buffer, disruption_budget, job, node_class, node_overlay, node_pool, old_version,
+    requirement, volume,
+};
 use crate::diagnostic::{self, Span};
 use crate::ec2::node_class::NodeClass;
+use crate::kube::capacity_buffer::{CapacityBuffer, PodTemplate};
 use crate::kube::disruption_budget::DisruptionBudget;
 use crate::kube::volume::Storage;
 use crate::kube::workload::{BarePod, DaemonSet, Deployment, Job};
-use crate::kube::{Labels, NodePool};
+use crate::kube::{Labels, NodeOverlay, NodePool};
 
 /// The objects of some manifests, each list in the order of the text.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,6 +32,12 @@ pub struct Objects {
     pub daemon_sets: Vec<DaemonSet>,
     /// Jobs.
     pub jobs: Vec<Job>,
+    /// NodeOverlays.
+    pub node_overlays: Vec<NodeOverlay>,
+    /// CapacityBuffers.
+    pub capacity_buffers: Vec<CapacityBuffer>,
+    /// PodTemplates.
+    pub pod_templates: Vec<PodTemplate>,
     /// PodDisruptionBudgets.
     pub disruption_budgets: Vec<DisruptionBudget>,
     /// Pods without an owner.
@@ -59,7 +69,7 @@ pub enum Admission {
 }
 
 /// Kinds that cannot change what nodes are needed.
-const WITHOUT_EFFECT: [&str; 28] = [
+const WITHOUT_EFFECT: [&str; 27] = [
     "APIService",
     "ClusterRole",
     "ClusterRoleBinding",
@@ -77,7 +87,6 @@ const WITHOUT_EFFECT: [&str; 28] = [
     "MutatingWebhookConfiguration",
     "NetworkPolicy",
     "PodMonitor",
-    "PodTemplate",
     "PrometheusRule",
     "Role",
     "RoleBinding",
@@ -91,16 +100,14 @@ const WITHOUT_EFFECT: [&str; 28] = [
 ];
 
 /// Kinds that change results but are not modelled, and what they change.
-pub const REFUSED: [(&str, &str); 16] = [
+pub const REFUSED: [(&str, &str); 14] = [
     ("CSIDriver", "it decides where pods with volumes may run"),
-    ("CapacityBuffer", "it asks for spare capacity"),
     ("CronJob", "it makes pods"),
     ("DeviceClass", "it describes devices that pods need"),
     ("HorizontalPodAutoscaler", "it changes replicas"),
     ("LimitRange", "it changes what pods request"),
     ("Node", "nodes come from Karpenter alone"),
     ("NodeClaim", "nodes come from NodePools alone"),
-    ("NodeOverlay", "it changes prices and capacities"),
     ("ReplicaSet", "it makes pods"),
     ("ReplicationController", "it makes pods"),
     ("ResourceQuota", "it limits what pods may request"),
@@ -224,8 +231,11 @@ fn kind_of(reader: &mut Reader<'_>, document: &Node) -> Option<(String, String)>
 }
 
 /// Group, version and kind of everything that is read.
-const READ: [(&str, &str, &str); 13] = [
+const READ: [(&str, &str, &str); 16] = [
+    ("autoscaling.x-k8s.io", "v1beta1", "CapacityBuffer"),
+    ("", "v1", "PodTemplate"),
     ("karpenter.sh", "v1", "NodePool"),
+    ("karpenter.sh", "v1alpha1", "NodeOverlay"),
     ("karpenter.k8s.aws", "v1", "EC2NodeClass"),
     ("apps", "v1", "Deployment"),
     ("apps", "v1", "DaemonSet"),
@@ -275,6 +285,7 @@ fn open<'n>(reader: &mut Reader<'_>, document: &'n Node, kind: &'static str) -> 
         "CSINode"
             | "EC2NodeClass"
             | "Namespace"
+            | "NodeOverlay"
             | "NodePool"
             | "PersistentVolume"
             | "PriorityClass"
@@ -350,6 +361,10 @@ fn read_one(
             objects.jobs.extend(job::read(reader, &mut object, place, priorities, defaulted));
             Unknown::Note
         }
+        "CapacityBuffer" | "NodeOverlay" | "PodTemplate" => {
+            let names = (namespace.as_str(), name.as_str(), id.as_str());
+            read_gated(reader, &mut object, kind, names, (cluster, defaulted), objects)
+        }
         "PodDisruptionBudget" => {
             let budget = disruption_budget::read(reader, &mut object, &namespace, &name);
             objects.disruption_budgets.extend(budget);
@@ -378,6 +393,31 @@ fn read_one(
         }
     };
     reader.finish(object, unknown);
+}
+
+/// An object of Karpenter's feature gates.
+fn read_gated(
+    reader: &mut Reader<'_>,
+    object: &mut Object<'_>,
+    kind: &'static str,
+    (namespace, name, id): (&str, &str, &str),
+    (cluster, defaulted): (&Cluster, bool),
+    objects: &mut Objects,
+) -> Unknown {
+    match kind {
+        "NodeOverlay" => objects.node_overlays.extend(node_overlay::read(reader, object, name)),
+        "CapacityBuffer" => {
+            let buffer = capacity_buffer::read(reader, object, (namespace, name));
+            objects.capacity_buffers.extend(buffer);
+        }
+        _ => {
+            let (names, known) = ((namespace, name, id), (&cluster.priorities, defaulted));
+            let template = capacity_buffer::pod_template(reader, object, names, known);
+            objects.pod_templates.extend(template);
+            return Unknown::Note;
+        }
+    }
+    Unknown::Error
 }
 
 /// A pod without an owner.

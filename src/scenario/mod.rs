@@ -1,6 +1,7 @@
 //! The input of a run: the scenario file and the manifests that it names, as plain validated data
 //! (layer 7).
 
+pub mod capacity_buffer;
 pub mod catalog;
 pub mod change;
 mod disruption_budget;
@@ -11,6 +12,7 @@ pub mod latency;
 pub mod load;
 pub mod manifest;
 pub mod node_class;
+pub mod node_overlay;
 pub mod node_pool;
 mod old_version;
 pub mod patch;
@@ -21,6 +23,7 @@ pub mod requirement;
 pub mod resolve;
 pub mod ron_places;
 pub mod schema;
+mod series;
 pub mod settings;
 pub mod splice;
 pub mod step;

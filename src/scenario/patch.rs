@@ -82,7 +82,7 @@ pub fn id_of(document: &Node) -> Option<String> {
     let kind = document.get("kind")?.text()?;
     let metadata = document.get("metadata")?;
     let name = metadata.get("name")?.text()?;
-    if matches!(kind, "NodePool" | "EC2NodeClass" | "PriorityClass") {
+    if matches!(kind, "NodeOverlay" | "NodePool" | "EC2NodeClass" | "PriorityClass") {
         return Some(format!("{kind}/{name}"));
     }
     let namespace = metadata.get("namespace").and_then(Node::text).unwrap_or("default");

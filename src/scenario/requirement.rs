@@ -22,6 +22,8 @@ const KNOWN_VALUES: [(&str, &[&str]); 2] = [
 pub enum Owner {
     /// A NodePool: all operators, `minValues`, Karpenter's restrictions.
     NodePool,
+    /// A NodeOverlay: all operators, Karpenter's restrictions, but it may name a NodePool.
+    NodeOverlay,
     /// A pod: Kubernetes' operators, Karpenter's restrictions.
     Pod,
     /// A PersistentVolume: Kubernetes' operators; it may name a host.
@@ -103,15 +105,14 @@ fn requirement(
     let operator_field = object.required("operator", reader);
     let values_field = object.get("values");
     let min_values_field = if owner == Owner::NodePool { object.get("minValues") } else { None };
-    let unknown = if owner == Owner::NodePool { Unknown::Error } else { Unknown::Note };
+    let of_karpenter = matches!(owner, Owner::NodePool | Owner::NodeOverlay);
+    let unknown = if of_karpenter { Unknown::Error } else { Unknown::Note };
     reader.finish(object, unknown);
 
     let key = key_field.as_ref().and_then(|field| requirement_key(reader, field, owner));
     let operators: Vec<(&str, Operator)> = Operator::ALL
         .into_iter()
-        .filter(|operator| {
-            owner == Owner::NodePool || !matches!(operator, Operator::Gte | Operator::Lte)
-        })
+        .filter(|operator| of_karpenter || !matches!(operator, Operator::Gte | Operator::Lte))
         .map(|operator| (operator.name(), operator))
         .collect();
     let operator = operator_field.as_ref().and_then(|field| reader.choice(field, &operators));
@@ -124,6 +125,9 @@ fn requirement(
         None => Some(None),
     };
     let (key, operator, values, min_values) = (key?, operator?, values?, min_values?);
+    if owner == Owner::NodeOverlay && operator == Operator::NotIn && values.is_empty() {
+        reader.broken(item, "operator NotIn needs at least one value");
+    }
     check_values(reader, item, &key, operator, &values, min_values.unwrap_or(0));
     let symbol = reader.symbols.intern(&key);
     let values: Vec<LabelValue> = values.iter().map(|v| reader.symbols.intern_value(v)).collect();

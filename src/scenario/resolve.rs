@@ -14,16 +14,16 @@ use super::schema::{MinValuesPolicy, NodeTies, PreferencePolicy, TieBreaks, Vict
 use super::settings::Settings;
 use crate::diagnostic::{self, Diagnostics};
 use crate::ec2::node_class::NodeClass;
-use crate::ec2::{self, InstanceType};
-use crate::kube::NodePool;
+use crate::ec2::{self, InstanceType, overlay};
 use crate::kube::node_pool::{BudgetNodes, ConsolidationPolicy};
+use crate::kube::{NodePool, node_overlay};
 use crate::outcome::Header;
 use crate::simulation::{self, Action, Config, PoolConfig};
 use crate::units::{SimDuration, SimTime, Symbols};
 use crate::world::settings::TieBreaks as WorldTieBreaks;
 use crate::world::settings::{
-    Boot, Gates, KarpenterOptions, Latency, PodUids, SchedulerTies, Settings as WorldSettings,
-    UNAVAILABLE_FOR, VictimRule,
+    Boot, Gates, JobRetries, KarpenterOptions, Latency, PodUids, SchedulerTies,
+    Settings as WorldSettings, UNAVAILABLE_FOR, VictimRule,
 };
 
 /// What a run of `loaded` starts from, with the catalogue's instance types and prices.
@@ -46,6 +46,9 @@ pub fn config(loaded: &LoadedScenario, catalog: &ec2::Catalog) -> Config {
         deployments: loaded.objects.deployments.clone(),
         jobs: loaded.objects.jobs.clone(),
         daemon_sets: loaded.objects.daemon_sets.clone(),
+        node_overlays: loaded.objects.node_overlays.clone(),
+        capacity_buffers: loaded.objects.capacity_buffers.clone(),
+        pod_templates: loaded.objects.pod_templates.clone(),
         disruption_budgets: loaded.objects.disruption_budgets.clone(),
         pods: loaded.objects.pods.clone(),
         storage: loaded.objects.storage.clone(),
@@ -66,6 +69,23 @@ pub fn warn_of_unplaceable(
     for (workload, error) in simulation::unplaceable(config) {
         if let Some(place) = loaded.places.get(workload.as_ref()) {
             diagnostics.push(diagnostic::unplaceable_workload(*place, &workload, &error));
+        }
+    }
+}
+
+/// Warns of NodeOverlays of the start that conflict, so that Karpenter skips them.
+pub fn warn_of_conflicting_overlays(
+    loaded: &LoadedScenario,
+    config: &Config,
+    diagnostics: &mut Diagnostics,
+) {
+    let mut overlays = config.node_overlays.clone();
+    node_overlay::sort_by_weight(&mut overlays);
+    let pools: Vec<_> =
+        config.pools.iter().map(|pool| (&*pool.spec, pool.types.as_slice())).collect();
+    for name in overlay::evaluate(&overlays, &pools).conflicting {
+        if let Some(place) = loaded.places.get(&format!("NodeOverlay/{name}")) {
+            diagnostics.push(diagnostic::overlay_conflicts(*place, &name));
         }
     }
 }
@@ -188,6 +208,9 @@ impl Resolver<'_> {
                 deployments: objects.deployments.clone(),
                 jobs: objects.jobs.clone(),
                 daemon_sets: objects.daemon_sets.clone(),
+                node_overlays: objects.node_overlays.clone(),
+                capacity_buffers: objects.capacity_buffers.clone(),
+                pod_templates: objects.pod_templates.clone(),
                 disruption_budgets: objects.disruption_budgets.clone(),
                 pods: objects.pods.clone(),
             }),
@@ -197,7 +220,7 @@ impl Resolver<'_> {
 
 fn world_settings(settings: &Settings) -> WorldSettings {
     let cloud = &settings.cloud;
-    let gate = |name| settings.karpenter.feature_gates.get(name).copied().unwrap_or(false);
+    let gate = |name| settings.gate(name);
     WorldSettings {
         start_epoch_seconds: settings.start_epoch_s,
         seed: settings.seed,
@@ -224,6 +247,7 @@ fn world_settings(settings: &Settings) -> WorldSettings {
             Victims::Newest => VictimRule::Newest,
             Victims::Colocated => VictimRule::Colocated,
         },
+        job_retries: JobRetries::BackOff,
         pod_uids: PodUids::Hash,
         plain: false,
         controller_latency: settings.controller_latency,
@@ -238,6 +262,8 @@ fn world_settings(settings: &Settings) -> WorldSettings {
             gates: Gates {
                 spot_to_spot: gate("SpotToSpotConsolidation"),
                 static_capacity: gate("StaticCapacity"),
+                node_overlay: gate("NodeOverlay"),
+                capacity_buffer: gate("CapacityBuffer"),
             },
             evaluation_time: settings.karpenter.evaluation_time,
         },

@@ -178,7 +178,7 @@ pub enum Workload {
         namespace: String,
         /// The file, relative to the scenario.
         file: String,
-        /// What an eviction means for jobs; pods of services always come back.
+        /// What an eviction means for jobs that end; pods of services, and those that never end, always come back.
         #[serde(default)]
         on_eviction: OnEviction,
     },

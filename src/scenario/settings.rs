@@ -99,6 +99,13 @@ pub struct Settings {
     pub tie_breaks: TieBreaks,
 }
 
+impl Settings {
+    /// The state of a feature gate of Karpenter.
+    pub fn gate(&self, name: &str) -> bool {
+        self.karpenter.feature_gates.get(name).copied().unwrap_or(false)
+    }
+}
+
 /// How long EC2 takes; see [`super::schema::CloudLatency`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct CloudLatencies {
@@ -138,8 +145,8 @@ pub const ONLY_POLICY: &str = "default";
 
 /// Gates that Karpenter v1.14 has, with their defaults, and whether switching them on is modelled.
 const GATES: [(&str, bool, bool); 6] = [
-    ("CapacityBuffer", false, false),
-    ("NodeOverlay", false, false),
+    ("CapacityBuffer", false, true),
+    ("NodeOverlay", false, true),
     ("NodeRepair", false, false),
     ("ReservedCapacity", true, true),
     ("SpotToSpotConsolidation", false, true),

@@ -115,8 +115,12 @@ impl Reading<'_> {
             // Nodes come and go: whether one of the name exists is seen when it is time.
             ["Node" | "NodeClaim", name] => return Ok(Some(Target::Node(own(name)))),
             ["NodePool", name] => Target::NodePool(own(name)),
+            ["NodeOverlay", name] => Target::NodeOverlay(own(name)),
             ["Deployment", namespace, name] => Target::Deployment(own(namespace), own(name)),
             ["Job", namespace, name] => Target::Job(own(namespace), own(name)),
+            ["CapacityBuffer", namespace, name] => {
+                Target::CapacityBuffer(own(namespace), own(name))
+            }
             ["PodDisruptionBudget", namespace, name] => {
                 Target::DisruptionBudget(own(namespace), own(name))
             }

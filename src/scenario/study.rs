@@ -108,6 +108,7 @@ impl Loading<'_> {
             settings,
             class_of: &mut class_of,
             is_known: &is_known,
+            digests: Vec::new(),
         };
         reading.read(self.scenario)
     }

@@ -7,21 +7,20 @@ use std::sync::Arc;
 use super::latency::distribution;
 use super::load::{Files, TimelineAction};
 use super::schema::{Curve, OnEviction, PodShape, Process, Scenario, Workload};
+use super::series;
 use super::settings::{Context, Settings};
-use super::trace::{self, RowError, milliseconds};
+use super::trace::{self, RowError, TraceFile};
 use crate::diagnostic::{self, Diagnostics, Span};
 use crate::engine::Distribution;
 use crate::kube::PodClass;
-use crate::simulation::{
-    Action, Comeback, Load, ReplicaCurve, ReplicaSource, Source, Term, TraceRow, arrival,
-};
+use crate::simulation::{Action, Comeback, Load, ReplicaCurve, ReplicaSource, Source, arrival};
 use crate::units::{SimDuration, SimTime};
 
 /// Arrivals an hour, replicas and the like at most.
 const MOST: f64 = 1e9;
 
 /// What the workloads of a scenario come to.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Workloads {
     /// Sources of pods.
     pub sources: Vec<Source>,
@@ -29,6 +28,8 @@ pub struct Workloads {
     pub replicas: Vec<ReplicaSource>,
     /// Changes of replicas that are known beforehand, ascending by instant.
     pub scales: Vec<(SimTime, TimelineAction)>,
+    /// Digests of the traces and series that were read, in their order.
+    pub digests: Vec<u64>,
 }
 
 /// Makes the class of pods from a manifest, its place and the workload's name.
@@ -48,6 +49,8 @@ pub struct Reading<'a, 'c> {
     pub class_of: &'a mut ClassOf<'a>,
     /// Whether a workload of this name is defined; `None` when what is defined is not fully known.
     pub is_known: &'a dyn Fn(&str) -> Option<bool>,
+    /// Digests of the traces and series read so far; empty at first.
+    pub digests: Vec<u64>,
 }
 
 impl Reading<'_, '_> {
@@ -86,6 +89,7 @@ impl Reading<'_, '_> {
             }
         }
         workloads.scales.sort_by_key(|(at, _)| *at);
+        workloads.digests = std::mem::take(&mut self.digests);
         workloads
     }
 
@@ -120,9 +124,10 @@ impl Reading<'_, '_> {
                 Some(Source { name, load, comeback })
             }
             Workload::Trace { name, namespace, file, on_eviction } => {
-                let rows = self.trace(name, namespace, file, path)?;
+                let (trace, digest) = self.trace(name, namespace, file, path)?;
+                self.digests.push(digest);
                 let (name, comeback) = (name.as_str().into(), comeback(*on_eviction));
-                Some(Source { name, load: Load::Trace(rows.into()), comeback })
+                Some(Source { name, load: Load::Trace(Arc::new(trace)), comeback })
             }
             Workload::Replicas { .. } => None,
         }
@@ -221,50 +226,37 @@ impl Reading<'_, '_> {
         namespace: &str,
         file: &str,
         path: &str,
-    ) -> Option<Vec<TraceRow>> {
+    ) -> Option<(TraceFile, u64)> {
         let place = format!("{path}.file");
         let span = self.context.span(&place);
-        let text = match self.files.read(&self.folder.join(file)) {
-            Ok(text) => text,
+        let stored = self.files.store(&self.folder.join(file));
+        let stream = match stored.open() {
+            Ok(stream) => stream,
             Err(reason) => {
                 self.context.push(diagnostic::unreadable(span, file, &reason));
                 return None;
             }
         };
-        let read = match trace::read(&text) {
-            Ok(read) => read,
-            Err((line, reason)) => {
-                self.context.push(diagnostic::bad_row(span, file, line, &reason));
+        let checked = match trace::check(stream) {
+            Ok(checked) => checked,
+            Err(error) => {
+                self.bad_row(&place, file, &error);
                 return None;
             }
         };
-        if !read.not_modelled.is_empty() {
-            let columns = read.not_modelled.join(", ");
+        if !checked.not_modelled.is_empty() {
+            let columns = checked.not_modelled.join(", ");
             self.context.push(diagnostic::columns_not_modelled(span, file, &columns));
         }
-        let mut classes: BTreeMap<trace::Shape, Arc<PodClass>> = BTreeMap::new();
-        let mut rows = Vec::with_capacity(read.rows.len());
-        for row in read.rows {
-            let class = match classes.get(&row.shape) {
-                Some(class) => class.clone(),
-                None => {
-                    let group = if row.shape.group.is_empty() { name } else { &row.shape.group };
-                    let workload = format!("Trace/{namespace}/{group}");
-                    let text = manifest(name, namespace, &shape_of(&row.shape));
-                    let diagnostics = &mut *self.context.diagnostics;
-                    let class = (self.class_of)(&text, span, &workload, diagnostics)?;
-                    classes.insert(row.shape.clone(), class.clone());
-                    class
-                }
-            };
-            let term = match (row.duration, row.service) {
-                (None, _) => Term::Endless,
-                (Some(span), false) => Term::RunsFor(span),
-                (Some(span), true) => Term::EndsAt(row.at + span),
-            };
-            rows.push(TraceRow { at: row.at, name: row.name.into(), class, term });
+        let mut classes = BTreeMap::new();
+        for shape in checked.shapes {
+            let group = if shape.group.is_empty() { name } else { &shape.group };
+            let workload = format!("Trace/{namespace}/{group}");
+            let text = manifest(name, namespace, &shape_of(&shape));
+            let class = (self.class_of)(&text, span, &workload, self.context.diagnostics)?;
+            classes.insert(shape, class);
         }
-        Some(rows)
+        Some((TraceFile { file: stored, classes }, checked.digest))
     }
 
     /// Namespace and name of a Deployment.
@@ -349,74 +341,37 @@ impl Reading<'_, '_> {
     /// The rows of one deployment in a series of `time_s,deployment,replicas`.
     fn series(&mut self, file: &str, column: &str, path: &str) -> Vec<(SimTime, u32)> {
         let place = format!("{path}.series");
-        let text = match self.files.read(&self.folder.join(file)) {
-            Ok(text) => text,
+        let span = self.context.span(&place);
+        let stream = match self.files.store(&self.folder.join(file)).open() {
+            Ok(stream) => stream,
             Err(reason) => {
-                let span = self.context.span(&place);
                 self.context.push(diagnostic::unreadable(span, file, &reason));
                 return Vec::new();
             }
         };
-        let rows = rows_of(&text);
-        let mut steps: Vec<(SimTime, u32)> = Vec::new();
-        let mut names: BTreeMap<String, ()> = BTreeMap::new();
-        let mut last = 0;
-        for row in rows {
-            let found = row.and_then(|(line, record)| series_row(line, &record));
-            let (line, ms, name, replicas) = match found {
-                Ok(row) => row,
-                Err((line, reason)) => return self.bad_row(&place, file, line, &reason),
-            };
-            if ms < last {
-                return self.bad_row(&place, file, line, "it is earlier than the row before it");
+        match series::read(stream, column) {
+            Ok(series) if series.steps.is_empty() => {
+                let names = series.others.iter().map(String::as_str);
+                let problem = diagnostic::no_such_series(span, file, column).suggest(column, names);
+                self.context.push(problem);
+                Vec::new()
             }
-            last = ms;
-            if name == column {
-                steps.push((SimTime::from_ms(ms), replicas));
-            } else {
-                names.insert(name, ());
+            Ok(series) => {
+                self.digests.push(series.digest);
+                series.steps
+            }
+            Err(error) => {
+                self.bad_row(&place, file, &error);
+                Vec::new()
             }
         }
-        if steps.is_empty() {
-            let span = self.context.span(&place);
-            let names = names.keys().map(String::as_str);
-            let problem = diagnostic::no_such_series(span, file, column).suggest(column, names);
-            self.context.push(problem);
-        }
-        steps
     }
 
-    fn bad_row<T>(&mut self, place: &str, file: &str, line: u64, reason: &str) -> Vec<T> {
+    fn bad_row(&mut self, place: &str, file: &str, error: &RowError) {
         let span = self.context.span(place);
-        self.context.push(diagnostic::bad_row(span, file, line, reason));
-        Vec::new()
+        let problem = diagnostic::bad_row(span, file, error.line, &error.reason);
+        self.context.push(problem.help(error.help));
     }
-}
-
-/// The records of a CSV text behind its header, each with its line.
-fn rows_of(text: &str) -> Vec<Result<(u64, csv::StringRecord), RowError>> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
-    let line = |position: Option<&csv::Position>| position.map_or(1, csv::Position::line);
-    reader
-        .records()
-        .map(|record| match record {
-            Ok(record) => Ok((line(record.position()), record)),
-            Err(error) => Err((line(error.position()), error.to_string())),
-        })
-        .collect()
-}
-
-/// Line, milliseconds, deployment, replicas.
-fn series_row(line: u64, record: &csv::StringRecord) -> Result<(u64, i64, String, u32), RowError> {
-    let field = |index: usize, name: &str| {
-        record.get(index).map(str::trim).ok_or((line, format!("it has no {name}")))
-    };
-    let ms = milliseconds(field(0, "time_s")?).map_err(|reason| (line, reason))?;
-    let name = field(1, "deployment")?.to_owned();
-    let text = field(2, "replicas")?;
-    let replicas = text.parse().ok().filter(|count| *count <= 1_000_000);
-    let replicas = replicas.ok_or((line, format!("`{text}` is no number of replicas")))?;
-    Ok((line, ms, name, replicas))
 }
 
 fn comeback(on_eviction: OnEviction) -> Comeback {

@@ -89,7 +89,7 @@ impl Templates {
         // Static NodePools launch for their replicas, never for pods.
         let is_dynamic = |index: &PoolIndex| {
             let pool = &view.cluster.pools[*index];
-            pool.spec.replicas.is_none() && !pool.deleted
+            pool.spec.replicas.is_none() && pool.ready && !pool.deleted
         };
         let mut pools: Vec<PoolIndex> = (0..view.cluster.pools.len()).filter(is_dynamic).collect();
         pools.sort_by(|a, b| {

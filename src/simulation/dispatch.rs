@@ -41,9 +41,11 @@ pub(super) fn dispatch(simulation: &mut Simulation, event: Event) {
         Event::Termination(node) => karpenter.on_termination(world, node),
         Event::Eviction(pod) => karpenter.on_eviction(world, pod),
         Event::Command(command) => karpenter.on_command(world, command),
+        Event::Consistency(claim) => karpenter.on_consistency(world, claim),
         Event::StaticPools => karpenter.on_static_pools(world),
         Event::PodTrigger(pod) => karpenter.on_pod_trigger(world, pod),
         Event::NodeTrigger(node) => karpenter.on_node_trigger(world, node),
+        Event::CapacityBuffer(index) => karpenter.on_capacity_buffer(world, index),
         Event::BatchEnds => karpenter.on_batch_ends(world),
         Event::DisruptionLoop => karpenter.on_disruption_loop(world),
     }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use crate::ec2::InstanceType;
 use crate::engine::Streams;
 use crate::karpenter::Karpenter;
+use crate::kube::capacity_buffer::{CapacityBuffer, PodTemplate};
 use crate::kube::disruption_budget::DisruptionBudget;
 use crate::kube::volume::Storage;
 use crate::kube::workload::{BarePod, DaemonSet, Deployment, Job};
-use crate::kube::{Labels, NodePool};
+use crate::kube::{Labels, NodeOverlay, NodePool};
 use crate::kube_scheduler::KubeScheduler;
 use crate::units::{SimTime, Symbols};
 use crate::workload::{replicas, source};
@@ -24,7 +25,7 @@ mod unplaceable;
 
 pub use crate::workload::arrival;
 pub use crate::workload::replicas::Curve as ReplicaCurve;
-pub use crate::workload::source::{Load, Source, TraceRow};
+pub use crate::workload::source::{Load, Recording, RowSource, Source, TraceRow};
 pub use crate::world::work::{Comeback, Term};
 pub use timeline::{Action, DriftTarget, Objects, Target};
 pub use unplaceable::unplaceable;
@@ -44,6 +45,12 @@ pub struct Config {
     pub jobs: Vec<Job>,
     /// DaemonSets.
     pub daemon_sets: Vec<DaemonSet>,
+    /// NodeOverlays.
+    pub node_overlays: Vec<NodeOverlay>,
+    /// CapacityBuffers.
+    pub capacity_buffers: Vec<CapacityBuffer>,
+    /// PodTemplates.
+    pub pod_templates: Vec<PodTemplate>,
     /// PodDisruptionBudgets.
     pub disruption_budgets: Vec<DisruptionBudget>,
     /// Pods without an owner.
@@ -89,7 +96,6 @@ pub struct PoolConfig {
 }
 
 /// A run.
-#[derive(Clone, Debug)]
 pub struct Simulation {
     world: World,
     karpenter: Karpenter,
@@ -147,6 +153,9 @@ impl Simulation {
         for pool in &config.pools {
             self.put_pool(pool);
         }
+        for overlay in &config.node_overlays {
+            self.world.put_overlay(overlay.clone());
+        }
         for deployment in &config.deployments {
             self.put_deployment(deployment);
         }
@@ -161,6 +170,12 @@ impl Simulation {
         }
         for pod in &config.pods {
             self.put_pod(pod);
+        }
+        for template in &config.pod_templates {
+            self.world.put_pod_template(template.clone());
+        }
+        for buffer in &config.capacity_buffers {
+            self.world.put_buffer(buffer.clone());
         }
     }
 
@@ -187,6 +202,11 @@ impl Simulation {
         self.world.journal.drain()
     }
 
+    /// Why the run means nothing: a recording of pods could not be read to the horizon.
+    pub fn failure(&self) -> Option<&str> {
+        self.cursors.iter().find_map(source::Cursor::failure)
+    }
+
     /// Events handled so far.
     pub fn event_count(&self) -> u64 {
         self.event_count
@@ -204,12 +224,14 @@ fn pool_state(config: &PoolConfig, symbols: &Symbols, created_count: u64) -> Poo
         spec: config.spec.clone(),
         types: config.types.clone(),
         listed: config.types.clone(),
+        provided: config.types.clone(),
         class_fields: config.class_fields.clone(),
         tags: config.tags.clone(),
         boot: config.boot.clone(),
         name: symbols.text(config.spec.name.symbol).into(),
         created_count,
         cost: PoolCost::default(),
+        ready: true,
         deleted: false,
         drift: None,
     }
@@ -217,7 +239,17 @@ fn pool_state(config: &PoolConfig, symbols: &Symbols, created_count: u64) -> Poo
 
 /// A Job as the cluster keeps it.
 fn job_state(spec: &Job) -> JobState {
-    JobState { spec: spec.clone(), live: Vec::new(), succeeded: 0, created_count: 0 }
+    JobState {
+        spec: spec.clone(),
+        live: Vec::new(),
+        terminating: 0,
+        succeeded: 0,
+        failures: 0,
+        failures_in_row: 0,
+        not_before: SimTime::ZERO,
+        failed: false,
+        created_count: 0,
+    }
 }
 
 /// A Deployment as the cluster keeps it.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::{PoolConfig, Simulation, deployment_state, job_state, pool_state};
 use crate::ec2::capacity::StockOut;
 use crate::engine::Purpose;
+use crate::kube::NodeOverlay;
+use crate::kube::capacity_buffer::{CapacityBuffer, PodTemplate};
 use crate::kube::disruption_budget::DisruptionBudget;
 use crate::kube::pod::DoNotDisrupt;
 use crate::kube::workload::{BarePod, DaemonSet, Deployment, Job};
@@ -94,6 +96,12 @@ pub struct Objects {
     pub jobs: Vec<Job>,
     /// DaemonSets.
     pub daemon_sets: Vec<DaemonSet>,
+    /// NodeOverlays.
+    pub node_overlays: Vec<NodeOverlay>,
+    /// CapacityBuffers.
+    pub capacity_buffers: Vec<CapacityBuffer>,
+    /// PodTemplates.
+    pub pod_templates: Vec<PodTemplate>,
     /// PodDisruptionBudgets.
     pub disruption_budgets: Vec<DisruptionBudget>,
     /// Pods without an owner.
@@ -111,6 +119,10 @@ pub enum Target {
     Deployment(String, String),
     /// A Job with its pods, by namespace and name.
     Job(String, String),
+    /// A NodeOverlay.
+    NodeOverlay(String),
+    /// A CapacityBuffer, by namespace and name.
+    CapacityBuffer(String, String),
     /// A PodDisruptionBudget, by namespace and name.
     DisruptionBudget(String, String),
 }
@@ -120,8 +132,12 @@ impl Target {
         match self {
             Target::NodePool(name) => format!("NodePool/{name}"),
             Target::Node(name) => format!("Node/{name}"),
+            Target::NodeOverlay(name) => format!("NodeOverlay/{name}"),
             Target::Deployment(namespace, name) => format!("Deployment/{namespace}/{name}"),
             Target::Job(namespace, name) => format!("Job/{namespace}/{name}"),
+            Target::CapacityBuffer(namespace, name) => {
+                format!("CapacityBuffer/{namespace}/{name}")
+            }
             Target::DisruptionBudget(namespace, name) => {
                 format!("PodDisruptionBudget/{namespace}/{name}")
             }
@@ -180,6 +196,9 @@ impl Simulation {
     /// Creates or replaces objects.
     pub(super) fn put(&mut self, objects: &Objects) {
         objects.pools.iter().for_each(|pool| self.put_pool(pool));
+        for overlay in &objects.node_overlays {
+            self.world.put_overlay(overlay.clone());
+        }
         objects.deployments.iter().for_each(|deployment| self.put_deployment(deployment));
         objects.jobs.iter().for_each(|job| self.put_job(job));
         objects.daemon_sets.iter().for_each(|set| self.put_daemon_set(set));
@@ -187,6 +206,12 @@ impl Simulation {
             self.world.put_budget(budget.clone());
         }
         objects.pods.iter().for_each(|pod| self.put_pod(pod));
+        for template in &objects.pod_templates {
+            self.world.put_pod_template(template.clone());
+        }
+        for buffer in &objects.capacity_buffers {
+            self.world.put_buffer(buffer.clone());
+        }
         if !objects.deployments.is_empty() {
             self.world.index_budgets();
         }
@@ -199,6 +224,7 @@ impl Simulation {
                 let claim = self.world.cluster.claims_by_name.get(name.as_str()).copied();
                 claim.map(|id| self.world.delete_claim(id, DeletionCause::Failed));
             }
+            Target::NodeOverlay(name) => self.world.remove_overlay(name),
             Target::Deployment(namespace, name) => self.scale(namespace, name, 0),
             Target::Job(namespace, name) => {
                 let jobs = &mut self.world.cluster.jobs;
@@ -212,6 +238,7 @@ impl Simulation {
                     self.world.delete_pod(pod, grace, Cause::ScaleDown);
                 }
             }
+            Target::CapacityBuffer(namespace, name) => self.world.remove_buffer(namespace, name),
             Target::DisruptionBudget(namespace, name) => {
                 self.world.remove_budget(namespace, name);
             }
@@ -224,7 +251,7 @@ impl Simulation {
             return;
         };
         self.world.cluster.pools[index].deleted = true;
-        self.world.cluster.generation += 1;
+        self.world.evaluate_overlays();
         for id in self.claims_of(Some(index)) {
             self.world.delete_claim(id, DeletionCause::Failed);
         }
@@ -348,7 +375,7 @@ impl Simulation {
                 }
             }
         }
-        self.world.refresh_offerings();
+        self.world.evaluate_overlays();
         self.world.mark_unconsolidated();
         let index = self.world.cluster.find_pool(&name);
         for id in self.claims_of(index) {
@@ -410,6 +437,7 @@ impl Objects {
     fn names(&self, symbols: &crate::units::Symbols) -> Vec<Arc<str>> {
         let pool = |pool: &PoolConfig| format!("NodePool/{}", symbols.text(pool.spec.name.symbol));
         let mut names: Vec<String> = self.pools.iter().map(pool).collect();
+        names.extend(self.node_overlays.iter().map(|o| format!("NodeOverlay/{}", o.name)));
         let mut add = |kind: &str, namespace: &str, name: &str| {
             names.push(format!("{kind}/{namespace}/{name}"));
         };
@@ -420,6 +448,8 @@ impl Objects {
             add("PodDisruptionBudget", &budget.namespace, &budget.name);
         }
         self.pods.iter().for_each(|o| add("Pod", &o.namespace, &o.name));
+        self.pod_templates.iter().for_each(|o| add("PodTemplate", &o.namespace, &o.name));
+        self.capacity_buffers.iter().for_each(|o| add("CapacityBuffer", &o.namespace, &o.name));
         names.into_iter().map(Arc::from).collect()
     }
 }

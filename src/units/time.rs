@@ -1,4 +1,8 @@
-//! Virtual time: whole milliseconds since the scenario's start, Go duration syntax, and the mapping to UTC.
+//! Virtual time: nanoseconds since the scenario's start, Go duration syntax, and the mapping to UTC.
+//!
+//! Inputs and outputs are in milliseconds. The finer unit is there for Karpenter's loops that start again a nanosecond
+//! later ([`SimDuration::AT_ONCE`]): what they began comes after everything of the same millisecond, and a second later
+//! it still does.
 //!
 //! Kubernetes stores many instants with whole seconds ([`SimTime::floor_to_second`]); the floor is taken on the
 //! *calendar* second, which equals the elapsed second because a scenario starts on a whole second.
@@ -6,11 +10,16 @@
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 
-/// An instant: milliseconds since the scenario's start. Never negative inside a run.
+/// Nanoseconds of a millisecond.
+const MS: i64 = 1_000_000;
+/// Nanoseconds of a second.
+const SECOND: i64 = 1_000 * MS;
+
+/// An instant: nanoseconds since the scenario's start. Never negative inside a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SimTime(i64);
 
-/// A span of virtual time in milliseconds.
+/// A span of virtual time in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SimDuration(i64);
 
@@ -18,24 +27,29 @@ impl SimTime {
     /// The scenario's start.
     pub const ZERO: SimTime = SimTime(0);
 
-    /// An instant `ms` milliseconds after the start.
+    /// An instant `ms` milliseconds after the start, at most some 292 years.
     pub const fn from_ms(ms: i64) -> SimTime {
-        SimTime(ms)
+        SimTime(ms.saturating_mul(MS))
     }
 
-    /// An instant `seconds` whole seconds after the start.
+    /// An instant `seconds` whole seconds after the start, at most some 292 years.
     pub const fn from_seconds(seconds: i64) -> SimTime {
-        SimTime(seconds * 1_000)
+        SimTime(seconds.saturating_mul(SECOND))
     }
 
-    /// Milliseconds since the start.
+    /// Whole milliseconds since the start, rounded down.
     pub const fn ms(self) -> i64 {
-        self.0
+        self.0.div_euclid(MS)
     }
 
     /// The instant as Kubernetes stores it in `metav1.Time` fields: the fraction of the second is dropped.
     pub const fn floor_to_second(self) -> SimTime {
-        SimTime(self.0 - self.0.rem_euclid(1_000))
+        SimTime(self.0 - self.0.rem_euclid(SECOND))
+    }
+
+    /// The instant as it is told: the fraction of the millisecond is dropped.
+    pub const fn floor_to_ms(self) -> SimTime {
+        SimTime(self.0 - self.0.rem_euclid(MS))
     }
 
     /// Time since `earlier`; negative if `earlier` is later.
@@ -48,24 +62,28 @@ impl SimDuration {
     /// No time.
     pub const ZERO: SimDuration = SimDuration(0);
 
-    /// A span of `ms` milliseconds.
+    /// The nanosecond after which a loop of Karpenter that asks for it starts again (operatorpkg
+    /// `singleton.RequeueImmediately`).
+    pub const AT_ONCE: SimDuration = SimDuration(1);
+
+    /// A span of `ms` milliseconds, at most some 292 years.
     pub const fn from_ms(ms: i64) -> SimDuration {
-        SimDuration(ms)
+        SimDuration(ms.saturating_mul(MS))
     }
 
-    /// A span of whole seconds.
+    /// A span of whole seconds, at most some 292 years.
     pub const fn from_seconds(seconds: i64) -> SimDuration {
-        SimDuration(seconds * 1_000)
+        SimDuration(seconds.saturating_mul(SECOND))
     }
 
-    /// A span of whole minutes.
+    /// A span of whole minutes, at most some 292 years.
     pub const fn from_minutes(minutes: i64) -> SimDuration {
-        SimDuration(minutes * 60_000)
+        SimDuration::from_seconds(minutes.saturating_mul(60))
     }
 
-    /// Milliseconds.
+    /// Whole milliseconds, rounded down.
     pub const fn ms(self) -> i64 {
-        self.0
+        self.0.div_euclid(MS)
     }
 
     /// Go's `time.ParseDuration` restricted to non-negative values with the units `h`, `m`, `s`, `ms`: `1h30m`, `90s`,
@@ -96,7 +114,7 @@ impl SimDuration {
             }
             rest = next;
         }
-        if text.is_empty() { None } else { i64::try_from(total_ms).ok().map(SimDuration) }
+        if text.is_empty() { None } else { i64::try_from(total_ms).ok().map(SimDuration::from_ms) }
     }
 }
 
@@ -121,7 +139,7 @@ fn scaled(number: &str, unit: i128) -> Option<i128> {
 impl Add<SimDuration> for SimTime {
     type Output = SimTime;
     fn add(self, span: SimDuration) -> SimTime {
-        SimTime(self.0 + span.0)
+        SimTime(self.0.saturating_add(span.0))
     }
 }
 
@@ -148,7 +166,7 @@ impl AddAssign for SimDuration {
 impl fmt::Display for SimDuration {
     /// Go style, as users write it: `1h30m`, `72h`, `45s`, `1.5s`, `0s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ms = self.0;
+        let ms = self.ms();
         if ms == 0 {
             return f.write_str("0s");
         }
@@ -178,7 +196,7 @@ impl fmt::Display for SimDuration {
 impl fmt::Display for SimTime {
     /// Elapsed time in the form of the behaviour tests: `+2d 03:04:05`, with a fraction only when there is one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (ms, s) = (self.0.rem_euclid(1_000), self.0.div_euclid(1_000));
+        let (ms, s) = (self.ms().rem_euclid(1_000), self.0.div_euclid(SECOND));
         if s >= 86_400 {
             write!(f, "+{}d ", s / 86_400)?;
         } else {
@@ -231,5 +249,14 @@ mod tests {
     fn instants_floor_to_the_second_below() {
         assert_eq!(SimTime::from_ms(1_999).floor_to_second(), SimTime::from_seconds(1));
         assert_eq!(SimTime::from_ms(2_000).floor_to_second(), SimTime::from_seconds(2));
+    }
+
+    #[test]
+    fn a_loop_that_starts_again_at_once_comes_after_its_millisecond_and_is_told_as_of_it() {
+        let (at, again) = (SimTime::from_ms(1_999), SimTime::from_ms(1_999) + SimDuration::AT_ONCE);
+        assert!(again > at && again < SimTime::from_ms(2_000));
+        assert_eq!((again.ms(), again.floor_to_ms()), (1_999, at));
+        assert_eq!(again.to_string(), at.to_string());
+        assert_eq!(SimTime::from_ms(i64::MAX) + SimDuration::AT_ONCE, SimTime::from_ms(i64::MAX));
     }
 }

@@ -2,15 +2,28 @@
 
 use std::sync::Arc;
 
-use crate::world::World;
 use crate::world::cluster::Owner;
+use crate::world::{Wake, World};
 
-/// Creates a Job's missing pods.
+/// Creates a Job's missing pods once its pause is over, or deletes those of one that failed (kubernetes v1.36
+/// `pkg/controller/job/job_controller.go`, `manageJob`).
 pub(super) fn reconcile(world: &mut World, index: usize) {
     let job = &world.cluster.jobs[index];
+    if job.failed {
+        world.give_up_job(index);
+        return;
+    }
     let left = job.spec.completions.saturating_sub(job.succeeded);
     let wanted = job.spec.parallelism.min(left) as usize;
-    (job.live.len()..wanted).for_each(|_| create(world, index));
+    let terminating = if job.spec.waits_for_termination { job.terminating as usize } else { 0 };
+    let present = job.live.len() + terminating;
+    let not_before = job.not_before;
+    if present < wanted && not_before > world.now() {
+        world.cluster.dirty_jobs.insert(index);
+        world.wake_at(Wake::Workloads, not_before);
+        return;
+    }
+    (present..wanted).for_each(|_| create(world, index));
 }
 
 fn create(world: &mut World, index: usize) {

@@ -1,5 +1,6 @@
 //! Sources of pods: what arrives, and when. One event waits for each source, however many pods are to come.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use super::arrival::{Instants, Process};
@@ -7,13 +8,13 @@ use crate::engine::{Distribution, Purpose, Streams};
 use crate::kube::PodClass;
 use crate::units::{SimDuration, SimTime};
 use crate::world::work::{Comeback, Returning, Term, Work};
-use crate::world::{Event, World};
+use crate::world::{Event, Wake, World};
 
 /// Bits of a pod's number in a draw's entity; the source's number stands above.
 const NUMBER_BITS: u32 = 40;
 
 /// A source of pods.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Source {
     /// Its name, with which its pods' names begin.
     pub name: Arc<str>,
@@ -24,7 +25,7 @@ pub struct Source {
 }
 
 /// What comes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Load {
     /// Pods drawn by lot.
     Arrivals {
@@ -37,8 +38,20 @@ pub enum Load {
         /// From when to when.
         span: (SimTime, SimTime),
     },
-    /// Recorded pods, ascending by instant.
-    Trace(Arc<[TraceRow]>),
+    /// Recorded pods.
+    Trace(Arc<dyn Recording>),
+}
+
+/// Recorded pods that are read while the run goes on, as often as there are runs.
+pub trait Recording: Send + Sync + Debug {
+    /// A reader before the first pod.
+    fn open(self: Arc<Self>) -> Box<dyn RowSource>;
+}
+
+/// Reads recorded pods.
+pub trait RowSource: Send {
+    /// The next pod, ascending by instant; none behind the last. The error says why the recording cannot be read.
+    fn next(&mut self) -> Result<Option<TraceRow>, String>;
 }
 
 /// A recorded pod.
@@ -54,49 +67,72 @@ pub struct TraceRow {
     pub term: Term,
 }
 
-/// Where a source stands.
-#[derive(Clone, Debug)]
+/// Where a source stands: never more than a pod ahead of the clock.
 pub struct Cursor {
-    instants: Instants,
+    /// Pods so far.
     pods: u64,
+    place: Place,
+    failure: Option<String>,
+}
+
+enum Place {
+    Drawn(Instants),
+    Recorded { rows: Box<dyn RowSource>, next: Option<TraceRow> },
 }
 
 impl Cursor {
     /// The start of the source of this number.
     pub fn new(number: u32, source: &Source) -> Cursor {
-        let from = match &source.load {
-            Load::Arrivals { span, .. } => span.0,
-            Load::Trace(_) => SimTime::ZERO,
+        let place = match &source.load {
+            Load::Arrivals { span, .. } => Place::Drawn(Instants::new(number, span.0)),
+            Load::Trace(recording) => {
+                Place::Recorded { rows: recording.clone().open(), next: None }
+            }
         };
-        Cursor { instants: Instants::new(number, from), pods: 0 }
+        Cursor { pods: 0, place, failure: None }
+    }
+
+    /// Why the source came to an end before its time; a run with it means nothing.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
     }
 
     /// When the next pod comes.
     fn next_at(&mut self, source: &Source, streams: &Streams) -> Option<SimTime> {
-        match &source.load {
-            Load::Arrivals { pattern, span, .. } => self.instants.next(pattern, streams, span.1),
-            Load::Trace(rows) => rows.get(usize::try_from(self.pods).ok()?).map(|row| row.at),
+        match (&mut self.place, &source.load) {
+            (Place::Drawn(instants), Load::Arrivals { pattern, span, .. }) => {
+                instants.next(pattern, streams, span.1)
+            }
+            (Place::Recorded { rows, next }, _) => {
+                match rows.next() {
+                    Ok(row) => *next = row,
+                    Err(reason) => self.failure = Some(reason),
+                }
+                next.as_ref().map(|row| row.at)
+            }
+            _ => None,
         }
     }
 
-    fn pod(&self, number: u32, source: &Source, streams: &Streams) -> Option<Returning> {
+    fn pod(&mut self, number: u32, source: &Source, streams: &Streams) -> Option<Returning> {
         let entity = u64::from(number) << NUMBER_BITS | self.pods;
-        let (name, class, term) = match &source.load {
-            Load::Arrivals { classes, lifetime, .. } => {
+        let (name, class, term) = match (&mut self.place, &source.load) {
+            (Place::Recorded { next, .. }, _) => {
+                let row = next.take()?;
+                (row.name, row.class, row.term)
+            }
+            (_, Load::Arrivals { classes, lifetime, .. }) => {
                 let total = classes.last()?.0;
                 let drawn = streams.below(Purpose::PodSize, entity, 0, total);
                 let (_, class) = classes.iter().find(|(sum, _)| drawn < *sum)?;
                 let runs = streams.sample(lifetime, Purpose::PodLifetime, entity, 0).max(0);
                 let name = format!("{}-{}", source.name, self.pods + 1).into();
-                (name, class, Term::RunsFor(SimDuration::from_ms(runs)))
+                (name, class.clone(), Term::RunsFor(SimDuration::from_ms(runs)))
             }
-            Load::Trace(rows) => {
-                let row = rows.get(usize::try_from(self.pods).ok()?)?;
-                (row.name.clone(), &row.class, row.term)
-            }
+            _ => return None,
         };
         let work = Work { number: self.pods, attempt: 0, term, comeback: source.comeback };
-        Some(Returning { source: number, name, class: class.clone(), work })
+        Some(Returning { source: number, name, class, work })
     }
 }
 
@@ -116,9 +152,16 @@ pub fn on_arrival(world: &mut World, number: u32, source: &Source, cursor: &mut 
     start(world, number, source, cursor);
 }
 
-/// Makes pods again that were evicted.
+/// Makes pods again that were evicted and whose pause is over.
 pub(super) fn bring_back(world: &mut World) {
-    for pod in std::mem::take(&mut world.cluster.returning) {
+    let now = world.now();
+    let (due, waiting): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut world.cluster.returning).into_iter().partition(|(at, _)| *at <= now);
+    if let Some(next) = waiting.iter().map(|(at, _)| *at).min() {
+        world.wake_at(Wake::Workloads, next);
+    }
+    world.cluster.returning = waiting;
+    for (_, pod) in due {
         world.create_working_pod(pod);
     }
 }

@@ -1,24 +1,18 @@
-//! Mutators of NodeClaims and Nodes: creation, launch, registration, conditions, deletion, removal.
+//! Mutators of NodeClaims: creation, launch, registration, conditions, deletion, removal.
 
 use std::sync::Arc;
 
-use super::cluster::{
-    Claim, ClaimId, DeletionCause, Drift, Instance, InstanceTypeRef, Node, NodeId, PoolIndex,
-};
+use super::cluster::{Claim, ClaimId, DeletionCause, Drift, Instance, InstanceTypeRef, PoolIndex};
 use super::event::Event;
 use super::journal::{Fact, Launch};
+use super::nodes::UNREGISTERED_TAINT;
 use super::{Wake, World};
 use crate::ec2::{CapacityType, InstanceType};
 use crate::engine::{Distribution, Purpose};
 use crate::kube::Requirements;
 use crate::kube::label;
-use crate::kube::taint::{Effect, Taint};
+use crate::kube::taint::Effect;
 use crate::units::{LabelValue, ResourceVec, SimDuration, SimTime};
-
-/// Key of the taint that Karpenter puts on nodes it disrupts.
-pub const DISRUPTED_TAINT: &str = "karpenter.sh/disrupted";
-const UNREGISTERED_TAINT: &str = "karpenter.sh/unregistered";
-const NOT_READY_TAINT: &str = "node.kubernetes.io/not-ready";
 
 /// A NodeClaim to be created.
 #[derive(Clone, Debug)]
@@ -96,9 +90,12 @@ impl World {
             nominated_until: SimTime::ZERO,
             lifecycle_not_before: SimTime::ZERO,
             launching: false,
+            consistency_scanned_at: None,
+            consistent: false,
             lifecycle_timer: None,
             conditions_timer: None,
             expiration_timer: None,
+            consistency_timer: None,
         });
         self.cluster.claims_by_name.insert(name, id);
         self.cluster.unlaunched_count += 1;
@@ -106,7 +103,7 @@ impl World {
         let (reason, instance_types) = (new.reason, names);
         self.record(Fact::ClaimCreated { claim, reason, instance_types, requirements, requests });
         self.wake(Wake::Lifecycle(id));
-        self.wake(Wake::Expiration(id));
+        self.notify_claim(id);
         id
     }
 
@@ -159,6 +156,8 @@ impl World {
         let pool_index = self.cluster.claims[id].pool;
         let pool = &self.cluster.pools[pool_index];
         let (types, tags) = (pool.listed.clone(), pool.tags.clone());
+        let provided = pool.provided.get(chosen.instance_type as usize);
+        let billed = provided.and_then(|it| it.offering_price(chosen.zone, chosen.capacity_type));
         let list = InstanceTypeRef { list: types, index: chosen.instance_type as usize };
         let zone_name = self.text(chosen.zone);
         let claim = &mut self.cluster.claims[id];
@@ -182,7 +181,7 @@ impl World {
             instance_type: self.symbols.text(list.get().name.symbol).into(),
             zone: zone_name,
             capacity_type: chosen.capacity_type.name(),
-            price: chosen.price,
+            price: billed.unwrap_or(chosen.price),
             allocatable: list.get().allocatable.clone(),
             provider_id: provider_id.clone(),
             tags,
@@ -203,8 +202,7 @@ impl World {
         self.record(Fact::Launched { claim, launch });
         self.mark_unconsolidated();
         self.schedule_boot(id);
-        self.wake(Wake::Conditions(id));
-        self.wake(Wake::Expiration(id));
+        self.notify_claim(id);
     }
 
     /// Draws when the instance runs and when its Node object appears.
@@ -258,64 +256,6 @@ impl World {
         }
     }
 
-    /// The kubelet creates its Node object, not ready and not yet registered with Karpenter.
-    pub fn create_node(&mut self, id: ClaimId) {
-        let now = self.now();
-        let hostname = self.cluster.claims[id].name.clone();
-        let hostname = self.symbols.intern_value(&hostname);
-        let unregistered = self.taint(UNREGISTERED_TAINT, Effect::NoExecute);
-        let not_ready = self.taint(NOT_READY_TAINT, Effect::NoSchedule);
-        let claim = &self.cluster.claims[id];
-        let Some(instance) = &claim.instance else {
-            return;
-        };
-        let instance_type = instance.instance_type.get();
-        let mut labels = claim.labels.clone();
-        labels.set(label::HOSTNAME, hostname);
-        let mut taints = vec![unregistered, not_ready];
-        taints.extend(claim.template.template.taints.iter().cloned());
-        taints.extend(claim.template.template.startup_taints.iter().cloned());
-        let (name, ordinal) = (claim.name.clone(), claim.ordinal);
-        let node = self.cluster.nodes.insert(Node {
-            name: name.clone(),
-            claim: id,
-            created_at: now,
-            labels,
-            taints,
-            allocatable: instance_type.allocatable.clone(),
-            ready: false,
-            initializable: false,
-            do_not_disrupt: false,
-            pods: Vec::new(),
-            used: ResourceVec::default(),
-            daemon_used: ResourceVec::default(),
-            nonzero_cpu_milli: 0,
-            nonzero_memory_bytes: 0,
-            deletion_at: None,
-            drain_started_at: None,
-            drained: false,
-            images: Vec::new(),
-            pulls_end_at: now,
-            termination_timer: None,
-            trigger_timer: None,
-        });
-        self.cluster.nodes_by_name.insert(name, node);
-        self.cluster.claims[id].node = Some(node);
-        self.cluster.nodes_without_daemons.push(node);
-        let fact = Fact::NodeCreated(self.cluster.claim_ref(id));
-        self.record(fact);
-        let ready = &self.settings.latency.ready;
-        let delay = self.streams.sample(ready, Purpose::ReadyLatency, ordinal, 0).max(0);
-        self.schedule(now + SimDuration::from_ms(delay), Event::NodeReady(node));
-        self.wake(Wake::Workloads);
-        self.wake(Wake::Lifecycle(id));
-    }
-
-    fn taint(&mut self, key: &str, effect: Effect) -> Taint {
-        let key = self.symbols.intern_value(key);
-        Taint { key, value: self.symbols.intern_value(""), effect }
-    }
-
     /// Karpenter matched Node and claim: the unregistered taint goes.
     pub fn set_registered(&mut self, id: ClaimId) {
         let now = self.now();
@@ -331,55 +271,9 @@ impl World {
         }
         let fact = Fact::Registered(self.cluster.claim_ref(id));
         self.record(fact);
-        self.wake(Wake::Expiration(id));
+        self.notify_claim(id);
         self.wake(Wake::Workloads);
         self.wake(Wake::Scheduler);
-    }
-
-    /// The kubelet reports Ready: the not-ready taint goes and bound pods start.
-    pub fn set_node_ready(&mut self, id: NodeId) {
-        let not_ready = self.taint(NOT_READY_TAINT, Effect::NoSchedule);
-        let now = self.now();
-        let Some(node) = self.cluster.nodes.get_mut(id) else {
-            return;
-        };
-        node.ready = true;
-        node.taints.retain(|taint| !taint.matches(&not_ready));
-        let (claim, bound) = (node.claim, node.pods.clone());
-        let ordinal = self.cluster.claims[claim].ordinal;
-        let fact = Fact::NodeReady(self.cluster.claim_ref(claim));
-        self.record(fact);
-        for pod in bound {
-            if self.cluster.pods[pod].is_active() {
-                self.start_pod(pod, id);
-            }
-        }
-        let initialized = &self.settings.latency.initialized;
-        let delay = self.streams.sample(initialized, Purpose::InitLatency, ordinal, 0).max(0);
-        if delay == 0 {
-            self.set_node_initializable(id);
-        } else {
-            self.schedule(now + SimDuration::from_ms(delay), Event::NodeInitializable(id));
-        }
-        self.wake(Wake::Workloads);
-        self.wake(Wake::Scheduler);
-        self.wake(Wake::Lifecycle(claim));
-    }
-
-    /// Startup taints are gone and extended resources registered.
-    pub fn set_node_initializable(&mut self, id: NodeId) {
-        let Some(node) = self.cluster.nodes.get_mut(id) else {
-            return;
-        };
-        node.initializable = true;
-        let claim = node.claim;
-        let template = self.cluster.claims[claim].template.clone();
-        let node = &mut self.cluster.nodes[id];
-        let startup = &template.template.startup_taints;
-        node.taints.retain(|taint| !startup.iter().any(|s| s.matches(taint)));
-        self.wake(Wake::Workloads);
-        self.wake(Wake::Scheduler);
-        self.wake(Wake::Lifecycle(claim));
     }
 
     /// The node may be counted on.
@@ -396,8 +290,7 @@ impl World {
         let claim = self.cluster.claim_ref(id);
         self.record(Fact::Initialized { claim, allocatable });
         self.mark_unconsolidated();
-        self.wake(Wake::Conditions(id));
-        self.wake(Wake::Expiration(id));
+        self.notify_claim(id);
     }
 
     /// Writes `status.lastPodEventTime`.
@@ -406,8 +299,32 @@ impl World {
         self.cluster.claims[id].last_pod_event_at = Some(value);
         let claim = self.cluster.claim_ref(id);
         self.record(Fact::LastPodEvent { claim, value });
+        self.notify_claim(id);
+    }
+
+    /// nodeclaim.consistency looked at a claim, and found it in order or without its Node.
+    pub fn set_scanned(&mut self, id: ClaimId, consistent: bool) {
+        let now = self.now();
+        let claim = &mut self.cluster.claims[id];
+        claim.consistency_scanned_at = Some(now);
+        if consistent && !claim.consistent {
+            claim.consistent = true;
+            self.notify_claim(id);
+        }
+    }
+
+    /// A NodeClaim was written: the controllers that watch it look at it.
+    pub(super) fn notify_claim(&mut self, id: ClaimId) {
         self.wake(Wake::Conditions(id));
         self.wake(Wake::Expiration(id));
+        self.notify_node(id);
+    }
+
+    /// The Node of a NodeClaim was written, which nodeclaim.consistency watches too.
+    pub(super) fn notify_node(&mut self, id: ClaimId) {
+        if self.keeps_queue_order() {
+            self.wake(Wake::Consistency(id));
+        }
     }
 
     /// Sets or clears the Consolidatable condition.
@@ -416,7 +333,7 @@ impl World {
             self.cluster.claims[id].consolidatable = status;
             let claim = self.cluster.claim_ref(id);
             self.record(Fact::Consolidatable { claim, status });
-            self.wake(Wake::Expiration(id));
+            self.notify_claim(id);
         }
     }
 
@@ -431,7 +348,7 @@ impl World {
         claim.drifted = reason.clone().map(|reason| Drift { reason, since });
         let claim = self.cluster.claim_ref(id);
         self.record(Fact::Drifted { claim, reason });
-        self.wake(Wake::Expiration(id));
+        self.notify_claim(id);
     }
 
     /// Promises the node to a pod for the nomination window.
@@ -439,45 +356,6 @@ impl World {
         let until = self.now() + self.settings.karpenter.nomination_window();
         let claim = &mut self.cluster.claims[id];
         claim.nominated_until = claim.nominated_until.max(until);
-    }
-
-    /// Puts the disruption taint on a node, if it is not there.
-    pub fn taint_disrupted(&mut self, id: NodeId) {
-        let taint = self.taint(DISRUPTED_TAINT, Effect::NoSchedule);
-        let Some(node) = self.cluster.nodes.get_mut(id) else {
-            return;
-        };
-        if node.taints.iter().any(|t| t.matches(&taint)) {
-            return;
-        }
-        node.taints.push(taint);
-        self.cluster.tainted.insert(node.name.clone(), node.claim);
-        let claim = self.cluster.claim_ref(self.cluster.nodes[id].claim);
-        self.record(Fact::Tainted { claim, status: true });
-        self.wake(Wake::NodeTrigger(id));
-    }
-
-    /// Takes the disruption taint off a node.
-    pub fn untaint_disrupted(&mut self, id: NodeId) {
-        let taint = self.taint(DISRUPTED_TAINT, Effect::NoSchedule);
-        let Some(node) = self.cluster.nodes.get_mut(id) else {
-            return;
-        };
-        let before = node.taints.len();
-        node.taints.retain(|t| !t.matches(&taint));
-        if node.taints.len() != before {
-            self.cluster.tainted.remove(&node.name);
-            let claim = self.cluster.claim_ref(self.cluster.nodes[id].claim);
-            self.record(Fact::Tainted { claim, status: false });
-            self.wake(Wake::Scheduler);
-        }
-    }
-
-    /// True while the node carries the disruption taint.
-    pub fn is_tainted_disrupted(&self, id: NodeId) -> bool {
-        let key = self.symbols.find(DISRUPTED_TAINT);
-        let taints = self.cluster.nodes.get(id).map_or(&[][..], |node| &node.taints);
-        taints.iter().any(|t| Some(t.key.symbol) == key && t.effect == Effect::NoSchedule)
     }
 
     /// The disruption queue takes or releases a candidate.
@@ -519,40 +397,9 @@ impl World {
             self.mark_unconsolidated();
         }
         self.wake(Wake::Lifecycle(id));
+        self.notify_claim(id);
         self.wake_static_pools(id);
         true
-    }
-
-    /// Writes a Node's deletionTimestamp.
-    pub fn delete_node(&mut self, id: NodeId) {
-        let now = self.now();
-        let node = &mut self.cluster.nodes[id];
-        if node.deletion_at.is_some() {
-            return;
-        }
-        node.deletion_at = Some(now.floor_to_second());
-        let fact = Fact::DrainStarted(self.cluster.claim_ref(self.cluster.nodes[id].claim));
-        self.record(fact);
-        if self.is_tainted_disrupted(id) {
-            // Any change of such a Node triggers the provisioner, and moves the phase of the triggers to come.
-            self.wake(Wake::NodeTrigger(id));
-        }
-        self.wake(Wake::Termination(id));
-    }
-
-    /// Starts the minimum drain time.
-    pub fn begin_drain(&mut self, id: NodeId) {
-        let now = self.now().floor_to_second();
-        self.cluster.nodes[id].drain_started_at.get_or_insert(now);
-    }
-
-    /// The claim's Drained condition becomes True.
-    pub fn set_drained(&mut self, id: NodeId) {
-        if !self.cluster.nodes[id].drained {
-            self.cluster.nodes[id].drained = true;
-            let fact = Fact::Drained(self.cluster.claim_ref(self.cluster.nodes[id].claim));
-            self.record(fact);
-        }
     }
 
     /// The provider's Delete call. Returns `true` when the instance is not found, i.e. terminated.
@@ -589,36 +436,18 @@ impl World {
         }
     }
 
-    /// Removes a Node object, and in the same instant the pods still bound to it.
-    pub fn remove_node(&mut self, id: NodeId) {
-        let pods = self.cluster.nodes[id].pods.clone();
-        for pod in pods {
-            self.remove_pod(pod);
-        }
-        let Some(node) = self.cluster.nodes.remove(id) else {
-            return;
-        };
-        for timer in [node.termination_timer, node.trigger_timer].into_iter().flatten() {
-            self.queue.cancel(timer);
-        }
-        self.cluster.nodes_by_name.remove(&node.name);
-        self.cluster.tainted.remove(&node.name);
-        self.cluster.nodes_without_daemons.retain(|n| *n != id);
-        let fact = Fact::NodeRemoved(self.cluster.claim_ref(node.claim));
-        self.record(fact);
-        self.cluster.claims[node.claim].node = None;
-        self.mark_unconsolidated();
-        self.wake(Wake::Scheduler);
-        self.wake(Wake::Lifecycle(node.claim));
-    }
-
     /// Removes a NodeClaim object.
     pub fn remove_claim(&mut self, id: ClaimId) {
         let fact = Fact::ClaimRemoved(self.cluster.claim_ref(id));
         let Some(claim) = self.cluster.claims.remove(id) else {
             return;
         };
-        let timers = [claim.lifecycle_timer, claim.conditions_timer, claim.expiration_timer];
+        let timers = [
+            claim.lifecycle_timer,
+            claim.conditions_timer,
+            claim.expiration_timer,
+            claim.consistency_timer,
+        ];
         for timer in timers.into_iter().flatten() {
             self.queue.cancel(timer);
         }

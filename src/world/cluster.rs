@@ -7,6 +7,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::arena::{Arena, Id};
+use super::buffers::BufferState;
 use super::journal::{Cause, ClaimRef, PodRef};
 use super::settings::Boot;
 use super::work::{Returning, Work};
@@ -18,7 +19,7 @@ use crate::kube::node_pool::{NodePool, Reason};
 use crate::kube::pod::DoNotDisrupt;
 use crate::kube::volume::Storage;
 use crate::kube::workload::{DaemonSet, Deployment, Job};
-use crate::kube::{Labels, PodClass, Requirements, Taint};
+use crate::kube::{Labels, NodeOverlay, PodClass, Requirements, Taint};
 use crate::units::{LabelValue, ResourceVec, SimTime, Symbol};
 
 /// Handle of a pod.
@@ -51,6 +52,14 @@ pub struct Cluster {
     pub storage: Storage,
     /// Namespaces with their labels.
     pub namespaces: BTreeMap<Arc<str>, Labels>,
+    /// NodeOverlays, in the order in which they count.
+    pub node_overlays: Vec<NodeOverlay>,
+    /// CapacityBuffers, in order of creation.
+    pub capacity_buffers: Vec<BufferState>,
+    /// PodTemplates by namespace and name.
+    pub pod_templates: BTreeMap<(Arc<str>, Arc<str>), Arc<PodClass>>,
+    /// NodeClaims, by ordinal, whose nodes the last provisioning pass counted on for virtual pods.
+    pub buffer_hosts: BTreeSet<u64>,
     /// PodDisruptionBudgets, in order of creation.
     pub disruption_budgets: Vec<BudgetState>,
     /// All pods by their number in order of creation.
@@ -63,8 +72,8 @@ pub struct Cluster {
     pub claims_by_name: BTreeMap<Arc<str>, ClaimId>,
     /// Nodes by name.
     pub nodes_by_name: BTreeMap<Arc<str>, NodeId>,
-    /// Pods of sources that are to be made again.
-    pub returning: Vec<Returning>,
+    /// Pods of sources that are to be made again, each with the instant before which it is not, in order of eviction.
+    pub returning: Vec<(SimTime, Returning)>,
     /// Deployments whose pods or replicas changed since the last workload pass.
     pub dirty_deployments: BTreeSet<usize>,
     /// Jobs whose pods changed since the last workload pass.
@@ -101,6 +110,8 @@ pub struct Pool {
     pub types: Arc<Vec<InstanceType>>,
     /// The same with nothing out of stock.
     pub listed: Arc<Vec<InstanceType>>,
+    /// The same as the provider hands them out: without NodeOverlays, at the prices that EC2 charges.
+    pub provided: Arc<Vec<InstanceType>>,
     /// A canonical text of what enters the drift hash of its EC2NodeClass.
     pub class_fields: Arc<str>,
     /// Tags of its instances, from the EC2NodeClass.
@@ -113,6 +124,8 @@ pub struct Pool {
     pub created_count: u64,
     /// What its instances cost.
     pub cost: PoolCost,
+    /// Its condition Ready is True. Only recorded cases have others, which launch nothing for pods.
+    pub ready: bool,
     /// The object is gone: it launches nothing any more, and its NodeClaims are being deleted.
     pub deleted: bool,
     /// Its NodeClaims that a scenario declares drifted.
@@ -158,8 +171,18 @@ pub struct JobState {
     pub spec: Job,
     /// Pods that neither finished nor were told to go, in order of creation.
     pub live: Vec<PodId>,
+    /// Pods that were told to go and are not gone.
+    pub terminating: u32,
     /// Pods that succeeded.
     pub succeeded: u32,
+    /// Pods that were evicted and count as failures.
+    pub failures: u32,
+    /// Those since the last success.
+    pub failures_in_row: u32,
+    /// No pod is made before this instant.
+    pub not_before: SimTime,
+    /// It failed more often than it may: no pod is made any more.
+    pub failed: bool,
     /// Pods created so far, for names.
     pub created_count: u64,
 }
@@ -208,6 +231,8 @@ pub enum Owner {
     DaemonSet(usize),
     /// A source of pods, by its number.
     Source(u32),
+    /// A CapacityBuffer: a virtual pod, which never runs.
+    Buffer,
     /// Nothing.
     Bare,
 }
@@ -271,6 +296,11 @@ impl Pod {
     /// Ready and not told to go: what PodDisruptionBudgets count.
     pub const fn is_healthy(&self) -> bool {
         self.running_at.is_some() && self.is_active()
+    }
+
+    /// Made up for a CapacityBuffer.
+    pub const fn is_virtual(&self) -> bool {
+        matches!(self.owner, Owner::Buffer)
     }
 
     /// Owned by a DaemonSet.
@@ -354,7 +384,7 @@ pub struct Instance {
     pub zone: LabelValue,
     /// Capacity type.
     pub capacity_type: CapacityType,
-    /// USD per hour at launch.
+    /// USD per hour at launch, as Karpenter reckons: NodeOverlays count.
     pub price: f64,
     /// `aws:///zone/id`.
     pub provider_id: Arc<str>,
@@ -483,12 +513,18 @@ pub struct Claim {
     pub lifecycle_not_before: SimTime,
     /// The Create call is under way.
     pub launching: bool,
+    /// When nodeclaim.consistency last looked at it.
+    pub consistency_scanned_at: Option<SimTime>,
+    /// ConsistentStateFound.
+    pub consistent: bool,
     /// nodeclaim.lifecycle's entry.
     pub(super) lifecycle_timer: Option<Timer>,
     /// nodeclaim.disruption's entry.
     pub(super) conditions_timer: Option<Timer>,
     /// nodeclaim.expiration's entry.
     pub(super) expiration_timer: Option<Timer>,
+    /// nodeclaim.consistency's entry.
+    pub(super) consistency_timer: Option<Timer>,
 }
 
 impl Claim {

@@ -30,9 +30,11 @@ pub enum EventClass {
     Eviction,
     /// Karpenter's disruption queue.
     DisruptionQueue,
+    /// Karpenter's nodeclaim.consistency.
+    Consistency,
     /// Karpenter's static.provisioning and static.deprovisioning.
     StaticPools,
-    /// Karpenter's provisioner.trigger.pod and provisioner.trigger.node.
+    /// Karpenter's provisioner.trigger.pod, provisioner.trigger.node and capacitybuffer.
     Triggers,
     /// Karpenter's provisioner.
     Provisioner,
@@ -91,12 +93,16 @@ pub enum Event {
     Eviction(PodId),
     /// One look of the disruption queue at a command.
     Command(u64),
+    /// One reconcile of nodeclaim.consistency.
+    Consistency(ClaimId),
     /// One look at all static NodePools.
     StaticPools,
     /// provisioner.trigger.pod.
     PodTrigger(PodId),
     /// provisioner.trigger.node.
     NodeTrigger(NodeId),
+    /// One reconcile of the CapacityBuffer of this number.
+    CapacityBuffer(u32),
     /// The batching window closes (idle or maximum).
     BatchEnds,
     /// A pass of the disruption loop begins, or its validation wait ends.
@@ -130,8 +136,11 @@ impl Event {
             Event::Termination(_) => EventClass::Termination,
             Event::Eviction(_) => EventClass::Eviction,
             Event::Command(_) => EventClass::DisruptionQueue,
+            Event::Consistency(_) => EventClass::Consistency,
             Event::StaticPools => EventClass::StaticPools,
-            Event::PodTrigger(_) | Event::NodeTrigger(_) => EventClass::Triggers,
+            Event::PodTrigger(_) | Event::NodeTrigger(_) | Event::CapacityBuffer(_) => {
+                EventClass::Triggers
+            }
             Event::BatchEnds => EventClass::Provisioner,
             Event::DisruptionLoop => EventClass::DisruptionLoop,
         }

@@ -21,9 +21,10 @@ const MONITOR_GRACE: SimDuration = SimDuration::from_seconds(50);
 impl World {
     /// Deletes a NodeClaim because its instance is interrupted.
     pub fn interrupt(&mut self, id: ClaimId) {
-        if self.delete_claim(id, DeletionCause::Interrupted) {
+        if self.cluster.claims[id].deletion_at.is_none() {
             let fact = Fact::Interrupted(self.cluster.claim_ref(id));
             self.record(fact);
+            self.delete_claim(id, DeletionCause::Interrupted);
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::units::{ResourceVec, SimTime};
+use crate::units::{ResourceVec, SimDuration, SimTime};
 
 /// A pod in a fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub struct Launch {
     pub zone: Arc<str>,
     /// `on-demand`, `spot` or `reserved`.
     pub capacity_type: &'static str,
-    /// USD per hour.
+    /// USD per hour that EC2 charges: the list price, whatever NodeOverlays say.
     pub price: f64,
     /// What pods may request on it.
     pub allocatable: ResourceVec,
@@ -180,6 +180,20 @@ pub enum Fact {
         node: ClaimRef,
         /// Why.
         cause: Cause,
+    },
+    /// What a pod did is gone: it was evicted, or vanished with its node, before its end.
+    WorkLost {
+        /// The pod.
+        pod: PodRef,
+        /// How long it had been Running; zero where its successor goes on from there.
+        ran: SimDuration,
+        /// Another pod takes its place; false for a pod that is lost for good.
+        returns: bool,
+    },
+    /// A Job failed: its pods were evicted more often than its backoffLimit allows.
+    JobFailed {
+        /// The Job: `Job/batch/report`.
+        workload: Arc<str>,
     },
     /// The pod object is gone.
     PodRemoved {

@@ -1,9 +1,9 @@
 //! All mutable state of one run (layer 3): clock, event queue, cluster, journal.
 //!
-//! Reads go through [`view::ClusterView`] or the public fields; writes go through the mutators of `pods.rs` and
-//! `claims.rs`, one per fact, which record the fact in the journal and wake the actors that watch it. Wakes follow
+//! Reads go through [`view::ClusterView`] or the public fields; writes go through the mutators of `pods.rs`, `nodes.rs`
+//! and `claims.rs`, one per fact, which record the fact in the journal and wake the actors that watch it. Wakes follow
 //! client-go's work queues: one entry per object, an event makes a waiting entry due at once, a later delayed entry for
-//! an object that already waits is dropped.
+//! an object that already waits is dropped. An entry that is made due at once keeps its place among those that are.
 
 use std::sync::Arc;
 
@@ -12,11 +12,13 @@ use crate::units::{SimDuration, SimTime, Symbols};
 
 pub mod arena;
 mod budgets;
+pub mod buffers;
 pub mod claims;
 pub mod cluster;
 pub mod event;
 mod interruptions;
 pub mod journal;
+pub mod nodes;
 mod offerings;
 pub mod pods;
 pub mod restore;
@@ -62,12 +64,16 @@ pub enum Wake {
     Conditions(ClaimId),
     /// nodeclaim.expiration.
     Expiration(ClaimId),
+    /// nodeclaim.consistency.
+    Consistency(ClaimId),
     /// node.termination.
     Termination(NodeId),
     /// provisioner.trigger.pod.
     PodTrigger(PodId),
     /// provisioner.trigger.node.
     NodeTrigger(NodeId),
+    /// The controller of the CapacityBuffer of this number.
+    CapacityBuffer(u32),
     /// The workload controllers.
     Workloads,
     /// kube-scheduler.
@@ -103,9 +109,9 @@ impl World {
         ClusterView::new(self)
     }
 
-    /// Appends a fact of this instant.
+    /// Appends a fact of this instant, told in whole milliseconds.
     pub fn record(&mut self, fact: Fact) {
-        self.journal.record(self.clock.now(), fact);
+        self.journal.record(self.clock.now().floor_to_ms(), fact);
     }
 
     /// Schedules `event` in its class.
@@ -137,7 +143,7 @@ impl World {
         match waiting.and_then(|timer| self.queue.due_at(timer).map(|due| (timer, due))) {
             Some((_, due)) if due <= at => {}
             Some((timer, _)) => {
-                self.queue.reschedule(timer, at);
+                self.queue.advance(timer, at);
             }
             None => {
                 let timer = self.schedule(at, event);
@@ -146,6 +152,13 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Whether work queues keep the places that Karpenter's have. Some reconciles change nothing but an object's place
+    /// in a queue, and by it who of several NodeClaims of one age expires first: without canonical ties, where that is
+    /// left to chance, they are not made.
+    pub fn keeps_queue_order(&self) -> bool {
+        self.settings.tie_breaks == settings::TieBreaks::Canonical
     }
 
     /// The timer slot of an object's entry, the event it fires, and the instant before which it may not fire.
@@ -164,6 +177,10 @@ impl World {
                 let claim = cluster.claims.get_mut(id)?;
                 (&mut claim.expiration_timer, Event::Expiration(id), SimTime::ZERO)
             }
+            Wake::Consistency(id) => {
+                let claim = cluster.claims.get_mut(id).filter(|claim| !claim.consistent)?;
+                (&mut claim.consistency_timer, Event::Consistency(id), SimTime::ZERO)
+            }
             Wake::Termination(id) => {
                 let node = cluster.nodes.get_mut(id)?;
                 (&mut node.termination_timer, Event::Termination(id), SimTime::ZERO)
@@ -175,6 +192,10 @@ impl World {
             Wake::NodeTrigger(id) => {
                 let node = cluster.nodes.get_mut(id)?;
                 (&mut node.trigger_timer, Event::NodeTrigger(id), SimTime::ZERO)
+            }
+            Wake::CapacityBuffer(index) => {
+                let buffer = cluster.capacity_buffers.get_mut(index as usize)?;
+                (&mut buffer.timer, Event::CapacityBuffer(index), SimTime::ZERO)
             }
             Wake::Workloads => (&mut self.workload_pass, Event::WorkloadPass, SimTime::ZERO),
             Wake::Scheduler => (&mut self.scheduler_pass, Event::SchedulerPass, SimTime::ZERO),

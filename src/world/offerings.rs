@@ -7,7 +7,8 @@ use super::cluster::ClaimId;
 use super::event::Event;
 use super::journal::Fact;
 use crate::ec2::capacity::OfferingKey;
-use crate::ec2::{InstanceType, Offering};
+use crate::ec2::{InstanceType, Offering, overlay};
+use crate::kube::{NodeOverlay, node_overlay};
 
 /// Instance types that NodePools share.
 type TypeList = Arc<Vec<InstanceType>>;
@@ -50,6 +51,44 @@ impl World {
         let now = self.now();
         if self.cluster.capacity.forget(now) {
             self.refresh_offerings();
+        }
+    }
+
+    /// Creates or replaces a NodeOverlay. Karpenter does not look at them while their feature gate is off.
+    pub fn put_overlay(&mut self, overlay: NodeOverlay) {
+        if !self.settings.karpenter.gates.node_overlay {
+            return;
+        }
+        let overlays = &mut self.cluster.node_overlays;
+        overlays.retain(|known| known.name != overlay.name);
+        overlays.push(overlay);
+        node_overlay::sort_by_weight(overlays);
+        self.evaluate_overlays();
+    }
+
+    /// Removes a NodeOverlay.
+    pub fn remove_overlay(&mut self, name: &str) {
+        self.cluster.node_overlays.retain(|known| *known.name != *name);
+        self.evaluate_overlays();
+    }
+
+    /// Looks at all NodeOverlays again, as Karpenter does whenever one of them, a NodePool or an EC2NodeClass changes,
+    /// and voids the consolidated marks. Karpenter also looks every six hours: nothing else has changed by then, and
+    /// the marks are void after five minutes in any case.
+    pub fn evaluate_overlays(&mut self) {
+        let cluster = &mut self.cluster;
+        let live: Vec<usize> =
+            (0..cluster.pools.len()).filter(|i| !cluster.pools[*i].deleted).collect();
+        let pools = live.iter().map(|i| &cluster.pools[*i]);
+        let pools: Vec<_> = pools.map(|pool| (&*pool.spec, pool.provided.as_slice())).collect();
+        let overlaid = overlay::evaluate(&cluster.node_overlays, &pools);
+        for (index, types) in live.into_iter().zip(overlaid.types) {
+            let pool = &mut cluster.pools[index];
+            pool.listed = types.map_or_else(|| pool.provided.clone(), Arc::new);
+        }
+        self.refresh_offerings();
+        if self.settings.karpenter.gates.node_overlay {
+            self.mark_unconsolidated();
         }
     }
 

@@ -63,7 +63,7 @@ impl World {
         match owner {
             Owner::Deployment(index) => self.cluster.deployments[index].live.push(id),
             Owner::Job(index) => self.cluster.jobs[index].live.push(id),
-            Owner::DaemonSet(_) | Owner::Source(_) | Owner::Bare => {}
+            Owner::DaemonSet(_) | Owner::Source(_) | Owner::Buffer | Owner::Bare => {}
         }
         self.create_ephemeral_claims(id);
         let fact = Fact::PodCreated(self.cluster.pods[id].reference());
@@ -112,6 +112,17 @@ impl World {
         }
     }
 
+    /// A bound pod was written: nodeclaim.disruption looks at its node's claim.
+    fn notify_pod(&mut self, id: PodId) {
+        let node = self.cluster.pods.get(id).and_then(|pod| pod.node);
+        let claim = node.and_then(|node| self.cluster.nodes.get(node)).map(|node| node.claim);
+        if let Some(claim) = claim
+            && self.keeps_queue_order()
+        {
+            self.wake(Wake::Conditions(claim));
+        }
+    }
+
     /// The pod takes its share of a node.
     pub(super) fn occupy(&mut self, id: PodId, node_id: NodeId) {
         let pod = &mut self.cluster.pods[id];
@@ -131,6 +142,7 @@ impl World {
 
     /// A change of a bound pod that nodeclaim.podevents and nodeclaim.disruption look at.
     fn schedule_pod_event(&mut self, id: PodId) {
+        self.notify_pod(id);
         // DaemonSet pods never move lastPodEventTime: podevents ignores them after a look at their owner.
         if !self.cluster.pods[id].is_daemon() {
             self.schedule(self.now(), Event::PodEvent(id));
@@ -183,6 +195,7 @@ impl World {
         let (owner, healthy) = (pod.owner, pod.is_healthy());
         let fact = Fact::PodRunning(pod.reference());
         self.record(fact);
+        self.notify_pod(id);
         self.cluster.count_health(id, i64::from(healthy));
         self.begin_work(id);
         if let Owner::Job(index) = owner {
@@ -211,6 +224,7 @@ impl World {
         if let Owner::Job(index) = owner {
             let job = &mut self.cluster.jobs[index];
             job.succeeded += 1;
+            job.failures_in_row = 0;
             if let Some(ttl) = job.spec.pod_ttl {
                 let timer = self.schedule(now + ttl, Event::PodStops(id));
                 self.cluster.pods[id].kubelet_timer = Some(timer);
@@ -261,6 +275,9 @@ impl World {
         pod.deletion_at = Some((now + grace).floor_to_second());
         self.cluster.count_health(id, -i64::from(healthy));
         self.forget_live(id, owner);
+        if let Owner::Job(index) = owner {
+            self.cluster.jobs[index].terminating += 1;
+        }
         let claim = self.cluster.nodes[node].claim;
         let fact = Fact::PodTerminating {
             pod: self.cluster.pods[id].reference(),
@@ -268,6 +285,9 @@ impl World {
             cause,
         };
         self.record(fact);
+        if cause != Cause::ScaleDown {
+            self.interrupt_work(id);
+        }
         if let Some(timer) = self.cluster.pods[id].kubelet_timer.take() {
             self.queue.cancel(timer);
         }
@@ -305,8 +325,7 @@ impl World {
                 self.cluster.jobs[index].live.retain(|live| *live != id);
                 self.cluster.dirty_jobs.insert(index);
             }
-            Owner::Source(source) => return self.lose_work(id, source),
-            Owner::DaemonSet(_) | Owner::Bare => return,
+            Owner::DaemonSet(_) | Owner::Source(_) | Owner::Buffer | Owner::Bare => return,
         }
         self.wake(Wake::Workloads);
     }
@@ -316,15 +335,20 @@ impl World {
         if self.cluster.pods.get(id).is_some_and(|pod| !pod.is_finished()) {
             self.release(id);
         }
-        if let Some(pod) = self.cluster.pods.get(id)
-            && let Owner::Source(source) = pod.owner
-            && pod.is_active()
-        {
-            self.lose_work(id, source);
+        // An active pod that was bound vanishes with its node; one that was not is deleted by a person.
+        if self.cluster.pods.get(id).is_some_and(|pod| pod.is_active() && pod.node.is_some()) {
+            self.interrupt_work(id);
         }
+        self.notify_pod(id);
         let Some(pod) = self.cluster.pods.remove(id) else {
             return;
         };
+        if let Owner::Job(index) = pod.owner
+            && pod.deletion_at.is_some()
+            && !pod.is_finished()
+        {
+            self.end_job_pod(index);
+        }
         self.cluster.pods_by_ordinal.remove(&pod.ordinal);
         self.cluster.uncount_pod(&pod);
         for timer in [pod.kubelet_timer, pod.trigger_timer].into_iter().flatten() {

@@ -98,7 +98,11 @@ pub struct FoundPod {
     pub owner: Owner,
     /// creationTimestamp.
     pub created_at: SimTime,
-    /// Its node and when the kubelet took it over; `None` while it is pending and unschedulable.
+    /// kube-scheduler found no node for it; without meaning for a bound pod.
+    pub unschedulable: bool,
+    /// deletionTimestamp.
+    pub deletion_at: Option<SimTime>,
+    /// Its node and when the kubelet took it over; `None` while it is pending.
     pub bound: Option<(NodeId, SimTime)>,
 }
 
@@ -190,12 +194,12 @@ impl World {
             work: None,
             draws: ordinal,
             created_at: found.created_at,
-            unschedulable: found.bound.is_none(),
+            unschedulable: found.bound.is_none() && found.unschedulable,
             node: None,
             bound_at: None,
             running_at: None,
             finished_at: None,
-            deletion_at: None,
+            deletion_at: found.deletion_at,
             do_not_disrupt,
             budgets: SmallVec::new(),
             eviction_attempts: 0,
@@ -269,9 +273,12 @@ fn bare_claim(
         nominated_until: SimTime::ZERO,
         lifecycle_not_before: SimTime::ZERO,
         launching: false,
+        consistency_scanned_at: None,
+        consistent: false,
         lifecycle_timer: None,
         conditions_timer: None,
         expiration_timer: None,
+        consistency_timer: None,
     }
 }
 

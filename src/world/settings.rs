@@ -18,6 +18,8 @@ pub struct Settings {
     pub scheduler_ties: SchedulerTies,
     /// Which pods a Deployment deletes first.
     pub victims: VictimRule,
+    /// How Jobs answer an eviction.
+    pub job_retries: JobRetries,
     /// What a pod's UID is, Karpenter's and the ReplicaSet controller's last tie-break.
     pub pod_uids: PodUids,
     /// From a change to the workload controllers' answer.
@@ -58,6 +60,16 @@ pub enum VictimRule {
     Newest,
     /// Pods on the node with most pods of the Deployment first, then the newest.
     Colocated,
+}
+
+/// How a Job answers the eviction of one of its pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobRetries {
+    /// kube-controller-manager's: after a pause that doubles with each failure in a row, and not at all once
+    /// `backoffLimit` is exceeded.
+    BackOff,
+    /// At once and without limit, as in Karpenter's recorded timelines.
+    AtOnce,
 }
 
 /// What a pod's UID is.
@@ -145,6 +157,25 @@ pub struct Gates {
     pub spot_to_spot: bool,
     /// `StaticCapacity`: NodePools may have `replicas`.
     pub static_capacity: bool,
+    /// `CapacityBuffer`: CapacityBuffers ask for spare capacity.
+    pub capacity_buffer: bool,
+    /// `NodeOverlay`: NodeOverlays change prices and capacities.
+    pub node_overlay: bool,
+}
+
+impl Default for KarpenterOptions {
+    /// Karpenter's own defaults (karpenter v1.14.1 `pkg/operator/options/options.go`).
+    fn default() -> KarpenterOptions {
+        KarpenterOptions {
+            batch_idle: SimDuration::from_seconds(1),
+            batch_max: SimDuration::from_seconds(10),
+            ignore_preferences: false,
+            best_effort_min_values: false,
+            reserved_capacity: true,
+            gates: Gates::default(),
+            evaluation_time: SimDuration::ZERO,
+        }
+    }
 }
 
 impl KarpenterOptions {

@@ -175,6 +175,11 @@ impl<'a> ClusterView<'a> {
         self.cluster.pending.values().copied().filter(|id| self.cluster.pods[*id].unschedulable)
     }
 
+    /// Virtual pods of CapacityBuffers, by buffer.
+    pub fn virtual_pods(&self) -> impl Iterator<Item = PodId> + '_ {
+        self.cluster.capacity_buffers.iter().flat_map(|buffer| buffer.pods.iter().copied())
+    }
+
     /// Pods of a state node that would have to move: active, not owned by a DaemonSet (karpenter v1.14.1
     /// `pkg/utils/pod/scheduling.go`, `IsReschedulable`).
     pub fn reschedulable_pods(&self, claim: &Claim) -> Vec<(PodId, &'a Pod)> {
@@ -233,7 +238,7 @@ impl<'a> ClusterView<'a> {
 
     /// True iff the pod tolerates Karpenter's disruption taint.
     pub fn tolerates_disruption(&self, class: &PodClass) -> bool {
-        let Some(key) = self.symbols.find(super::claims::DISRUPTED_TAINT) else {
+        let Some(key) = self.symbols.find(super::nodes::DISRUPTED_TAINT) else {
             return class.tolerates_everything(Effect::NoSchedule);
         };
         let (key, value) = (self.symbols.value(key), self.symbols.find(""));

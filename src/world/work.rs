@@ -1,15 +1,25 @@
-//! Pods that arrive by themselves: how long they run, and what becomes of one that is evicted.
+//! Work that pods do: how long those that arrive by themselves run, and what is lost when one is evicted.
+//!
+//! A pod that runs for a span is the pod of a Job with one completion: it comes back after the Job's pause. The Job's
+//! backoffLimit is taken to be out of reach, so that all policies do the same work; a Job of the manifests has its own.
+//! A pod that lives until an instant, or for ever, stands for a pod of a ReplicaSet: another one takes its place at
+//! once, and no work is lost.
 
 use std::sync::Arc;
 
 use super::cluster::{Owner, PodId};
 use super::event::Event;
+use super::journal::{Cause, Fact};
+use super::settings::JobRetries;
 use super::{Wake, World};
 use crate::kube::PodClass;
 use crate::units::{SimDuration, SimTime};
 
 /// From a pod's success to the removal of its object: the Job that owned it is cleaned up.
 const CLEANED_AFTER: SimDuration = SimDuration::from_seconds(1);
+/// The pause after a Job's first failure, and the longest one: kubernetes v1.36 `pkg/controller/job/job_controller.go`.
+const FIRST_BACK_OFF: SimDuration = SimDuration::from_seconds(10);
+const LONGEST_BACK_OFF: SimDuration = SimDuration::from_minutes(10);
 /// Bits of a pod's number in what its draws are keyed by; the source stands above, the attempt below.
 const ATTEMPT_BITS: u32 = 8;
 
@@ -40,11 +50,11 @@ pub enum Term {
 /// What becomes of a pod that is evicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comeback {
-    /// Its controller makes a new one, which starts over.
+    /// Its Job makes a new one, which starts over.
     StartsOver,
-    /// Its controller makes a new one, which goes on where it was.
+    /// Its Job makes a new one, which goes on where it was.
     GoesOn,
-    /// It is lost.
+    /// It has no owner and is lost.
     Lost,
 }
 
@@ -94,37 +104,139 @@ impl World {
         self.cluster.pods[id].kubelet_timer = Some(timer);
     }
 
-    /// A pod of a source was told to go before its end: its controller makes another one, if it has one.
-    pub(super) fn lose_work(&mut self, id: PodId, source: u32) {
+    /// A pod was evicted, or vanished with its node, before its end: says what is lost and makes its controller answer.
+    /// Deployments and DaemonSets lose nothing.
+    pub(super) fn interrupt_work(&mut self, id: PodId) {
         let now = self.now();
         let Some(pod) = self.cluster.pods.get(id).filter(|pod| !pod.is_finished()) else {
             return;
         };
-        let Some(work) = pod.work else {
-            return;
+        let (reference, owner, work) = (pod.reference(), pod.owner, pod.work);
+        let ran = pod.running_at.map_or(SimDuration::ZERO, |at| now.since(at));
+        let (ran, returns) = match owner {
+            Owner::Deployment(_) | Owner::DaemonSet(_) | Owner::Buffer => return,
+            Owner::Bare => (ran, false),
+            Owner::Job(index) => (ran, self.count_failure(index)),
+            Owner::Source(source) => match work {
+                // Its end has come all the same.
+                Some(Work { term: Term::EndsAt(end), .. }) if end <= now => return,
+                Some(work) => self.interrupt_source_pod(id, source, work, ran),
+                None => return,
+            },
         };
-        let term = match (work.comeback, work.term) {
-            (Comeback::Lost, _) => return,
-            (_, Term::EndsAt(end)) if end <= now => return,
+        if ran > SimDuration::ZERO || !returns {
+            self.record(Fact::WorkLost { pod: reference, ran, returns });
+        }
+    }
+
+    /// How much of what a pod of a source did is lost, and whether another one takes its place.
+    fn interrupt_source_pod(
+        &mut self,
+        id: PodId,
+        source: u32,
+        work: Work,
+        ran: SimDuration,
+    ) -> (SimDuration, bool) {
+        let (lost, term) = match (work.comeback, work.term) {
+            (Comeback::Lost, Term::RunsFor(_)) => return (ran, false),
             (Comeback::GoesOn, Term::RunsFor(span)) => {
-                let ran = pod.running_at.map_or(SimDuration::ZERO, |at| now.since(at));
-                Term::RunsFor(SimDuration::from_ms((span.ms() - ran.ms()).max(0)))
+                let left = SimDuration::from_ms((span.ms() - ran.ms()).max(0));
+                (SimDuration::ZERO, Term::RunsFor(left))
             }
-            (_, term) => term,
+            (Comeback::StartsOver, term @ Term::RunsFor(_)) => (ran, term),
+            (_, term) => (SimDuration::ZERO, term),
+        };
+        let failures = work.attempt + 1;
+        let mut not_before = self.now();
+        if let (Term::RunsFor(_), JobRetries::BackOff) = (term, self.settings.job_retries) {
+            not_before = not_before + back_off(failures);
+        }
+        let Some(pod) = self.cluster.pods.get(id) else {
+            return (lost, false);
         };
         let base = pod.name.rsplit_once("-r").map_or(pod.name.as_ref(), |(base, _)| base);
         let name = if work.attempt == 0 { pod.name.clone() } else { base.into() };
-        let work = Work { attempt: work.attempt + 1, term, ..work };
-        let class = pod.class.clone();
-        self.cluster.returning.push(Returning { source, name, class, work });
-        self.wake(Wake::Workloads);
+        let work = Work { attempt: failures, term, ..work };
+        let pod = Returning { source, name, class: pod.class.clone(), work };
+        self.cluster.returning.push((not_before, pod));
+        if not_before > self.now() {
+            self.wake_at(Wake::Workloads, not_before);
+        } else {
+            self.wake(Wake::Workloads);
+        }
+        (lost, true)
+    }
+
+    /// A pod of a Job was evicted; whether the Job makes another one.
+    fn count_failure(&mut self, index: usize) -> bool {
+        let now = self.now();
+        let retries = self.settings.job_retries;
+        let job = &mut self.cluster.jobs[index];
+        if job.failed {
+            return false;
+        }
+        if retries == JobRetries::AtOnce || job.spec.ignores_evictions {
+            return true;
+        }
+        job.failures += 1;
+        job.failures_in_row += 1;
+        job.not_before = now + back_off(job.failures_in_row);
+        job.failed = job.failures > job.spec.backoff_limit;
+        if job.failed {
+            let workload = job.spec.template.workload.clone();
+            self.record(Fact::JobFailed { workload });
+            return false;
+        }
+        true
+    }
+
+    /// A terminating pod of a Job is gone.
+    pub(super) fn end_job_pod(&mut self, index: usize) {
+        let job = &mut self.cluster.jobs[index];
+        job.terminating = job.terminating.saturating_sub(1);
+        if job.spec.waits_for_termination {
+            self.cluster.dirty_jobs.insert(index);
+            self.wake(Wake::Workloads);
+        }
+    }
+
+    /// The pods of a Job that failed are deleted; what they did is lost too.
+    pub fn give_up_job(&mut self, index: usize) {
+        for id in self.cluster.jobs[index].live.clone() {
+            let pod = &self.cluster.pods[id];
+            let (reference, grace, bound) = (pod.reference(), pod.class.grace, pod.node.is_some());
+            let ran = pod.running_at.map_or(SimDuration::ZERO, |at| self.now().since(at));
+            if bound {
+                self.record(Fact::WorkLost { pod: reference, ran, returns: false });
+            }
+            self.delete_pod(id, grace, Cause::ScaleDown);
+        }
     }
 
     /// The instant at which a pod of a source ends, whether it ran or not.
     pub fn end_pod(&mut self, id: PodId) {
         if let Some(pod) = self.cluster.pods.get(id) {
             let grace = pod.class.grace;
-            self.delete_pod(id, grace, super::journal::Cause::ScaleDown);
+            self.delete_pod(id, grace, Cause::ScaleDown);
         }
+    }
+}
+
+/// The pause after the n-th failure in a row: kubernetes v1.36 `pkg/controller/job/backoff_utils.go`.
+fn back_off(failures: u32) -> SimDuration {
+    let doublings = failures.saturating_sub(1).min(16);
+    SimDuration::from_ms(FIRST_BACK_OFF.ms() << doublings).min(LONGEST_BACK_OFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `workloads.md` 26.6.
+    #[test]
+    fn pauses_double_up_to_ten_minutes() {
+        let seconds: Vec<i64> = (1..=8).map(|n| back_off(n).ms() / 1_000).collect();
+        assert_eq!(seconds, [10, 20, 40, 80, 160, 320, 600, 600]);
+        assert_eq!(back_off(u32::MAX), LONGEST_BACK_OFF);
     }
 }

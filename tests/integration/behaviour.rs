@@ -114,6 +114,12 @@ impl Timeline {
                 let rest = format!(" from {}", self.node(node.ordinal));
                 return self.pod(at, "evicted", pod, rest);
             }
+            Fact::WorkLost { pod, ran, returns } => {
+                let verb = format!("lost {}s of", ran.ms() / 1_000);
+                let rest = if *returns { "" } else { ", for good" };
+                return self.pod(at, &verb, pod, rest.to_owned());
+            }
+            Fact::JobFailed { workload } => format!("{workload} failed"),
             Fact::PodFailedScheduling { pod, .. } if !self.pending.contains(&pod.ordinal) => {
                 self.pending.push(pod.ordinal);
                 return self.pod(at, "left pending", pod, String::new());

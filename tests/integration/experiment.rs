@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use assert_cmd::Command;
 use karpsim::diagnostic::Diagnostics;
@@ -13,10 +14,10 @@ use karpsim::outcome::RunResult;
 use karpsim::scenario::{
     Catalogue, Choice, DiskFiles, Setting, Written, catalog, load_variant, resolve,
 };
-use karpsim::simulation::Config;
-use karpsim::units::SimTime;
+use karpsim::simulation::{Config, Load, Recording, RowSource, Term, TraceRow};
+use karpsim::units::{SimDuration, SimTime};
 use karpsim::world::Fact;
-use karpsim::world::journal::Record;
+use karpsim::world::journal::{Cause, Record};
 use tempfile::TempDir;
 
 fn scenario(name: &str) -> std::path::PathBuf {
@@ -31,6 +32,8 @@ struct Seen {
     running: BTreeMap<String, SimTime>,
     /// Milliseconds from Running to Succeeded.
     lifetimes: BTreeMap<String, i64>,
+    /// Milliseconds from Running to an eviction.
+    interrupted: BTreeMap<String, i64>,
     claims: BTreeMap<u64, SimTime>,
     /// Milliseconds of the Create call of the n-th NodeClaim.
     launches: BTreeMap<u64, i64>,
@@ -49,6 +52,12 @@ impl Observer for Seen {
             Fact::PodSucceeded(pod) => {
                 let ran = at.since(self.running[&*pod.name]).ms();
                 self.lifetimes.insert(pod.name.to_string(), ran);
+            }
+            Fact::PodTerminating { pod, cause, .. } if *cause != Cause::ScaleDown => {
+                let ran = self.running.get(&*pod.name).map_or(0, |from| at.since(*from).ms());
+                if !pod.daemon {
+                    self.interrupted.insert(pod.name.to_string(), ran);
+                }
             }
             Fact::ClaimCreated { claim, .. } => {
                 self.claims.insert(claim.ordinal, at);
@@ -120,8 +129,127 @@ fn finished_pods_leave_and_evicted_ones_run_their_whole_time_again() {
     let again = seen.lifetimes.keys().filter_map(|name| name.split_once("-r"));
     let again = again.filter(|(base, _)| seen.created.contains_key(*base)).count();
     assert!(again > 0, "builds that were moved and came to their end");
+    let lost = result.summary.metric("work_lost_pod_s").and_then(|m| m.value);
+    assert_eq!(lost.map(|v| v.units()), Some(lost_ms(&seen).into()), "in milliseconds");
+    assert_eq!(result.counts.pods_lost, 0);
+    for (name, at) in seen.created.iter().filter(|(name, _)| name.ends_with("-r1")) {
+        let before = seen.running[name.strip_suffix("-r1").expect("a first attempt")];
+        assert!(at.since(before).ms() >= 10_000, "{name}: a Job waits for 10 s");
+    }
     let end = result.series.pods_running.value_at(result.end);
     assert!(end < 40, "{end} pods run at the end");
+}
+
+/// A cluster whose nodes expire every half an hour, with a trace.
+fn expiring(folder: &Path, on_eviction: &str, rows: &str) -> Config {
+    let text = format!(
+        r#"(
+    horizon: "2h",
+    cluster: (region: "us-east-1", zones: ["us-east-1a"], manifests: ["m.yaml"]),
+    workloads: [Trace(name: "t", namespace: "batch", file: "t.csv", on_eviction: {on_eviction})],
+)"#
+    );
+    let manifests = std::fs::read_to_string(scenario("ci-burst/nodepool.yaml")).expect("a pool");
+    let manifests = manifests.replace("expireAfter: 720h", "expireAfter: 30m");
+    assert!(manifests.contains("expireAfter: 30m"));
+    let head = "pod_name,group,kind,arrival_s,duration_s,cpu_milli,memory_mib\n";
+    for (name, text) in [("s.ron", text), ("m.yaml", manifests), ("t.csv", format!("{head}{rows}"))]
+    {
+        std::fs::write(folder.join(name), text).expect("written");
+    }
+    let catalog = catalog::embedded();
+    let (names, mut diagnostics) = (Catalogue::from(catalog), Diagnostics::default());
+    let (path, choice) = (folder.join("s.ron"), Choice::default());
+    let loaded = load_variant(&path, &[], &choice, &DiskFiles, &names, &mut diagnostics);
+    resolve::config(&loaded.expect("a scenario"), catalog)
+}
+
+/// One pod that never comes to its end, one that does in the first hour, one of a service.
+const ROWS: &str =
+    "long,g,job,0,3600,500,512\nshort,g,job,60,600,500,512\nweb,g,service,60,5400,500,512\n";
+
+#[test]
+fn pods_of_a_trace_are_lost_or_come_back() {
+    let folder = TempDir::new().expect("a folder");
+    for (on_eviction, lost, attempts, ended) in
+        [("Lose", 1, 0, 1), ("StartOver", 0, 3, 1), ("GoOn", 0, 2, 2)]
+    {
+        let config = expiring(folder.path(), on_eviction, ROWS);
+        let (result, seen) = done(config, 42, Checks::EveryEvent);
+        let again = seen.created.keys().filter(|name| name.starts_with("long-r")).count();
+        let jobs = seen.lifetimes.keys().filter(|name| !name.starts_with("web")).count();
+        assert_eq!(
+            (result.counts.pods_lost, again, jobs),
+            (lost, attempts, ended),
+            "{on_eviction}"
+        );
+        let services = seen.created.keys().filter(|name| name.starts_with("web-r")).count();
+        assert!(services >= 2, "{on_eviction}: pods of services always come back");
+        let vcpu_hours = result.summary.metric("work_lost_vcpu_h").and_then(|m| m.value);
+        let ms = if on_eviction == "GoOn" { 0 } else { lost_ms(&seen) };
+        let expected = ms as f64 * 0.5 / 3_600_000.0;
+        assert!((vcpu_hours.expect("a figure").to_f64() - expected).abs() < 1e-6, "{on_eviction}");
+        assert!(on_eviction == "GoOn" || expected > 0.2, "{on_eviction}: {expected}");
+    }
+}
+
+/// What jobs had run when they were evicted, in milliseconds.
+fn lost_ms(seen: &Seen) -> i64 {
+    let jobs = seen.interrupted.iter().filter(|(name, _)| !name.starts_with("web"));
+    jobs.map(|(_, ran)| *ran).sum()
+}
+
+/// A recording without an end that counts how far it was read.
+#[derive(Debug)]
+struct Endless {
+    row: TraceRow,
+    read: Arc<AtomicUsize>,
+}
+
+impl Recording for Endless {
+    fn open(self: Arc<Self>) -> Box<dyn RowSource> {
+        let (row, read) = (self.row.clone(), self.read.clone());
+        Box::new(Endless { row, read })
+    }
+}
+
+impl RowSource for Endless {
+    fn next(&mut self) -> Result<Option<TraceRow>, String> {
+        self.read.fetch_add(1, Ordering::Relaxed);
+        self.row.at = self.row.at + SimDuration::from_seconds(30);
+        Ok(Some(self.row.clone()))
+    }
+}
+
+#[test]
+fn a_recording_is_read_one_pod_ahead_of_the_clock() {
+    let folder = TempDir::new().expect("a folder");
+    let mut config = expiring(folder.path(), "Lose", ROWS);
+    let Load::Trace(trace) = config.sources[0].load.clone() else { panic!("a trace") };
+    let row = trace.open().next().expect("readable").expect("a row");
+    let row = TraceRow { term: Term::RunsFor(SimDuration::from_seconds(60)), ..row };
+    let read = Arc::new(AtomicUsize::new(0));
+    let endless: Arc<dyn Recording> = Arc::new(Endless { row, read: read.clone() });
+    config.sources[0].load = Load::Trace(endless);
+    let (result, _) = done(config, 42, Checks::Off);
+    // Pods at 30 s, 60 s and so on before two hours have passed, and one that was not waited for.
+    assert_eq!((result.counts.pods_created, read.load(Ordering::Relaxed)), (239, 240));
+}
+
+#[test]
+fn a_trace_that_changes_under_a_run_is_said() {
+    let folder = TempDir::new().expect("a folder");
+    let config = expiring(folder.path(), "StartOver", ROWS);
+    let head = "pod_name,group,kind,arrival_s,duration_s,cpu_milli,memory_mib\n";
+    for (rows, reason) in [
+        ("a,g,job,9,1,500,512\nb,g,job,8,1,500,512\n", "line 3 of the trace: it is earlier"),
+        ("a,g,job,9,1,700,512\n", "a pod that was not there"),
+    ] {
+        std::fs::write(folder.path().join("t.csv"), format!("{head}{rows}")).expect("written");
+        let config = Arc::new(config.clone());
+        let failure = run(config, Default::default(), Checks::Off, &mut ()).expect_err("a failure");
+        assert!(failure.0.contains(reason), "{failure:?}");
+    }
 }
 
 /// The variance of paired differences against that of differences between runs of different worlds.

@@ -5,13 +5,17 @@ use std::path::{Path, PathBuf};
 use karpsim::diagnostic::{CODES, Diagnostics};
 use karpsim::ec2::CapacityType;
 use karpsim::ec2::capacity::StockOut;
+use karpsim::kube::capacity_buffer::PodShape;
 use karpsim::kube::disruption_budget::{Amount, Bound};
 use karpsim::kube::port::Protocol;
 use karpsim::kube::{HostPort, Labels, Requirements, label};
 use karpsim::report::diagnostic::{Colour, render};
+use karpsim::scenario::catalog::embedded;
 use karpsim::scenario::load::{load_objects_json, load_variant};
 use karpsim::scenario::manifest::Cluster;
-use karpsim::scenario::{Catalogue, Choice, LoadedScenario, MemoryFiles, TimelineAction, load};
+use karpsim::scenario::{
+    Catalogue, Choice, LoadedScenario, MemoryFiles, TimelineAction, load, resolve,
+};
 use karpsim::simulation::{Action, DriftTarget, Target};
 use karpsim::units::{Lane, SimDuration};
 
@@ -661,6 +665,178 @@ fn feature_gates_that_are_modelled_can_be_switched_on() {
     assert!(karpenter.feature_gates["SpotToSpotConsolidation"]);
     assert!(karpenter.feature_gates["StaticCapacity"]);
     assert_eq!(karpenter.evaluation_time, SimDuration::from_ms(20));
+}
+
+const OVERLAY: &str = "apiVersion: karpenter.sh/v1alpha1
+kind: NodeOverlay
+metadata: {name: discount}
+spec:
+  weight: 10
+  priceAdjustment: \"-10%\"
+  capacity: {example.com/device: 2}
+  requirements:
+  - {key: karpenter.sh/nodepool, operator: In, values: [default]}
+---
+";
+
+/// The scenario with feature gates on.
+fn gates_on(names: &[&str]) -> String {
+    let gates: Vec<String> = names.iter().map(|name| format!("\"{name}\": true")).collect();
+    let options = format!("Karpenter(options: (feature_gates: {{{}}}))", gates.join(", "));
+    SCENARIO.replace("    timeline", &format!("    autoscaler: {options},\n    timeline"))
+}
+
+#[test]
+fn node_overlays_are_read_when_their_gate_is_on() {
+    let (loaded, diagnostics) =
+        load_with_file(&gates_on(&["NodeOverlay"]), "m/overlay.yaml", OVERLAY);
+    assert_eq!(problems(&diagnostics), [""; 0]);
+    let overlays = loaded.expect("no errors").objects.node_overlays;
+    let [overlay] = overlays.as_slice() else { panic!("one overlay") };
+    assert_eq!((&*overlay.name, overlay.weight), ("discount", 10));
+    assert_eq!(overlay.price.as_deref(), Some("-10%"));
+    assert_eq!(overlay.capacity.as_ref().map(|c| c.get("example.com/device")), Some(2));
+    assert_eq!(overlay.requirements.len(), 1);
+    let (loaded, diagnostics) = load_with_file(SCENARIO, "m/overlay.yaml", OVERLAY);
+    let expected = "KS0331 m/overlay.yaml:3:18 NodeOverlay/discount has no effect, as the feature gate \
+                    NodeOverlay is off";
+    assert_eq!(problems(&diagnostics), [expected]);
+    assert!(loaded.expect("a warning only").objects.node_overlays.is_empty());
+}
+
+#[test]
+fn node_overlays_of_one_weight_conflict() {
+    let other = OVERLAY.replace("discount", "bonus");
+    let (loaded, mut diagnostics) =
+        load_with_file(&gates_on(&["NodeOverlay"]), "m/overlay.yaml", &format!("{OVERLAY}{other}"));
+    let loaded = loaded.expect("no errors");
+    let config = resolve::config(&loaded, embedded());
+    resolve::warn_of_conflicting_overlays(&loaded, &config, &mut diagnostics);
+    let expected = "KS0332 m/overlay.yaml:13:18 NodeOverlay/bonus has no effect: another one of the same \
+                    weight sets the same";
+    assert_eq!(problems(&diagnostics), [expected]);
+}
+
+const BUFFER: &str = "apiVersion: autoscaling.x-k8s.io/v1beta1
+kind: CapacityBuffer
+metadata: {name: room, namespace: shop}
+spec:
+  scalableRef: {apiGroup: apps, kind: Deployment, name: web}
+  replicas: 2
+  percentage: 20
+  limits: {cpu: 10}
+---
+apiVersion: v1
+kind: PodTemplate
+metadata: {name: shape, namespace: shop}
+template:
+  metadata: {labels: {app: spare}}
+  spec: {containers: [{name: a, resources: {requests: {cpu: 2}}}]}
+---
+";
+
+#[test]
+fn capacity_buffers_are_read_when_their_gate_is_on() {
+    let (loaded, diagnostics) =
+        load_with_file(&gates_on(&["CapacityBuffer"]), "m/buffer.yaml", BUFFER);
+    assert_eq!(problems(&diagnostics), [""; 0]);
+    let objects = loaded.expect("no errors").objects;
+    let [buffer] = objects.capacity_buffers.as_slice() else { panic!("one buffer") };
+    assert_eq!(buffer.shape, PodShape::Deployment("web".into()));
+    assert_eq!((buffer.replicas, buffer.percentage), (Some(2), Some(20)));
+    let [template] = objects.pod_templates.as_slice() else { panic!("one template") };
+    assert_eq!(template.template.requests.lane(Lane::Cpu), 2_000);
+    assert_eq!(buffer.desired(Some(40), &template.template.requests), 5, "the limit");
+    let (loaded, diagnostics) = load_with_file(SCENARIO, "m/buffer.yaml", BUFFER);
+    let expected = "KS0331 m/buffer.yaml:3:18 CapacityBuffer/shop/room has no effect, as the feature \
+                    gate CapacityBuffer is off";
+    assert_eq!(problems(&diagnostics), [expected]);
+    assert!(loaded.expect("a warning only").objects.capacity_buffers.is_empty());
+}
+
+#[test]
+fn capacity_buffers_that_cannot_be_read() {
+    let scalable = "scalableRef: {apiGroup: apps, kind: Deployment, name: web}";
+    for (from, to, expected) in [
+        (
+            scalable,
+            "podTemplateRef: {name: shape}",
+            "KS0309 m/buffer.yaml:7:15 `spec.percentage`: percentage needs scalableRef",
+        ),
+        (
+            "  replicas",
+            "  podTemplateRef: {name: shape}\n  replicas",
+            "KS0309 m/buffer.yaml:5:16 `spec.scalableRef`: podTemplateRef and scalableRef exclude each other",
+        ),
+        (
+            "kind: Deployment",
+            "kind: StatefulSet",
+            "KS0307 m/buffer.yaml:5:39 `spec.scalableRef.kind` does not accept `StatefulSet`",
+        ),
+        (
+            "replicas: 2",
+            "replicas: -2",
+            "KS0309 m/buffer.yaml:6:13 `spec.replicas`: must be at least 0 and at most 2147483647",
+        ),
+        (
+            "  replicas: 2",
+            "  provisioningStrategy: other",
+            "KS0307 m/buffer.yaml:6:25 `spec.provisioningStrategy` does not accept `other`",
+        ),
+    ] {
+        let text = BUFFER.replacen(from, to, 1);
+        let (_, diagnostics) =
+            load_with_file(&gates_on(&["CapacityBuffer"]), "m/buffer.yaml", &text);
+        let found = problems(&diagnostics);
+        assert!(found.contains(&expected.to_owned()), "{found:?}");
+    }
+}
+
+#[test]
+fn node_overlays_that_cannot_be_read() {
+    for (from, to, expected) in [
+        (
+            "\"-10%\"",
+            "\"10%\"",
+            "KS0309 m/overlay.yaml:6:20 `spec.priceAdjustment`: must be an amount or a percentage with its \
+             sign, such as \"+0.05\" or \"-10%\"",
+        ),
+        (
+            "  capacity",
+            "  price: \"1\"\n  capacity",
+            "KS0309 m/overlay.yaml:6:20 `spec.priceAdjustment`: price and priceAdjustment exclude each other",
+        ),
+        (
+            "weight: 10",
+            "weight: 0",
+            "KS0309 m/overlay.yaml:5:11 `spec.weight`: must be at least 1 and at most 10000",
+        ),
+        (
+            "example.com/device: 2",
+            "cpu: 2",
+            "KS0309 m/overlay.yaml:7:19 `spec.capacity.cpu`: an overlay cannot set cpu",
+        ),
+        (
+            "In, values: [default]",
+            "NotIn",
+            "KS0309 m/overlay.yaml:9:5 `spec.requirements[0]`: operator NotIn needs at least one value",
+        ),
+        (
+            "karpenter.sh/nodepool,",
+            "kubernetes.io/hostname,",
+            "KS0309 m/overlay.yaml:9:11 `spec.requirements[0].key`: the label `kubernetes.io/hostname` is \
+             restricted: Karpenter ignores a pod and refuses a NodePool that names it",
+        ),
+        (
+            "values: [default]",
+            "values: [default], minValues: 1",
+            "KS0302 m/overlay.yaml:9:67 NodeOverlay has no field `spec.requirements[0].minValues`",
+        ),
+    ] {
+        let text = OVERLAY.replacen(from, to, 1);
+        let (_, diagnostics) = load_with_file(&gates_on(&["NodeOverlay"]), "m/overlay.yaml", &text);
+        assert_eq!(problems(&diagnostics), [expected]);
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::candidate::Candidate;
 use super::{Command, Method, Search};
 use crate::ec2::CapacityType;
+use crate::karpenter::provisioner;
 use crate::kube::requirement::{Operator, Requirement};
 use crate::kube::{Requirements, label};
 use crate::scheduling::{ClaimPlan, Core, Purpose, Solution, min_values, price};
@@ -35,7 +36,7 @@ pub(super) fn simulate(
     if claims.iter().any(|id| view.cluster.claims.get(*id).is_none_or(|c| c.is_deleting())) {
         return None;
     }
-    let mut pods: Vec<PodId> = view.provisionable_pods().collect();
+    let mut pods = provisioner::waiting_pods(view);
     for candidate in candidates {
         pods.extend(candidate.pods.iter().filter(|pod| view.may_move(&view.cluster.pods[**pod])));
     }

@@ -403,7 +403,7 @@ impl Disruption {
         }
         if !failed {
             self.errors = 0;
-            return SimDuration::ZERO;
+            return SimDuration::AT_ONCE;
         }
         let pause = SimDuration::from_ms(FIRST_ERROR_PAUSE.ms() << self.errors.min(20));
         self.errors += 1;

@@ -222,7 +222,11 @@ impl Roster {
             true => Scores::build(view, listed.iter().map(|(_, _, candidate)| *candidate)),
             false => Scores::default(),
         };
-        listed.retain(|(_, entry, _)| entry.wanted[number]);
+        // The last provisioning pass counted on the node for virtual pods of a CapacityBuffer.
+        let hosts_buffer = |entry: &Entry| {
+            method == Method::Emptiness && view.cluster.buffer_hosts.contains(&entry.ordinal)
+        };
+        listed.retain(|(_, entry, _)| entry.wanted[number] && !hosts_buffer(entry));
         // Without draws the order of the names decides among equals.
         listed.sort_by(|(draw, a, one), (other, b, two)| {
             let ratio = two.savings_ratio().total_cmp(&one.savings_ratio());

@@ -5,7 +5,7 @@ use regex_lite::Regex;
 use crate::scenario::yaml::Node;
 
 /// Kinds that live in no namespace.
-const CLUSTER_SCOPED: [&str; 13] = [
+const CLUSTER_SCOPED: [&str; 14] = [
     "APIService",
     "CSINode",
     "ClusterRole",
@@ -14,6 +14,7 @@ const CLUSTER_SCOPED: [&str; 13] = [
     "EC2NodeClass",
     "MutatingWebhookConfiguration",
     "Namespace",
+    "NodeOverlay",
     "NodePool",
     "PersistentVolume",
     "PriorityClass",

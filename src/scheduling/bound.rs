@@ -1,23 +1,105 @@
 //! A bound for what-ifs of consolidation: what cannot come out well is not tried.
 //!
-//! Pods that no other node takes as it stands need a new NodeClaim, all of them the same one, for a command has at most
-//! one. When no instance type that holds them costs less than the candidates, there is no command. Everything that the
-//! bound leaves out (topology, other pods, zones) could only make the what-if harder.
+//! Pods that the other nodes do not take as they stand need a new NodeClaim, all of them the same one, for a command has
+//! at most one. When no instance type that holds as much as they need at least costs less than the candidates, there is
+//! no command. Everything that the bound leaves out (topology, other pods, zones) could only make the what-if harder.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use super::Templates;
 use super::claim::{Duration, Memory, Seeker};
+use super::existing::ExistingNode;
 use super::ground::Ground;
 use super::topology::Demand;
 use super::variant::Variants;
 use super::volume::VolumeDemand;
 use crate::kube::PodClass;
-use crate::units::ResourceVec;
+use crate::units::{Lane, ResourceVec, SimTime};
 use crate::world::{ClaimId, ClusterView};
 
 /// Answers that are remembered at most.
 const MOST_ANSWERS: usize = 4_096;
+/// Amounts that are looked at at most.
+const MOST_LEVELS: usize = 64;
+/// The resources whose amounts are looked at.
+const LANES: [Lane; 2] = [Lane::Cpu, Lane::Memory];
+
+/// An amount of a resource that some pod asks for.
+#[derive(Clone, Copy, Debug)]
+struct Level {
+    lane: Lane,
+    amount: i64,
+    /// How many times the amount is free on open nodes.
+    slots: i64,
+}
+
+/// What the bound knows of all nodes together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Room {
+    levels: Vec<Level>,
+    by_amount: FxHashMap<(usize, i64), usize>,
+    /// Nodes within consolidateAfter, with its end: they take no pod of a what-if.
+    closed: BTreeSet<(SimTime, u32)>,
+    /// Nodes that are open, by place.
+    open: Vec<bool>,
+    /// Whether no NodeClaim below a price holds so much.
+    answers: FxHashMap<(ResourceVec, u64), bool>,
+}
+
+impl Level {
+    fn slots_of(&self, node: &ExistingNode) -> i64 {
+        node.free(self.lane).max(0) / self.amount
+    }
+}
+
+impl Room {
+    /// A node came to a place.
+    pub(super) fn add(&mut self, place: u32, node: &ExistingNode) {
+        // That it is open is found out when time is known.
+        self.closed.insert((node.closed_until, place));
+    }
+
+    /// The node at a place goes, or changes.
+    pub(super) fn remove(&mut self, place: u32, node: &ExistingNode) {
+        self.closed.remove(&(node.closed_until, place));
+        if let Some(open) = self.open.get_mut(place as usize).filter(|open| **open) {
+            *open = false;
+            self.levels.iter_mut().for_each(|level| level.slots -= level.slots_of(node));
+        }
+    }
+
+    /// Nodes whose consolidateAfter is over are open.
+    fn open_up(&mut self, now: SimTime, nodes: &[ExistingNode]) {
+        while let Some((until, place)) = self.closed.first().copied().filter(|(at, _)| *at <= now) {
+            self.closed.remove(&(until, place));
+            let index = place as usize;
+            self.open.resize(self.open.len().max(index + 1), false);
+            self.open[index] = true;
+            self.levels.iter_mut().for_each(|level| level.slots += level.slots_of(&nodes[index]));
+        }
+    }
+
+    /// The level of an amount, new or known; `None` for nothing and when there are too many.
+    fn level(&mut self, lane: Lane, amount: i64, nodes: &[ExistingNode]) -> Option<usize> {
+        let next = self.levels.len();
+        if let Some(known) = self.by_amount.get(&(lane as usize, amount)) {
+            return Some(*known);
+        }
+        if amount <= 0 || next == MOST_LEVELS {
+            return None;
+        }
+        let mut level = Level { lane, amount, slots: 0 };
+        let open = nodes.iter().zip(&self.open).filter(|(_, open)| **open);
+        level.slots = open.map(|(node, _)| level.slots_of(node)).sum();
+        self.by_amount.insert((lane as usize, amount), next);
+        self.levels.push(level);
+        Some(next)
+    }
+}
 
 impl Ground {
     /// True when the pods of `classes`, all of which run on `removed`, cannot do without a new NodeClaim that costs
@@ -26,40 +108,79 @@ impl Ground {
         &mut self,
         view: &ClusterView<'_>,
         templates: &Templates,
-        classes: impl Iterator<Item = &'a (Arc<PodClass>, u32)>,
+        classes: impl Iterator<Item = &'a (Arc<PodClass>, u32)> + Clone,
         removed: &[ClaimId],
         limit: f64,
     ) -> bool {
-        let mut homeless = ResourceVec::default();
-        for (class, pods) in classes {
+        self.room.open_up(view.now, &self.nodes);
+        let mut need = ResourceVec::default();
+        for (class, pods) in classes.clone() {
             if !self.has_home(view, class, removed) {
-                (0..*pods).for_each(|_| homeless.add(&class.requests));
+                (0..*pods).for_each(|_| need.add(&class.requests));
             }
         }
-        if homeless.is_empty() {
+        self.add_crowded(classes, removed, &mut need);
+        if need.is_empty() {
             return false;
         }
-        let question = (homeless, limit.to_bits());
-        if let Some(known) = self.hopeless.get(&question) {
+        let question = (need, limit.to_bits());
+        if let Some(known) = self.room.answers.get(&question) {
             return *known;
         }
         let answer =
             !templates.list.iter().any(|template| template.holds_below(&question.0, limit));
-        if self.hopeless.len() >= MOST_ANSWERS {
-            self.hopeless.clear();
+        if self.room.answers.len() >= MOST_ANSWERS {
+            self.room.answers.clear();
         }
-        self.hopeless.insert(question, answer);
+        self.room.answers.insert(question, answer);
         answer
     }
 
-    /// False when no node but those of `removed` takes such a pod as it stands, whatever the pod gives up.
+    /// Raises `need` to what is left over when all nodes are filled with pods of at least a certain size, for each size
+    /// and resource: more pods than a node has slots of that size do not fit there.
+    fn add_crowded<'a>(
+        &mut self,
+        classes: impl Iterator<Item = &'a (Arc<PodClass>, u32)> + Clone,
+        removed: &[ClaimId],
+        need: &mut ResourceVec,
+    ) {
+        let own: SmallVec<[u32; 4]> = removed
+            .iter()
+            .filter_map(|claim| self.place_of(*claim))
+            .filter(|place| self.room.open.get(*place as usize) == Some(&true))
+            .collect();
+        for lane in LANES {
+            let mut sizes: SmallVec<[(i64, i64); 8]> = SmallVec::new();
+            for (class, pods) in classes.clone() {
+                let amount = class.requests.lane(lane);
+                match sizes.iter_mut().find(|(known, _)| *known == amount) {
+                    Some((_, count)) => *count += i64::from(*pods),
+                    None => sizes.push((amount, i64::from(*pods))),
+                }
+            }
+            sizes.sort_unstable();
+            let mut pods = 0;
+            for (amount, count) in sizes.into_iter().rev() {
+                pods += count;
+                let Some(level) = self.room.level(lane, amount, &self.nodes) else { continue };
+                let level = self.room.levels[level];
+                let taken = own.iter().map(|place| level.slots_of(&self.nodes[*place as usize]));
+                let left = pods - (level.slots - taken.sum::<i64>());
+                if left > 0 && need.lane(lane) < left * amount {
+                    need.set(lane.name(), left * amount);
+                }
+            }
+        }
+    }
+
+    /// False when no open node but those of `removed` takes such a pod as it stands, whatever the pod gives up.
     fn has_home(
         &mut self,
         view: &ClusterView<'_>,
         class: &Arc<PodClass>,
         removed: &[ClaimId],
     ) -> bool {
-        let Ground { memory, variants, order, nodes, .. } = self;
+        let Ground { memory, variants, order, nodes, room, .. } = self;
         let Memory { sets, topology, .. } = &mut *memory;
         let kind = variants.find(view, class, sets, topology);
         let Variants { list, kinds, .. } = variants;
@@ -75,7 +196,8 @@ impl Ground {
         let mut position = kind.first;
         while let Some(place) = order.get(position) {
             let node = &nodes[*place as usize];
-            if !removed.contains(&node.claim) {
+            let is_open = room.open.get(*place as usize) == Some(&true);
+            if is_open && !removed.contains(&node.claim) {
                 if kind.home == Some(position) {
                     return true;
                 }

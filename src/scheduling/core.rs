@@ -45,7 +45,7 @@ impl Core {
     pub fn is_hopeless<'a>(
         &mut self,
         view: &ClusterView<'_>,
-        classes: impl Iterator<Item = &'a (Arc<PodClass>, u32)>,
+        classes: impl Iterator<Item = &'a (Arc<PodClass>, u32)> + Clone,
         removed: &[ClaimId],
         limit: f64,
     ) -> bool {

@@ -12,7 +12,7 @@ use super::volume::Attachments;
 use crate::kube::requirement::AllowUndefined;
 use crate::kube::taint::{self, Taint};
 use crate::kube::{HostPort, Requirement, Requirements, label, port};
-use crate::units::{LabelValue, ResourceVec, SimTime};
+use crate::units::{LabelValue, Lane, ResourceVec, SimTime};
 use crate::world::cluster::{Claim, Pod};
 use crate::world::{ClaimId, ClusterView, PodId, PoolIndex};
 
@@ -87,6 +87,11 @@ impl ExistingNode {
             attachments: node.and_then(|node| Attachments::of(view, &node.name, &bound)),
             pods: Vec::new(),
         }
+    }
+
+    /// What is left of a resource.
+    pub(super) fn free(&self, lane: Lane) -> i64 {
+        self.remaining.lane(lane)
     }
 
     /// Position in the order of first fit: initialized ones first, then by name.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::bound::Room;
 use super::claim::Memory;
 use super::existing::ExistingNode;
 use super::requirement_set::{RequirementSets, SetId};
@@ -19,7 +20,7 @@ use super::variant::Variants;
 use super::{Purpose, Templates};
 use crate::kube::Labels;
 use crate::units::{LabelValue, ResourceVec};
-use crate::world::{ClusterView, PodId};
+use crate::world::{ClaimId, ClusterView, PodId};
 
 /// So much may be remembered per node and beyond that, gone nodes, pods and sets included, before all is made anew.
 const PER_NODE: usize = 8;
@@ -50,8 +51,7 @@ pub struct Ground {
     removed: Vec<u32>,
     /// The reason of what-ifs that fail.
     pub(super) no_text: Arc<str>,
-    /// Whether no NodeClaim below a price holds so much; see the module `bound`.
-    pub(super) hopeless: FxHashMap<(ResourceVec, u64), bool>,
+    pub(super) room: Room,
 }
 
 impl Ground {
@@ -98,7 +98,7 @@ impl Ground {
             seen: [0; 3],
             removed: Vec::new(),
             no_text: "".into(),
-            hopeless: FxHashMap::default(),
+            room: Room::default(),
         }
     }
 
@@ -160,6 +160,7 @@ impl Ground {
         let old = self.places.get(&slot).copied();
         if let Some(place) = old {
             self.charge(place, false);
+            self.room.remove(place, &self.nodes[place as usize]);
         }
         match (old, new) {
             (Some(place), Some(new)) if self.nodes[place as usize].rank() == new.rank() => {
@@ -167,6 +168,7 @@ impl Ground {
                 self.variants.change_node(position);
                 self.nodes[place as usize] = new;
                 self.charge(place, true);
+                self.room.add(place, &self.nodes[place as usize]);
             }
             (old, new) => {
                 if let Some(place) = old {
@@ -203,6 +205,12 @@ impl Ground {
         self.variants.insert_node(position);
         self.places.insert(slot, place);
         self.charge(place, true);
+        self.room.add(place, &self.nodes[place as usize]);
+    }
+
+    /// The place of a claim's node.
+    pub(super) fn place_of(&self, claim: ClaimId) -> Option<u32> {
+        self.places.get(&claim.slot()).copied()
     }
 
     /// Where a node stands in the order of first fit, or would stand.

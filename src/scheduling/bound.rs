@@ -1,7 +1,7 @@
 //! A bound for what-ifs of consolidation: what cannot come out well is not tried.
 //!
-//! Pods that the other nodes do not take as they stand need a new NodeClaim, all of them the same one, for a command has
-//! at most one. When no instance type that holds as much as they need at least costs less than the candidates, there is
+//! Pods that the other nodes do not take as they stand need a new NodeClaim, all of them the same one, for a command
+//! has at most one. When no instance type that holds as much as they need at least costs less than the candidates, there is
 //! no command. Everything that the bound leaves out (topology, other pods, zones) could only make the what-if harder.
 
 use std::collections::BTreeSet;
@@ -42,7 +42,7 @@ struct Level {
 pub(super) struct Room {
     levels: Vec<Level>,
     by_amount: FxHashMap<(usize, i64), usize>,
-    /// Nodes within consolidateAfter, with its end: they take no pod of a what-if.
+    /// Initialized nodes within consolidateAfter, with its end: they take no pod of a what-if.
     closed: BTreeSet<(SimTime, u32)>,
     /// Nodes that are open, by place.
     open: Vec<bool>,
@@ -59,8 +59,11 @@ impl Level {
 impl Room {
     /// A node came to a place.
     pub(super) fn add(&mut self, place: u32, node: &ExistingNode) {
-        // That it is open is found out when time is known.
-        self.closed.insert((node.closed_until, place));
+        // A running pod may not rely on a node that is still starting.
+        if node.initialized {
+            // That it is open is found out when time is known.
+            self.closed.insert((node.closed_until, place));
+        }
     }
 
     /// The node at a place goes, or changes.

@@ -1,5 +1,5 @@
-//! Pods that run and stay, by class and node: what topology groups count at the start of a Solve. Kept from one Solve to
-//! the next; what changed in between is counted anew.
+//! Pods that run and stay, by class and node: what topology groups count at the start of a Solve. Kept from one Solve
+//! to the next; what changed in between is counted anew.
 //!
 //! Upstream: karpenter v1.14.1 `pkg/controllers/provisioning/scheduling/topology.go` (`countDomains`).
 

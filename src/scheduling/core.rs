@@ -56,7 +56,19 @@ impl Core {
     pub fn solve(&mut self, view: &ClusterView<'_>, pods: &[PodId], purpose: Purpose) -> Solution {
         match self.plain {
             true => solve(view, &self.templates, pods, purpose),
-            false => solve_on(&mut self.ground, view, &self.templates, pods, purpose),
+            false => solve_on(&mut self.ground, view, &self.templates, pods, (purpose, None)),
+        }
+    }
+
+    /// Packs the pods of a what-if of consolidation whose outcome has to cost less than `limit` USD per hour; see
+    /// [`solve_on`].
+    pub fn try_below(&mut self, view: &ClusterView<'_>, pods: &[PodId], limit: f64) -> Solution {
+        let purpose = Purpose::Consolidation;
+        match self.plain {
+            true => solve(view, &self.templates, pods, purpose),
+            false => {
+                solve_on(&mut self.ground, view, &self.templates, pods, (purpose, Some(limit)))
+            }
         }
     }
 }

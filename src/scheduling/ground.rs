@@ -1,5 +1,5 @@
-//! The ground that Solves stand on: what they would otherwise derive from the cluster anew each time. Kept from one Solve
-//! to the next, and brought up to date with what was written in between.
+//! The ground that Solves stand on: what they would otherwise derive from the cluster anew each time. Kept from one
+//! Solve to the next, and brought up to date with what was written in between.
 //!
 //! A memo and nothing else: a Solve on a kept ground decides as one on a new ground. Upstream copies the cluster for
 //! every what-if instead (karpenter v1.14.1 `pkg/controllers/disruption/helpers.go`).

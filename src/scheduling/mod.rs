@@ -24,6 +24,7 @@ pub mod go_sort;
 mod ground;
 pub mod min_values;
 pub mod price;
+mod recipe;
 mod requirement_set;
 mod reservation;
 mod solve;
@@ -47,7 +48,7 @@ pub enum Purpose {
     Provision,
     /// The what-if of a drifted node.
     Replacement,
-    /// A what-if of consolidation, which may have one NodeClaim at most: nodes within consolidateAfter take no pods that could stay where they are.
+    /// A what-if of consolidation: nodes within consolidateAfter take no pods that could stay where they are.
     Consolidation,
 }
 
@@ -65,7 +66,7 @@ pub struct Solution {
     pub deferred: Vec<(PodId, String)>,
     /// All pods in queue order.
     pub queue: Vec<PodId>,
-    /// A what-if of consolidation stopped at its second NodeClaim: the rest is missing.
+    /// The Solve stopped because it leads to no command that saves: the rest is missing.
     pub given_up: bool,
 }
 

@@ -29,19 +29,24 @@ pub fn solve(
     pods: &[PodId],
     purpose: Purpose,
 ) -> Solution {
-    solve_on(&mut Ground::new(view, templates), view, templates, pods, purpose)
+    solve_on(&mut Ground::new(view, templates), view, templates, pods, (purpose, None))
 }
 
-/// As [`solve`], on a ground that is kept from one Solve to the next. It must be up to date with the cluster.
+/// As [`solve`], on a ground that is kept from one Solve to the next. It must be up to date with the cluster. With a
+/// limit the Solve is given up as soon as it is known that it leads to no command of consolidation that saves: one with
+/// at most one NodeClaim, which costs less than so much, and without running pods on nodes that are still starting.
 pub fn solve_on(
     ground: &mut Ground,
     view: &ClusterView<'_>,
     templates: &Templates,
     pods: &[PodId],
-    purpose: Purpose,
+    (purpose, limit): (Purpose, Option<f64>),
 ) -> Solution {
     ground.begin(view, pods, purpose);
     let mut solve = Solve::new(ground, view, templates, purpose);
+    let keeps_all = |template: &Template| !template.requirements.has_min_values();
+    // A NodeClaim can be lost again for its minValues.
+    solve.limit = limit.filter(|_| templates.list.iter().all(keeps_all));
     // All pods are known to the topology before the first is placed.
     pods.iter().for_each(|pod| {
         solve.first_kind(*pod);
@@ -66,6 +71,10 @@ struct Solve<'a> {
     view: &'a ClusterView<'a>,
     templates: &'a Templates,
     purpose: Purpose,
+    /// USD per hour that a new NodeClaim must stay below.
+    limit: Option<f64>,
+    /// The Solve leads to nothing.
+    given_up: bool,
     claims: Vec<InFlightClaim>,
     order: ClaimOrder,
     remaining: Vec<Option<ResourceVec>>,
@@ -109,6 +118,8 @@ impl<'a> Solve<'a> {
             view,
             templates,
             purpose,
+            limit: None,
+            given_up: false,
             claims: Vec::new(),
             order: ClaimOrder::default(),
             changed: Vec::new(),
@@ -146,7 +157,7 @@ impl<'a> Solve<'a> {
                 Ok(()) => {
                     failures[position] = None;
                     self.version += 1;
-                    if self.is_given_up() {
+                    if self.given_up {
                         break;
                     }
                 }
@@ -159,13 +170,11 @@ impl<'a> Solve<'a> {
         failures
     }
 
-    /// A what-if of consolidation has two NodeClaims, and none can be lost again for its minValues.
-    fn is_given_up(&self) -> bool {
-        let keeps_all = |template: &Template| !template.requirements.has_min_values();
-        self.purpose == Purpose::Consolidation
-            && self.claims.len() > 1
-            && !self.view.settings.plain
-            && self.templates.list.iter().all(keeps_all)
+    /// A claim whose options all cost too much makes the Solve worthless.
+    fn check_limit(&mut self, claim: usize) {
+        let InFlightClaim { template, options, .. } = &self.claims[claim];
+        let template = &self.templates.list[*template];
+        self.given_up |= self.limit.is_some_and(|limit| !template.costs_below(options, limit));
     }
 
     /// Tries to place a pod, relaxing it as far as needed.
@@ -264,6 +273,8 @@ impl<'a> Solve<'a> {
                             self.changed.push(Changed { position, before: node.before() });
                         }
                         node.add(memory, pod, &seeker, set);
+                        let starting = heeds_closing && !node.initialized;
+                        self.given_up |= starting && self.limit.is_some();
                         return true;
                     }
                     Err(Duration::Now) => {}
@@ -335,6 +346,7 @@ impl<'a> Solve<'a> {
         }
         if let Some(claim) = found {
             self.order.gain(claim);
+            self.check_limit(claim);
         }
         found.is_some()
     }
@@ -401,6 +413,8 @@ impl<'a> Solve<'a> {
         self.charge_limits(&claim);
         self.order.push();
         self.claims.push(claim);
+        self.given_up |= self.limit.is_some() && self.claims.len() > 1;
+        self.check_limit(self.claims.len() - 1);
         Ok(())
     }
 
@@ -446,7 +460,7 @@ impl<'a> Solve<'a> {
     }
 
     fn into_solution(self, queue: Vec<PodId>, failures: Vec<Option<Failure>>) -> Solution {
-        let given_up = self.is_given_up();
+        let given_up = self.given_up;
         let Solve { ground, view, templates, claims, order, mut changed, .. } = self;
         changed.sort_unstable_by_key(|changed| changed.position);
         let placed = |Changed { position, before }: Changed| {

@@ -298,8 +298,13 @@ impl Template {
                 let mut roomy = self.options.clone();
                 roomy.intersect_with(&group.types);
                 self.fit.keep(&mut roomy, &requests.plus(&group.overhead), &self.types);
-                roomy.iter().any(|option| self.cheapest[option] < limit)
+                self.costs_below(&roomy, limit)
             })
+    }
+
+    /// False when none of `options` has an offering below `limit` USD per hour, whatever is in stock.
+    pub(super) fn costs_below(&self, options: &BitSet, limit: f64) -> bool {
+        self.reserved.is_some() || options.iter().any(|option| self.cheapest[option] < limit)
     }
 
     /// The options whose capacity is within what is left of the limits, in every resource that these name.

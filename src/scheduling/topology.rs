@@ -10,14 +10,14 @@ use smallvec::SmallVec;
 
 use super::census::{Absent, Census};
 use super::domain::{DomainSet, DomainTable, Keys};
+use super::recipe::{Ingredient, Recipe};
 use super::requirement_set::{RequirementSets, SetId};
 use super::template::Source;
-use super::topology_group::{Choice, Count, Group, GroupKind, Identity, NodeFilter};
-use super::variant::Wishes;
+use super::topology_group::{Choice, Group, GroupKind, Identity};
 use crate::engine::{Purpose, Streams};
 use crate::kube::requirement::{AllowUndefined, Operator, Requirement, Requirements};
-use crate::kube::taint::{Taint, Toleration};
-use crate::kube::topology::{PodAffinityTerm, SpreadConstraint};
+use crate::kube::taint::Taint;
+use crate::kube::topology::PodAffinityTerm;
 use crate::kube::{Labels, PodClass, label};
 use crate::units::LabelValue;
 use crate::world::settings::TieBreaks;
@@ -25,8 +25,8 @@ use crate::world::{ClaimId, ClusterView, PodId};
 
 /// An identity, and its groups in the present Solve.
 #[derive(Clone, Debug)]
-struct Known {
-    details: Identity,
+pub(super) struct Known {
+    pub(super) details: Identity,
     /// Whether an audience is selected, as far as it was asked for.
     selects: Vec<Option<bool>>,
     /// The Solve that last opened a group, and its position; the same for inverse groups.
@@ -47,25 +47,6 @@ struct Audience {
     /// The same for inverse groups.
     inverse: Vec<usize>,
     inverse_seen: usize,
-}
-
-/// What pods want of topology at one level of relaxation.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Recipe {
-    audience: usize,
-    inverse: Vec<Ingredient>,
-    owned: Vec<Ingredient>,
-}
-
-/// One group that pods want.
-#[derive(Clone, Debug)]
-struct Ingredient {
-    identity: usize,
-    tally: Option<usize>,
-    min_domains: Option<i32>,
-    /// Domains that new nodes may have and the pods could reach. Groups of affinity terms have no policy, which counts
-    /// as honouring taints.
-    reachable: Vec<usize>,
 }
 
 /// What a requirement set says of a key.
@@ -138,11 +119,11 @@ pub(super) enum TopologyRefusal {
 /// All groups of a Solve.
 #[derive(Clone, Debug)]
 pub(super) struct Topology {
-    sources: Vec<Source>,
+    pub(super) sources: Vec<Source>,
     pub(super) keys: Keys,
     pub(super) census: Census,
-    identities: Vec<Known>,
-    identity_ids: FxHashMap<Identity, usize>,
+    pub(super) identities: Vec<Known>,
+    pub(super) identity_ids: FxHashMap<Identity, usize>,
     audiences: Vec<Audience>,
     audience_ids: FxHashMap<(Arc<str>, Labels), usize>,
     views: FxHashMap<(SetId, usize), (usize, KeyView)>,
@@ -289,92 +270,6 @@ impl Topology {
         Host { domain: self.keys.read(Keys::HOSTNAME).len(), value: nameless }
     }
 
-    /// What pods with such wishes want of topology.
-    pub(super) fn recipe(
-        &mut self,
-        view: &ClusterView<'_>,
-        class: &Arc<PodClass>,
-        wishes: &Wishes,
-        ignore_soft: bool,
-    ) -> Recipe {
-        let mut recipe = Recipe { audience: self.audience(class), ..Recipe::default() };
-        let required = &class.pod_anti_affinity.required;
-        for term in required {
-            let identity = term_identity(view, GroupKind::AntiAffinity, class, term);
-            recipe.inverse.push(self.ingredient(identity, &wishes.tolerations, false));
-        }
-        let filter_terms = filter_terms(wishes);
-        for constraint in wishes.spread.iter().filter(|c| c.hard || !ignore_soft) {
-            recipe.owned.push(self.spread(view, class, constraint, &filter_terms, wishes));
-        }
-        let affinity = (GroupKind::Affinity, &class.pod_affinity.required, &wishes.pod_affinity);
-        let anti = (GroupKind::AntiAffinity, required, &wishes.pod_anti_affinity);
-        for (kind, required, preferred) in [affinity, anti] {
-            let preferred = preferred.iter().map(|(_, term)| term).filter(|_| !ignore_soft);
-            for term in required.iter().chain(preferred) {
-                let identity = term_identity(view, kind, class, term);
-                let mut wanted = self.ingredient(identity, &wishes.tolerations, false);
-                wanted.tally = Some(self.tally(view, wanted.identity, None));
-                recipe.owned.push(wanted);
-            }
-        }
-        recipe
-    }
-
-    fn ingredient(
-        &mut self,
-        identity: Identity,
-        tolerations: &[Toleration],
-        all: bool,
-    ) -> Ingredient {
-        let key = self.keys.position(&self.sources, identity.key);
-        let reachable = self.keys.reachable(key, tolerations, all);
-        let identity = identity_of(&mut self.identities, &mut self.identity_ids, identity);
-        Ingredient { identity, tally: None, min_domains: None, reachable }
-    }
-
-    fn tally(
-        &mut self,
-        view: &ClusterView<'_>,
-        identity: usize,
-        filter: Option<NodeFilter>,
-    ) -> usize {
-        let Identity { key, namespaces, selector, .. } = self.identities[identity].details.clone();
-        let position = self.keys.position(&self.sources, key);
-        let count = Count { key, namespaces, selector, filter };
-        self.census.tally(view.symbols, &mut self.keys, count, position)
-    }
-
-    fn spread(
-        &mut self,
-        view: &ClusterView<'_>,
-        class: &PodClass,
-        constraint: &SpreadConstraint,
-        terms: &[Requirements],
-        wishes: &Wishes,
-    ) -> Ingredient {
-        use crate::kube::topology::InclusionPolicy::Ignore;
-        let filter = NodeFilter {
-            terms: terms.to_vec(),
-            tolerations: wishes.tolerations.clone(),
-            affinity: constraint.node_affinity,
-            taints: constraint.node_taints,
-        };
-        let identity = Identity {
-            kind: GroupKind::Spread,
-            key: constraint.key,
-            max_skew: constraint.max_skew,
-            namespaces: vec![class.namespace.clone()],
-            selector: constraint.selector.clone(),
-            filter: Some(filter.identity()),
-        };
-        let all = filter.taints == Ignore;
-        let mut wanted = self.ingredient(identity, &wishes.tolerations, all);
-        wanted.tally = Some(self.tally(view, wanted.identity, Some(filter)));
-        wanted.min_domains = constraint.min_domains;
-        wanted
-    }
-
     /// Registers pods for the present Solve: opens their groups or finds them (upstream `Update`).
     pub(super) fn open(&mut self, view: &ClusterView<'_>, recipe: &Recipe) -> Rules {
         let mut rules = Rules { audience: recipe.audience, ..Rules::default() };
@@ -427,7 +322,7 @@ impl Topology {
         self.inverse.len() - 1
     }
 
-    fn audience(&mut self, class: &PodClass) -> usize {
+    pub(super) fn audience(&mut self, class: &PodClass) -> usize {
         let next = self.audiences.len();
         let same = (class.namespace.clone(), class.labels.clone());
         let place = *self.audience_ids.entry(same).or_insert(next);
@@ -761,21 +656,7 @@ impl Topology {
     }
 }
 
-/// Node selector and each required term, for the node filters of a pod's spread constraints.
-fn filter_terms(wishes: &Wishes) -> Vec<Requirements> {
-    let affinity = &wishes.node_affinity;
-    if affinity.required.is_empty() {
-        return vec![affinity.selector.clone()];
-    }
-    let terms = affinity.required.iter().map(|term| {
-        let mut both = affinity.selector.clone();
-        both.add_all(term);
-        both
-    });
-    terms.collect()
-}
-
-fn identity_of(
+pub(super) fn identity_of(
     list: &mut Vec<Known>,
     ids: &mut FxHashMap<Identity, usize>,
     details: Identity,
@@ -788,7 +669,7 @@ fn identity_of(
     list.len() - 1
 }
 
-fn term_identity(
+pub(super) fn term_identity(
     view: &ClusterView<'_>,
     kind: GroupKind,
     class: &PodClass,

@@ -12,9 +12,10 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHasher};
 use smallvec::SmallVec;
 
+use super::recipe::Recipe;
 use super::requirement_set::{RequirementSets, SetId};
 use super::template::prefer_no_schedule_toleration;
-use super::topology::{Recipe, Rules, Topology};
+use super::topology::{Rules, Topology};
 use crate::kube::pod::NodeAffinity;
 use crate::kube::taint::Toleration;
 use crate::kube::topology::{PodAffinityTerm, SpreadConstraint};

@@ -20,7 +20,7 @@ pub(super) fn compute(search: &mut Search<'_>, candidates: &[Candidate]) -> Foun
         }
         let alone = std::slice::from_ref(&candidate);
         search.charge();
-        let what_if = evaluate::simulate(view, search.core, alone, Purpose::Replacement);
+        let what_if = evaluate::simulate(view, search.core, alone, (Purpose::Replacement, None));
         if let Some(what_if) = what_if.filter(|what_if| !what_if.strands_running_pods) {
             return Found::AtOnce(vec![command(view, alone, Method::Drift, what_if.solution)]);
         }

@@ -30,7 +30,7 @@ pub(super) fn simulate(
     view: &ClusterView<'_>,
     core: &mut Core,
     candidates: &[Candidate],
-    purpose: Purpose,
+    (purpose, limit): (Purpose, Option<f64>),
 ) -> Option<WhatIf> {
     let claims: Vec<_> = candidates.iter().map(|candidate| candidate.claim).collect();
     if claims.iter().any(|id| view.cluster.claims.get(*id).is_none_or(|c| c.is_deleting())) {
@@ -44,7 +44,10 @@ pub(super) fn simulate(
         pods.extend(view.currently_reschedulable_pods(claim));
     }
     let without = view.without(&claims);
-    let solution = core.solve(&without, &pods, purpose);
+    let solution = match limit {
+        Some(limit) => core.try_below(&without, &pods, limit),
+        None => core.solve(&without, &pods, purpose),
+    };
     let relies_on_starting_node = solution
         .existing
         .iter()
@@ -71,11 +74,11 @@ pub(super) fn compute_consolidation(
     search.charge();
     let claims: SmallVec<[ClaimId; 8]> = candidates.iter().map(|c| c.claim).collect();
     let classes = candidates.iter().flat_map(|candidate| candidate.classes.iter());
-    let paid = candidates.iter().map(|candidate| candidate.price).sum();
+    let paid: f64 = candidates.iter().map(|candidate| candidate.price).sum();
     if search.core.is_hopeless(view, classes, &claims, paid) {
         return None;
     }
-    let what_if = simulate(view, search.core, candidates, Purpose::Consolidation)?;
+    let what_if = simulate(view, search.core, candidates, (Purpose::Consolidation, Some(paid)))?;
     let WhatIf { strands_running_pods, mut solution } = what_if;
     if strands_running_pods || solution.given_up || solution.claims.len() > 1 {
         return None;

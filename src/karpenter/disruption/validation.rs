@@ -70,7 +70,7 @@ fn revalidate_scheduling(
     candidates: &[Candidate],
     replacements: &[ClaimPlan],
 ) -> Result<(), Failure> {
-    let what_if = simulate(view, core, candidates, Purpose::Consolidation)
+    let what_if = simulate(view, core, candidates, (Purpose::Consolidation, None))
         .ok_or_else(|| Failure::churn(candidates.len()))?;
     if what_if.strands_running_pods {
         return Err(Failure::scheduling("not all pods would schedule"));

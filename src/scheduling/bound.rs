@@ -33,8 +33,9 @@ const LANES: [Lane; 2] = [Lane::Cpu, Lane::Memory];
 struct Level {
     lane: Lane,
     amount: i64,
-    /// How many times the amount is free on open nodes.
+    /// How many times the amount is free on open nodes, and all that is free on those where it is free at all.
     slots: i64,
+    free: i64,
 }
 
 /// What the bound knows of all nodes together.
@@ -51,8 +52,13 @@ pub(super) struct Room {
 }
 
 impl Level {
-    fn slots_of(&self, node: &ExistingNode) -> i64 {
-        node.free(self.lane).max(0) / self.amount
+    /// Counts a node, or with a negative sign no longer.
+    fn count(&mut self, node: &ExistingNode, sign: i64) {
+        let free = node.free(self.lane);
+        if free >= self.amount {
+            self.slots += sign * (free / self.amount);
+            self.free += sign * free;
+        }
     }
 }
 
@@ -71,7 +77,7 @@ impl Room {
         self.closed.remove(&(node.closed_until, place));
         if let Some(open) = self.open.get_mut(place as usize).filter(|open| **open) {
             *open = false;
-            self.levels.iter_mut().for_each(|level| level.slots -= level.slots_of(node));
+            self.levels.iter_mut().for_each(|level| level.count(node, -1));
         }
     }
 
@@ -82,7 +88,7 @@ impl Room {
             let index = place as usize;
             self.open.resize(self.open.len().max(index + 1), false);
             self.open[index] = true;
-            self.levels.iter_mut().for_each(|level| level.slots += level.slots_of(&nodes[index]));
+            self.levels.iter_mut().for_each(|level| level.count(&nodes[index], 1));
         }
     }
 
@@ -95,9 +101,9 @@ impl Room {
         if amount <= 0 || next == MOST_LEVELS {
             return None;
         }
-        let mut level = Level { lane, amount, slots: 0 };
+        let mut level = Level { lane, amount, slots: 0, free: 0 };
         let open = nodes.iter().zip(&self.open).filter(|(_, open)| **open);
-        level.slots = open.map(|(node, _)| level.slots_of(node)).sum();
+        open.for_each(|(node, _)| level.count(node, 1));
         self.by_amount.insert((lane as usize, amount), next);
         self.levels.push(level);
         Some(next)
@@ -117,15 +123,21 @@ impl Ground {
     ) -> bool {
         self.room.open_up(view.now, &self.nodes);
         let mut need = ResourceVec::default();
-        for (class, pods) in classes.clone() {
+        self.add_crowded(classes.clone(), removed, &mut need);
+        if !need.is_empty() && self.is_beyond(templates, need.clone(), limit) {
+            return true;
+        }
+        let mut homeless = ResourceVec::default();
+        for (class, pods) in classes {
             if !self.has_home(view, class, removed) {
-                (0..*pods).for_each(|_| need.add(&class.requests));
+                (0..*pods).for_each(|_| homeless.add(&class.requests));
             }
         }
-        self.add_crowded(classes, removed, &mut need);
-        if need.is_empty() {
-            return false;
-        }
+        !homeless.is_empty() && self.is_beyond(templates, homeless, limit)
+    }
+
+    /// True when no NodeClaim below `limit` holds `need`.
+    fn is_beyond(&mut self, templates: &Templates, need: ResourceVec, limit: f64) -> bool {
         let question = (need, limit.to_bits());
         if let Some(known) = self.room.answers.get(&question) {
             return *known;
@@ -140,7 +152,7 @@ impl Ground {
     }
 
     /// Raises `need` to what is left over when all nodes are filled with pods of at least a certain size, for each size
-    /// and resource: more pods than a node has slots of that size do not fit there.
+    /// and resource: more pods than a node has slots of that size do not fit there, nor more than is free.
     fn add_crowded<'a>(
         &mut self,
         classes: impl Iterator<Item = &'a (Arc<PodClass>, u32)> + Clone,
@@ -162,15 +174,16 @@ impl Ground {
                 }
             }
             sizes.sort_unstable();
-            let mut pods = 0;
+            let (mut pods, mut volume) = (0, 0);
             for (amount, count) in sizes.into_iter().rev() {
                 pods += count;
+                volume += count * amount;
                 let Some(level) = self.room.level(lane, amount, &self.nodes) else { continue };
-                let level = self.room.levels[level];
-                let taken = own.iter().map(|place| level.slots_of(&self.nodes[*place as usize]));
-                let left = pods - (level.slots - taken.sum::<i64>());
-                if left > 0 && need.lane(lane) < left * amount {
-                    need.set(lane.name(), left * amount);
+                let mut level = self.room.levels[level];
+                own.iter().for_each(|place| level.count(&self.nodes[*place as usize], -1));
+                let left = ((pods - level.slots) * amount).max(volume - level.free);
+                if left > need.lane(lane) {
+                    need.set(lane.name(), left);
                 }
             }
         }

@@ -8,6 +8,7 @@ use super::Method;
 use crate::ec2::{CapacityType, InstanceType};
 use crate::kube::PodClass;
 use crate::kube::node_pool::ConsolidationPolicy;
+use crate::kube::pod::DoNotDisrupt;
 use crate::units::{LabelValue, SimTime};
 use crate::world::cluster::{Claim, Pod};
 use crate::world::{ClaimId, ClusterView, PodId, PoolIndex, World};
@@ -29,6 +30,8 @@ pub struct Candidate {
     pub reschedule_cost: f64,
     /// Pods that would have to move, in order of namespace and name.
     pub pods: Arc<[PodId]>,
+    /// Some pod is protected or has a PodDisruptionBudget: whether it may move has to be asked each time.
+    pub(super) is_guarded: bool,
     /// The classes of these pods, with their numbers.
     pub(super) classes: Arc<[(Arc<PodClass>, u32)]>,
     /// Since when it is drifted.
@@ -106,10 +109,16 @@ pub(super) fn new(view: &ClusterView<'_>, id: ClaimId, claim: &Claim) -> Option<
         capacity_type: instance.capacity_type,
         price: price.unwrap_or(0.0),
         reschedule_cost,
+        is_guarded: pods.iter().any(|(_, pod)| is_guarded(pod)),
         classes: classes(&pods),
         pods: pods.into_iter().map(|(pod, _)| pod).collect(),
         drifted_at: claim.drifted.as_ref().map(|drift| drift.since),
     })
+}
+
+/// do-not-disrupt or a PodDisruptionBudget may hold the pod.
+pub(super) fn is_guarded(pod: &Pod) -> bool {
+    pod.do_not_disrupt != DoNotDisrupt::No || !pod.budgets.is_empty()
 }
 
 fn classes(pods: &[(PodId, &Pod)]) -> Arc<[(Arc<PodClass>, u32)]> {

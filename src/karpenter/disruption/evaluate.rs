@@ -38,7 +38,9 @@ pub(super) fn simulate(
     }
     let mut pods = provisioner::waiting_pods(view);
     for candidate in candidates {
-        pods.extend(candidate.pods.iter().filter(|pod| view.may_move(&view.cluster.pods[**pod])));
+        let may_move =
+            |pod: &&PodId| !candidate.is_guarded || view.may_move(&view.cluster.pods[**pod]);
+        pods.extend(candidate.pods.iter().filter(may_move));
     }
     for (_, claim) in view.deleting_state_nodes() {
         pods.extend(view.currently_reschedulable_pods(claim));

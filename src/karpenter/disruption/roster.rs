@@ -13,7 +13,6 @@ use super::balanced::Scores;
 use super::candidate::{self, Candidate};
 use crate::engine::{Purpose, Streams};
 use crate::kube::node_pool::ConsolidationPolicy;
-use crate::kube::pod::DoNotDisrupt;
 use crate::units::SimTime;
 use crate::world::cluster::Claim;
 use crate::world::settings::TieBreaks;
@@ -264,9 +263,7 @@ impl Entry {
             nominated_until: claim.nominated_until,
             candidate,
             wanted,
-            is_guarded: pods
-                .map(|pod| &view.cluster.pods[*pod])
-                .any(|pod| pod.do_not_disrupt != DoNotDisrupt::No || !pod.budgets.is_empty()),
+            is_guarded: pods.map(|pod| &view.cluster.pods[*pod]).any(candidate::is_guarded),
         }
     }
 

@@ -300,6 +300,13 @@ fn on_cloud(fact: &Fact, say: &mut Say<'_>) {
             fields.push(("capacity-type", text(capacity_type)));
             say.own("insufficient capacity", fields);
         }
+        Fact::RegistrationHealth { pool, healthy } => {
+            let message = match healthy {
+                true => "nodepool registers its nodes",
+                false => "nodepool fails to register its nodes",
+            };
+            say.own(message, vec![("NodePool", object(pool))]);
+        }
         Fact::LastPodEvent { claim, value } => {
             let mut fields = claim_field(claim);
             fields.push(("lastPodEventTime", text(&value.to_string())));

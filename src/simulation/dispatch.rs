@@ -33,6 +33,7 @@ pub(super) fn dispatch(simulation: &mut Simulation, event: Event) {
         Event::OfferingsReturn => world.forget_unavailable(),
         Event::WorkloadPass => workload::on_workload_pass(world),
         Event::SchedulerPass => kube_scheduler::on_scheduler_pass(scheduler, world),
+        Event::CountPools => world.count_pools(),
         Event::PodEvent(pod) => karpenter.on_pod_event(world, pod),
         Event::Lifecycle(claim) => karpenter.on_lifecycle(world, claim),
         Event::LaunchReturns(claim) => karpenter.on_launch_returns(world, claim),

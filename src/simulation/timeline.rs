@@ -363,7 +363,11 @@ impl Simulation {
             Ok(index) => {
                 let old = cluster.pools[index].clone();
                 let new = pool_state(config, &self.world.symbols, old.created_count);
-                cluster.pools[index] = Pool { cost: old.cost, drift: old.drift, ..new };
+                // The health of registrations is forgotten with the spec that it was seen under.
+                let same = old.spec == new.spec && old.class_fields == new.class_fields;
+                let health = if same { old.health } else { new.health };
+                let (cost, drift, counted) = (old.cost, old.drift, old.counted);
+                cluster.pools[index] = Pool { cost, drift, counted, health, ..new };
             }
             Err(index) => {
                 // Pools are numbered by name: the numbers of those after the new one move up.
@@ -377,9 +381,8 @@ impl Simulation {
         }
         self.world.evaluate_overlays();
         self.world.mark_unconsolidated();
-        let index = self.world.cluster.find_pool(&name);
-        for id in self.claims_of(index) {
-            self.world.wake(Wake::Conditions(id));
+        if let Some(index) = self.world.cluster.find_pool(&name) {
+            self.world.notify_pool(index);
         }
         if config.spec.replicas.is_some() {
             self.world.wake(Wake::StaticPools);

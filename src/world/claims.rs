@@ -271,6 +271,7 @@ impl World {
         }
         let fact = Fact::Registered(self.cluster.claim_ref(id));
         self.record(fact);
+        self.record_registration(self.cluster.claims[id].pool, true);
         self.notify_claim(id);
         self.wake(Wake::Workloads);
         self.wake(Wake::Scheduler);
@@ -358,10 +359,11 @@ impl World {
         claim.nominated_until = claim.nominated_until.max(until);
     }
 
-    /// The disruption queue takes or releases a candidate.
+    /// The disruption queue takes or releases a candidate, and writes its condition DisruptionReason.
     pub fn set_in_command(&mut self, id: ClaimId, in_command: bool) {
         if let Some(claim) = self.cluster.claims.get_mut(id) {
             claim.in_command = in_command;
+            self.notify_claim(id);
         }
     }
 

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use super::arena::{Arena, Id};
 use super::buffers::BufferState;
 use super::journal::{Cause, ClaimRef, PodRef};
+use super::pool_status::RegistrationHealth;
 use super::settings::Boot;
 use super::work::{Returning, Work};
 use crate::ec2::capacity::Capacity;
@@ -130,6 +131,10 @@ pub struct Pool {
     pub deleted: bool,
     /// Its NodeClaims that a scenario declares drifted.
     pub drift: Option<ClaimDrift>,
+    /// `status.resources`, as nodepool.counter last wrote it.
+    pub counted: ResourceVec,
+    /// NodeRegistrationHealthy, and what it follows from.
+    pub health: RegistrationHealth,
 }
 
 /// The running sum of what a NodePool's NodeClaims cost, in USD per hour (karpenter v1.14.1 `pkg/state/cost/cost.go`):

@@ -16,6 +16,8 @@ pub enum EventClass {
     Workloads,
     /// kube-scheduler.
     Scheduler,
+    /// Karpenter's nodepool.counter.
+    PoolCounter,
     /// Karpenter's nodeclaim.podevents.
     PodEvents,
     /// Karpenter's nodeclaim.lifecycle.
@@ -77,6 +79,8 @@ pub enum Event {
     WorkloadPass,
     /// One pass over all pending pods.
     SchedulerPass,
+    /// nodepool.counter looks at all NodePools.
+    CountPools,
     /// A pod event that may move lastPodEventTime of the pod's node.
     PodEvent(PodId),
     /// One reconcile of nodeclaim.lifecycle.
@@ -129,6 +133,7 @@ impl Event {
             | Event::OfferingsReturn => EventClass::Outside,
             Event::WorkloadPass => EventClass::Workloads,
             Event::SchedulerPass => EventClass::Scheduler,
+            Event::CountPools => EventClass::PoolCounter,
             Event::PodEvent(_) => EventClass::PodEvents,
             Event::Lifecycle(_) | Event::LaunchReturns(_) => EventClass::Lifecycle,
             Event::Conditions(_) => EventClass::Conditions,

@@ -155,6 +155,13 @@ pub enum Fact {
         /// `Kind/name` of what was applied.
         object: Arc<str>,
     },
+    /// A NodePool's condition NodeRegistrationHealthy changed.
+    RegistrationHealth {
+        /// Its name.
+        pool: Arc<str>,
+        /// The condition.
+        healthy: bool,
+    },
     /// A pod object was created.
     PodCreated(PodRef),
     /// kube-scheduler found no node; said once per pod.

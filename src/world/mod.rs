@@ -21,6 +21,7 @@ pub mod journal;
 pub mod nodes;
 mod offerings;
 pub mod pods;
+mod pool_status;
 pub mod restore;
 pub mod settings;
 pub mod view;
@@ -30,6 +31,7 @@ pub mod work;
 pub use cluster::{ClaimId, Cluster, NodeId, PodId, PoolIndex};
 pub use event::{Event, EventClass};
 pub use journal::{Fact, Journal};
+pub use pool_status::RegistrationHealth;
 pub use settings::Settings;
 pub use view::ClusterView;
 

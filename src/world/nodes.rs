@@ -197,7 +197,10 @@ impl World {
 
     /// Removes a Node object, and in the same instant the pods still bound to it.
     pub fn remove_node(&mut self, id: NodeId) {
-        let pods = self.cluster.nodes[id].pods.clone();
+        let node = &self.cluster.nodes[id];
+        let (pods, claim) = (node.pods.clone(), node.claim);
+        let fact = Fact::NodeRemoved(self.cluster.claim_ref(claim));
+        self.record(fact);
         for pod in pods {
             self.remove_pod(pod);
         }
@@ -210,8 +213,6 @@ impl World {
         self.cluster.nodes_by_name.remove(&node.name);
         self.cluster.tainted.remove(&node.name);
         self.cluster.nodes_without_daemons.retain(|n| *n != id);
-        let fact = Fact::NodeRemoved(self.cluster.claim_ref(node.claim));
-        self.record(fact);
         self.cluster.claims[node.claim].node = None;
         self.mark_unconsolidated();
         self.wake(Wake::Scheduler);

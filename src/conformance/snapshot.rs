@@ -15,6 +15,7 @@ use crate::kube::{NodePool, PodClass};
 use crate::scheduling;
 use crate::units::{ResourceVec, SimDuration, SimTime, Symbols};
 use crate::world::cluster::{Drift, InstanceTypeRef, Owner, Pool, PoolCost};
+use crate::world::faults::PoolFaults;
 use crate::world::restore::{FoundClaim, FoundInstance, FoundNode, FoundPod};
 use crate::world::settings::{
     Boot, JobRetries, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks,
@@ -57,6 +58,7 @@ pub(super) fn read(case: &Value) -> Result<Snapshot, NotComparable> {
         drift: None,
         counted: ResourceVec::default(),
         health: RegistrationHealth::default(),
+        faults: PoolFaults::default(),
         tags: Arc::new([]),
         boot: boot.clone(),
         created_count: 0,

@@ -43,6 +43,8 @@ pub(super) fn dispatch(simulation: &mut Simulation, event: Event) {
         Event::Eviction(pod) => karpenter.on_eviction(world, pod),
         Event::Command(command) => karpenter.on_command(world, command),
         Event::Consistency(claim) => karpenter.on_consistency(world, claim),
+        Event::Health(node) => karpenter.on_health(world, node),
+        Event::GarbageCollection => karpenter.on_garbage_collection(world),
         Event::StaticPools => karpenter.on_static_pools(world),
         Event::PodTrigger(pod) => karpenter.on_pod_trigger(world, pod),
         Event::NodeTrigger(node) => karpenter.on_node_trigger(world, node),

@@ -15,6 +15,7 @@ use crate::kube_scheduler::KubeScheduler;
 use crate::units::{ResourceVec, SimTime, Symbols};
 use crate::workload::{replicas, source};
 use crate::world::cluster::{Cluster, DeploymentState, JobState, Pool, PoolCost};
+use crate::world::faults::PoolFaults;
 use crate::world::settings::Boot;
 use crate::world::{Event, RegistrationHealth, Settings, World};
 
@@ -239,6 +240,7 @@ fn pool_state(config: &PoolConfig, symbols: &Symbols, created_count: u64) -> Poo
         drift: None,
         counted: ResourceVec::default(),
         health: RegistrationHealth::default(),
+        faults: PoolFaults::default(),
     }
 }
 

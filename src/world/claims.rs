@@ -90,6 +90,7 @@ impl World {
             nominated_until: SimTime::ZERO,
             lifecycle_not_before: SimTime::ZERO,
             launching: false,
+            launch_errors: 0,
             consistency_scanned_at: None,
             consistent: false,
             lifecycle_timer: None,
@@ -219,7 +220,10 @@ impl World {
         let run = run.clamp(0, boot * 6 / 10);
         let now = self.now();
         self.schedule(now + SimDuration::from_ms(run), Event::InstanceRunning(id));
-        self.schedule(now + SimDuration::from_ms(boot), Event::NodeAppears(id));
+        let pool = &self.cluster.pools[self.cluster.claims[id].pool];
+        if now >= pool.faults.joins_fail_until {
+            self.schedule(now + SimDuration::from_ms(boot), Event::NodeAppears(id));
+        }
     }
 
     fn boot_distribution(&self, claim: &Claim, instance_type: &InstanceType) -> &Distribution {

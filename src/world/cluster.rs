@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::arena::{Arena, Id};
 use super::buffers::BufferState;
+use super::faults::{NodeCondition, PoolFaults};
 use super::journal::{Cause, ClaimRef, PodRef};
 use super::pool_status::RegistrationHealth;
 use super::settings::Boot;
@@ -135,6 +136,8 @@ pub struct Pool {
     pub counted: ResourceVec,
     /// NodeRegistrationHealthy, and what it follows from.
     pub health: RegistrationHealth,
+    /// What goes wrong with its future instances.
+    pub faults: PoolFaults,
 }
 
 /// The running sum of what a NodePool's NodeClaims cost, in USD per hour (karpenter v1.14.1 `pkg/state/cost/cost.go`):
@@ -350,6 +353,8 @@ pub struct Node {
     pub allocatable: ResourceVec,
     /// Ready condition.
     pub ready: bool,
+    /// Conditions that turned bad, and when, in whole seconds.
+    pub conditions: Vec<(NodeCondition, SimTime)>,
     /// Startup taints are gone and extended resources registered.
     pub initializable: bool,
     /// Annotated with `karpenter.sh/do-not-disrupt: "true"`.
@@ -374,6 +379,8 @@ pub struct Node {
     pub images: Vec<Arc<str>>,
     /// When the last image pull in the queue ends.
     pub pulls_end_at: SimTime,
+    /// node.health's entry.
+    pub(super) health_timer: Option<Timer>,
     /// node.termination's entry.
     pub(super) termination_timer: Option<Timer>,
     /// provisioner.trigger.node's entry.
@@ -518,6 +525,8 @@ pub struct Claim {
     pub lifecycle_not_before: SimTime,
     /// The Create call is under way.
     pub launching: bool,
+    /// Create calls that answered with an error other than insufficient capacity.
+    pub launch_errors: u32,
     /// When nodeclaim.consistency last looked at it.
     pub consistency_scanned_at: Option<SimTime>,
     /// ConsistentStateFound.

@@ -32,7 +32,7 @@ pub enum EventClass {
     Eviction,
     /// Karpenter's disruption queue.
     DisruptionQueue,
-    /// Karpenter's nodeclaim.consistency.
+    /// Karpenter's nodeclaim.consistency, nodeclaim.garbagecollection and node.health.
     Consistency,
     /// Karpenter's static.provisioning and static.deprovisioning.
     StaticPools,
@@ -99,6 +99,10 @@ pub enum Event {
     Command(u64),
     /// One reconcile of nodeclaim.consistency.
     Consistency(ClaimId),
+    /// One reconcile of node.health.
+    Health(NodeId),
+    /// One turn of nodeclaim.garbagecollection.
+    GarbageCollection,
     /// One look at all static NodePools.
     StaticPools,
     /// provisioner.trigger.pod.
@@ -141,7 +145,9 @@ impl Event {
             Event::Termination(_) => EventClass::Termination,
             Event::Eviction(_) => EventClass::Eviction,
             Event::Command(_) => EventClass::DisruptionQueue,
-            Event::Consistency(_) => EventClass::Consistency,
+            Event::Consistency(_) | Event::Health(_) | Event::GarbageCollection => {
+                EventClass::Consistency
+            }
             Event::StaticPools => EventClass::StaticPools,
             Event::PodTrigger(_) | Event::NodeTrigger(_) | Event::CapacityBuffer(_) => {
                 EventClass::Triggers

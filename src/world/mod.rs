@@ -16,6 +16,7 @@ pub mod buffers;
 pub mod claims;
 pub mod cluster;
 pub mod event;
+pub mod faults;
 mod interruptions;
 pub mod journal;
 pub mod nodes;
@@ -70,6 +71,8 @@ pub enum Wake {
     Consistency(ClaimId),
     /// node.termination.
     Termination(NodeId),
+    /// node.health.
+    Health(NodeId),
     /// provisioner.trigger.pod.
     PodTrigger(PodId),
     /// provisioner.trigger.node.
@@ -186,6 +189,10 @@ impl World {
             Wake::Termination(id) => {
                 let node = cluster.nodes.get_mut(id)?;
                 (&mut node.termination_timer, Event::Termination(id), SimTime::ZERO)
+            }
+            Wake::Health(id) => {
+                let node = cluster.nodes.get_mut(id)?;
+                (&mut node.health_timer, Event::Health(id), SimTime::ZERO)
             }
             Wake::PodTrigger(id) => {
                 let pod = cluster.pods.get_mut(id)?;

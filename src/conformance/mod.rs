@@ -12,8 +12,10 @@ use serde_json::Value;
 mod catalogue;
 mod disrupt;
 mod input;
+mod lab;
 mod objects;
 mod outcome;
+mod plain_evaluation;
 mod primitive;
 mod provision;
 pub mod report;
@@ -22,6 +24,7 @@ mod snapshot;
 pub mod timeline;
 mod timeline_events;
 mod timeline_levels;
+mod vectors;
 
 pub use provision::ProvisioningPass;
 pub use report::{CaseReport, Check, Outcome, Report};

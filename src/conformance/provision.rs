@@ -45,12 +45,14 @@ impl ProvisioningPass {
 
 /// What a pass decided.
 #[derive(Debug, Default, PartialEq)]
-struct Pass {
+pub(super) struct Pass {
     /// Ascending by the first pod.
-    claims: Vec<Claim>,
-    existing: BTreeMap<String, Vec<String>>,
-    errors: BTreeMap<String, String>,
-    unschedulable: BTreeSet<String>,
+    pub(super) claims: Vec<Claim>,
+    /// Pods by node.
+    pub(super) existing: BTreeMap<String, Vec<String>>,
+    /// Karpenter's words by pod.
+    pub(super) errors: BTreeMap<String, String>,
+    pub(super) unschedulable: BTreeSet<String>,
 }
 
 /// Replays a case.
@@ -87,7 +89,7 @@ pub(super) fn replay(
 }
 
 /// Asks the provisioner, as it does when a batch ends.
-fn decide(snapshot: &Snapshot, options: &Options<'_>) -> (Pass, u64) {
+pub(super) fn decide(snapshot: &Snapshot, options: &Options<'_>) -> (Pass, u64) {
     let view = snapshot.world.view();
     let templates = Templates::build(&view);
     let pods = provisioner::pods_to_place(&view);

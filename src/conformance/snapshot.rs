@@ -13,14 +13,15 @@ use crate::kube::taint::{Effect, Taint};
 use crate::kube::workload::DaemonSet;
 use crate::kube::{NodePool, PodClass};
 use crate::scheduling;
-use crate::units::{SimDuration, SimTime, Symbols};
+use crate::units::{ResourceVec, SimDuration, SimTime, Symbols};
 use crate::world::cluster::{Drift, InstanceTypeRef, Owner, Pool, PoolCost};
+use crate::world::faults::PoolFaults;
 use crate::world::restore::{FoundClaim, FoundInstance, FoundNode, FoundPod};
 use crate::world::settings::{
     Boot, JobRetries, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks,
     UNAVAILABLE_FOR, VictimRule,
 };
-use crate::world::{ClaimId, Cluster, NodeId, Settings, World};
+use crate::world::{ClaimId, Cluster, NodeId, RegistrationHealth, Settings, World};
 
 /// A case, ready to be decided.
 pub(super) struct Snapshot {
@@ -55,6 +56,9 @@ pub(super) fn read(case: &Value) -> Result<Snapshot, NotComparable> {
         deleted: false,
         ready: true,
         drift: None,
+        counted: ResourceVec::default(),
+        health: RegistrationHealth::default(),
+        faults: PoolFaults::default(),
         tags: Arc::new([]),
         boot: boot.clone(),
         created_count: 0,

@@ -15,6 +15,11 @@ use crate::world::{ClaimId, Wake, World};
 
 /// A claim that is not registered this long after its creation is deleted.
 const REGISTRATION_TIMEOUT: SimDuration = SimDuration::from_minutes(15);
+/// A claim that is not launched this long after its creation is deleted, when its launch has failed once more.
+const LAUNCH_TIMEOUT: SimDuration = SimDuration::from_minutes(5);
+/// A launch that failed is tried again after this long, then after twice as long each time, up to a limit.
+const FIRST_LAUNCH_PAUSE: SimDuration = SimDuration::from_seconds(1);
+const LONGEST_LAUNCH_PAUSE: SimDuration = SimDuration::from_minutes(1);
 /// The provider is asked again whether an instance is gone.
 const INSTANCE_POLL: SimDuration = SimDuration::from_seconds(5);
 
@@ -51,6 +56,10 @@ impl Karpenter {
 
     /// The Create call returned.
     pub fn on_launch_returns(&mut self, world: &mut World, id: ClaimId) {
+        let pool = &world.cluster.pools[world.cluster.claims[id].pool];
+        if world.now() < pool.faults.launches_fail_until {
+            return launch_failed(world, id);
+        }
         let (chosen, failed) = choose(world, id);
         world.mark_unavailable(id, &failed);
         match chosen {
@@ -65,6 +74,21 @@ impl Karpenter {
         world.pause_lifecycle(id);
         world.wake(Wake::Lifecycle(id));
     }
+}
+
+/// The Create call answered with an error other than insufficient capacity: it is tried again after a pause that
+/// doubles, until the claim is given up.
+///
+/// DEVIATION: the reconcile that the first error's own write causes, within a second of it, is left out.
+fn launch_failed(world: &mut World, id: ClaimId) {
+    let shift = world.cluster.claims[id].launch_errors.min(16);
+    world.set_launch_error(id);
+    if world.cluster.claims[id].deletion_at.is_some() {
+        return world.wake(Wake::Lifecycle(id));
+    }
+    let pause = SimDuration::from_ms(FIRST_LAUNCH_PAUSE.ms() << shift).min(LONGEST_LAUNCH_PAUSE);
+    world.wake_after(Wake::Lifecycle(id), pause);
+    check_liveness(world, id);
 }
 
 /// What the Create call launches, and the offerings that it found out of stock before.
@@ -103,16 +127,26 @@ fn can_initialize(world: &World, id: ClaimId) -> bool {
         && node.is_some_and(|node| node.ready && node.initializable)
 }
 
+/// Gives a claim up that does not launch or register in time. Both times count from its creation.
 fn check_liveness(world: &mut World, id: ClaimId) {
     let claim = &world.cluster.claims[id];
     if claim.registered_at.is_some() {
+        return;
+    }
+    let pool = claim.pool;
+    if claim.instance.is_none() {
+        if world.now() >= claim.created_at + LAUNCH_TIMEOUT {
+            world.record_registration(pool, false);
+            world.give_up(id, "launch_timeout");
+        }
         return;
     }
     let deadline = claim.created_at + REGISTRATION_TIMEOUT;
     if world.now() < deadline {
         return world.wake_at(Wake::Lifecycle(id), deadline);
     }
-    world.delete_claim(id, DeletionCause::Failed);
+    world.record_registration(pool, false);
+    world.give_up(id, "registration_timeout");
 }
 
 /// One pass over a claim with deletionTimestamp: Node first, then the instance, then the finalizer.

@@ -12,6 +12,7 @@ pub mod conditions;
 mod consistency;
 pub mod disruption;
 pub mod expiration;
+mod health;
 pub mod lifecycle;
 pub mod provisioner;
 mod static_pools;

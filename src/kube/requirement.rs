@@ -490,4 +490,41 @@ mod tests {
             assert_eq!(have.compatible(&want, allow), expected, "{have:?} {want:?} {allow:?}");
         }
     }
+
+    const VALUES: [&str; 7] = ["0", "1", "2", "5", "9", "a", "b"];
+
+    fn any_requirement()
+    -> impl proptest::strategy::Strategy<Value = (usize, Vec<usize>, Option<u32>)> {
+        let values = proptest::collection::vec(0..VALUES.len(), 1..4);
+        (0..Operator::ALL.len(), values, proptest::option::of(1_u32..4))
+    }
+
+    proptest::proptest! {
+        /// The order in which requirements are added up means nothing, and one that is there already adds nothing.
+        #[test]
+        fn intersection_is_a_meet(parts in proptest::collection::vec(any_requirement(), 4)) {
+            let s = &mut label::vocabulary();
+            let values = VALUES.map(|value| s.intern_value(value));
+            let made: Vec<Requirement> = (parts.into_iter())
+                .map(|(operator, chosen, min_values)| {
+                    let chosen = chosen.into_iter().map(|i| values[i]);
+                    Requirement::new(Operator::ALL[operator], chosen).with_min_values(min_values)
+                })
+                .collect();
+            let (a, b) = (made[0].intersection(&made[1]), made[2].clone());
+            let c = made[3].clone();
+            proptest::prop_assert_eq!(a.intersection(&b), b.intersection(&a));
+            let (left, right) = (a.intersection(&b).intersection(&c), a.intersection(&b.intersection(&c)));
+            proptest::prop_assert_eq!(&left, &right);
+            proptest::prop_assert_eq!(a.intersection(&a), a.clone());
+            proptest::prop_assert_eq!(left.intersection(&a), left.clone());
+            for value in values {
+                proptest::prop_assert_eq!(left.has(value), a.has(value) && b.has(value) && c.has(value));
+            }
+            let both = a.intersection(&b);
+            if !both.is_complement() {
+                proptest::prop_assert_eq!(a.intersects(&b), both.operator() != DoesNotExist);
+            }
+        }
+    }
 }

@@ -19,6 +19,8 @@ const DISRUPTION: &str = "disruption";
 const DISRUPTION_QUEUE: &str = "disruption.queue";
 pub(super) const LIFECYCLE: &str = "nodeclaim.lifecycle";
 pub(super) const CONDITIONS: &str = "nodeclaim.disruption";
+const GARBAGE_COLLECTION: &str = "nodeclaim.garbagecollection";
+const HEALTH: &str = "node.health";
 pub(super) const EXPIRATION: &str = "nodeclaim.expiration";
 pub(super) const TERMINATION: &str = "node.termination";
 /// The logger of lines that Karpenter does not write.
@@ -266,6 +268,20 @@ fn on_claim(fact: &Fact, say: &mut Say<'_>) -> bool {
             };
             say.line(Level::Debug, CONDITIONS, message, claim_field(claim));
         }
+        Fact::GaveUp { claim, reason } => {
+            let mut fields = claim_field(claim);
+            fields.push(("reason", text(reason)));
+            let (level, logger, message) = match *reason {
+                "garbage_collected" => {
+                    let message =
+                        "garbage collecting nodeclaim with no cloudprovider representation";
+                    (Level::Debug, GARBAGE_COLLECTION, message)
+                }
+                "unhealthy" => (Level::Info, HEALTH, "deleting unhealthy node"),
+                _ => (Level::Debug, LIFECYCLE, "terminating due to timeout"),
+            };
+            say.line(level, logger, message, fields);
+        }
         Fact::Expired(claim) => {
             let message = "deleting expired nodeclaim";
             say.line(Level::Debug, EXPIRATION, message, claim_field(claim));
@@ -299,6 +315,17 @@ fn on_cloud(fact: &Fact, say: &mut Say<'_>) {
             fields.push(("zone", Field::Text(zone.clone())));
             fields.push(("capacity-type", text(capacity_type)));
             say.own("insufficient capacity", fields);
+        }
+        Fact::NodeBroken { claim, condition } => {
+            let fields = vec![("Node", object(&claim.name)), ("condition", text(condition))];
+            say.own("node condition turned bad", fields);
+        }
+        Fact::RegistrationHealth { pool, healthy } => {
+            let message = match healthy {
+                true => "nodepool registers its nodes",
+                false => "nodepool fails to register its nodes",
+            };
+            say.own(message, vec![("NodePool", object(pool))]);
         }
         Fact::LastPodEvent { claim, value } => {
             let mut fields = claim_field(claim);

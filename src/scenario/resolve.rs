@@ -261,6 +261,7 @@ fn world_settings(settings: &Settings) -> WorldSettings {
             reserved_capacity: gate("ReservedCapacity"),
             gates: Gates {
                 spot_to_spot: gate("SpotToSpotConsolidation"),
+                node_repair: gate("NodeRepair"),
                 static_capacity: gate("StaticCapacity"),
                 node_overlay: gate("NodeOverlay"),
                 capacity_buffer: gate("CapacityBuffer"),

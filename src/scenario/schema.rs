@@ -134,6 +134,16 @@ pub enum Action {
     },
     /// EC2 warns so many spot nodes of `NodePool/NAME` that it takes them back in two minutes.
     Interrupt(String, u32),
+    /// EC2 answers the launches of `NodePool/NAME` with an error other than insufficient capacity for
+    /// this long.
+    FailLaunches(String, String),
+    /// Instances that `NodePool/NAME` launches within this time never join the cluster.
+    FailJoins(String, String),
+    /// So many instances of `NodePool/NAME` end without notice.
+    LoseInstances(String, u32),
+    /// On so many nodes of `NodePool/NAME` a condition turns bad: `Ready`, `NetworkingReady`,
+    /// `StorageReady`, `KernelReady`, `ContainerRuntimeReady` or `AcceleratedHardwareReady`.
+    BreakNodes(String, u32, String),
     /// The bound pod of this number, in the order of creation and counted round, of
     /// `Deployment/NAMESPACE/NAME` is annotated with `karpenter.sh/do-not-disrupt`.
     DoNotDisrupt(String, u32),

@@ -143,14 +143,14 @@ pub struct KarpenterSettings {
 /// The policy of a scenario that names none.
 pub const ONLY_POLICY: &str = "default";
 
-/// Gates that Karpenter v1.14 has, with their defaults, and whether switching them on is modelled.
-const GATES: [(&str, bool, bool); 6] = [
-    ("CapacityBuffer", false, true),
-    ("NodeOverlay", false, true),
-    ("NodeRepair", false, false),
-    ("ReservedCapacity", true, true),
-    ("SpotToSpotConsolidation", false, true),
-    ("StaticCapacity", false, true),
+/// Gates that Karpenter v1.14 has, with their defaults.
+const GATES: [(&str, bool); 6] = [
+    ("CapacityBuffer", false),
+    ("NodeOverlay", false),
+    ("NodeRepair", false),
+    ("ReservedCapacity", true),
+    ("SpotToSpotConsolidation", false),
+    ("StaticCapacity", false),
 ];
 
 /// Gives a scenario's values their meaning. Wrong values are reported and replaced, so that reading
@@ -349,22 +349,16 @@ impl Context<'_> {
     }
 
     fn karpenter(&mut self, options: &KarpenterOptions) -> KarpenterSettings {
-        for (name, on) in &options.feature_gates {
-            let path = format!("autoscaler.options.feature_gates.{name}");
-            let span = self.span(&path);
-            match GATES.iter().find(|gate| gate.0 == name) {
-                None => {
-                    let names = GATES.iter().map(|gate| gate.0);
-                    let place = "Karpenter v1.14";
-                    let problem =
-                        diagnostic::unknown_scenario_name(span, "feature gate", name, place);
-                    self.push(problem.suggest(name, names));
-                }
-                Some((_, false, false)) if *on => {
-                    let what = format!("feature gate `{name}`");
-                    self.push(diagnostic::not_modelled_yet(span, &what, "is not modelled yet"));
-                }
-                Some(_) => {}
+        for name in options.feature_gates.keys() {
+            if !GATES.iter().any(|gate| gate.0 == name) {
+                let span = self.span(&format!("autoscaler.options.feature_gates.{name}"));
+                let problem = diagnostic::unknown_scenario_name(
+                    span,
+                    "feature gate",
+                    name,
+                    "Karpenter v1.14",
+                );
+                self.push(problem.suggest(name, GATES.iter().map(|gate| gate.0)));
             }
         }
         let state = |name, default| options.feature_gates.get(name).copied().unwrap_or(default);
@@ -373,7 +367,7 @@ impl Context<'_> {
             batch_max: self.duration(&options.batch_max, "autoscaler.options.batch_max"),
             preference_policy: options.preference_policy,
             min_values_policy: options.min_values_policy,
-            feature_gates: GATES.iter().map(|(name, on, _)| (*name, state(*name, *on))).collect(),
+            feature_gates: GATES.iter().map(|(name, on)| (*name, state(*name, *on))).collect(),
             evaluation_time: self
                 .duration(&options.evaluation_time, "autoscaler.options.evaluation_time"),
         }

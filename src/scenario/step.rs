@@ -8,6 +8,7 @@ use crate::ec2::capacity::StockOut;
 use crate::kube::pod::DoNotDisrupt;
 use crate::simulation::{Action, DriftTarget, Target};
 use crate::units::SimDuration;
+use crate::world::faults::NodeCondition;
 
 /// What a step is read against.
 pub(super) struct Reading<'a> {
@@ -35,12 +36,25 @@ pub(super) fn read(step: &Step, reading: &Reading<'_>) -> Result<Option<Action>,
         }
         Step::ReleaseAmi(target) => Err(reading.wrong(target, "write \"EC2NodeClass/NAME\"")),
         Step::Interrupt(target, count) => {
-            let Some(pool) = target.strip_prefix("NodePool/") else {
-                return Err(reading.wrong(target, "write \"NodePool/NAME\""));
-            };
-            let known = reading.exists(target)?;
-            let action = Action::Interrupt { pool: Some(pool.to_owned()), count: *count as usize };
-            Ok(known.then_some(action))
+            let pool = reading.pool(target)?;
+            Ok(pool.map(|pool| Action::Interrupt { pool: Some(pool), count: *count as usize }))
+        }
+        Step::FailLaunches(target, lasts) => {
+            let (pool, lasts) = (reading.pool(target)?, reading.duration("[1]", lasts)?);
+            Ok(pool.map(|pool| Action::FailLaunches { pool, lasts }))
+        }
+        Step::FailJoins(target, lasts) => {
+            let (pool, lasts) = (reading.pool(target)?, reading.duration("[1]", lasts)?);
+            Ok(pool.map(|pool| Action::FailJoins { pool, lasts }))
+        }
+        Step::LoseInstances(target, count) => {
+            let pool = reading.pool(target)?;
+            Ok(pool.map(|pool| Action::LoseInstances { pool, count: *count as usize }))
+        }
+        Step::BreakNodes(target, count, condition) => {
+            let (pool, condition) = (reading.pool(target)?, reading.condition(condition)?);
+            let count = *count as usize;
+            Ok(pool.map(|pool| Action::BreakNodes { pool, count, condition }))
         }
         Step::DoNotDisrupt(target, nth) => {
             let Some([namespace, name]) = reading.namespaced(target, "Deployment")? else {
@@ -55,9 +69,7 @@ pub(super) fn read(step: &Step, reading: &Reading<'_>) -> Result<Option<Action>,
                 zone: reading.zone(zone.as_deref())?,
                 capacity_type: reading.capacity_type(capacity_type.as_deref())?,
             };
-            let span = || (reading.span)("lasts");
-            let lasts = SimDuration::parse(lasts)
-                .ok_or_else(|| Box::new(diagnostic::bad_duration(span(), lasts, "lasts")))?;
+            let lasts = reading.duration("lasts", lasts)?;
             Ok(Some(Action::StockOut { stock_out, lasts }))
         }
         Step::Apply(_) => Ok(None),
@@ -82,6 +94,27 @@ impl Reading<'_> {
         let same_kind = ids.filter(|id| id.split('/').next() == Some(kind));
         let problem = diagnostic::unknown_target((self.span)("[0]"), target);
         Err(Box::new(problem.suggest(target, same_kind)))
+    }
+
+    /// A NodePool's name; `None` when it may be defined where nothing could be read.
+    fn pool(&self, target: &str) -> Result<Option<String>, Box<Diagnostic>> {
+        let Some(pool) = target.strip_prefix("NodePool/") else {
+            return Err(self.wrong(target, "write \"NodePool/NAME\""));
+        };
+        Ok(self.exists(target)?.then(|| pool.to_owned()))
+    }
+
+    fn duration(&self, place: &str, text: &str) -> Result<SimDuration, Box<Diagnostic>> {
+        let problem = || Box::new(diagnostic::bad_duration((self.span)(place), text, "lasts"));
+        SimDuration::parse(text).ok_or_else(problem)
+    }
+
+    fn condition(&self, name: &str) -> Result<NodeCondition, Box<Diagnostic>> {
+        let found = NodeCondition::ALL.into_iter().find(|condition| condition.name() == name);
+        found.ok_or_else(|| {
+            let problem = diagnostic::unknown_value((self.span)("[2]"), "condition", name);
+            Box::new(problem.suggest(name, NodeCondition::ALL.map(NodeCondition::name)))
+        })
     }
 
     fn namespaced(&self, target: &str, kind: &str) -> Result<Option<[String; 2]>, Box<Diagnostic>> {

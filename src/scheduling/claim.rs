@@ -9,7 +9,7 @@ use super::topology::{Demand, Host, Topology, TopologyRefusal};
 use super::type_filter::{LaunchOrders, TypeMasks, in_group_order};
 use super::variant::Variant;
 use super::volume::VolumeDemand;
-use super::{ClaimPlan, min_values, price};
+use super::{ClaimPlan, min_values, plain, price};
 use crate::kube::port;
 use crate::kube::requirement::{AllowUndefined, Operator, Requirement};
 use crate::kube::{HostPort, Requirements, label, taint};
@@ -178,7 +178,7 @@ impl InFlightClaim {
         let mut set = constrained.map_err(|refusal| Refusal::Topology(refusal, base))?;
         let mut options = roomy.clone();
         // The options satisfy the present requirements: only tightened ones have to be looked at again.
-        if set != self.set {
+        if set != self.set || plain::is_on() {
             options.intersect_with(masks.get(sets, self.template, template, set));
         }
         let mut relaxed = false;

@@ -8,6 +8,7 @@
 //! many as it has. In the remaining cases the ported algorithm runs.
 
 use super::go_sort::sort_slice;
+use super::plain;
 
 /// Below this length upstream's algorithm does not move single elements.
 const SHORTEST_SHIFTING: usize = 50;
@@ -78,7 +79,11 @@ impl ClaimOrder {
         // A list that is still sorted stays as it is; only the key of the changed claim may be out of line.
         let closed_form =
             length <= LONGEST_INSERTION || (length >= SHORTEST_SHIFTING && !is_sampled(at, length));
-        if in_place {
+        if plain::is_on() {
+            let pods = &self.pods;
+            sort_slice(&mut self.order, |a, b| pods[*a as usize] < pods[*b as usize]);
+            self.renumber();
+        } else if in_place {
             self.renumber_if_needed(at);
         } else if closed_form {
             self.shift(at);

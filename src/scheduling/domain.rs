@@ -6,6 +6,7 @@
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
+use super::plain;
 use super::template::Source;
 use crate::kube::label;
 use crate::kube::requirement::{Operator, Requirement};
@@ -224,11 +225,12 @@ fn universe<'a>(sources: &'a [Source], key: Symbol) -> Vec<(LabelValue, Vec<&'a 
         let own = pool_requirement(source, key);
         let mut last: Option<&Requirement> = None;
         // Of a key that no type states, such as the host's name, one type says as much as all.
-        let telling = if source.states(key) { source.types.len() } else { 1 };
+        let all = source.states(key) || plain::is_on();
+        let telling = if all { source.types.len() } else { 1 };
         for instance_type in source.types.iter().take(telling) {
             let stated = instance_type.requirements.get(key);
             // Most types state the same values.
-            if stated.is_some() && stated == last {
+            if stated.is_some() && stated == last && !plain::is_on() {
                 continue;
             }
             last = stated;

@@ -23,6 +23,7 @@ mod explain;
 pub mod go_sort;
 mod ground;
 pub mod min_values;
+pub(crate) mod plain;
 pub mod price;
 mod recipe;
 mod requirement_set;
@@ -53,7 +54,7 @@ pub enum Purpose {
 }
 
 /// What a Solve decided.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Solution {
     /// Pods on existing nodes, in the order in which the nodes are tried.
     pub existing: Vec<ExistingPlacement>,
@@ -71,7 +72,7 @@ pub struct Solution {
 }
 
 /// Pods that an existing node takes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ExistingPlacement {
     /// The node.
     pub claim: ClaimId,
@@ -82,7 +83,7 @@ pub struct ExistingPlacement {
 }
 
 /// A NodeClaim as planned.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ClaimPlan {
     /// The NodePool.
     pub pool: PoolIndex,

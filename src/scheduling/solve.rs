@@ -15,7 +15,7 @@ use super::template::{self, Template};
 use super::topology::Demand;
 use super::variant::{self, Variants};
 use super::volume::VolumeDemand;
-use super::{ClaimPlan, ExistingPlacement, Purpose, Solution, Templates, min_values, price};
+use super::{ClaimPlan, ExistingPlacement, Purpose, Solution, Templates, min_values, plain, price};
 use crate::units::{BitSet, ResourceVec};
 use crate::world::{ClusterView, PodId};
 
@@ -302,12 +302,13 @@ impl<'a> Solve<'a> {
             &mut *self.ground;
         let kind = &mut kinds[kind];
         kind.open_to(self.claims.len());
+        // The list is sorted even when no claim of it is looked at: its order is that of the solution.
+        self.order.settle();
         if kind.open_count == 0 {
             return false;
         }
-        self.order.settle();
         let order = &self.order;
-        let few: Vec<u32> = match kind.open_count <= FEW {
+        let few: Vec<u32> = match kind.open_count <= FEW && !plain::is_on() {
             true => {
                 let mut few: Vec<u32> = kind.open.iter().map(|claim| claim as u32).collect();
                 few.sort_unstable_by_key(|claim| order.key(*claim));
@@ -425,6 +426,9 @@ impl<'a> Solve<'a> {
         };
         if template::nodes_exhausted(remaining) {
             return Err(Refusal::NodeLimit);
+        }
+        if plain::is_on() {
+            self.within_limits[index] = None;
         }
         let within =
             self.within_limits[index].get_or_insert_with(|| template.options_within(remaining));

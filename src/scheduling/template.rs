@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::type_filter::{FitIndex, is_offered};
-use super::{ClaimPlan, min_values};
+use super::{ClaimPlan, min_values, plain};
 use crate::ec2::InstanceType;
 use crate::kube::pod::NodeAffinity;
 use crate::kube::requirement::{AllowUndefined, Requirement, Requirements};
@@ -311,7 +311,7 @@ impl Template {
     pub(super) fn options_within(&self, remaining: &ResourceVec) -> BitSet {
         let mut options = self.options.clone();
         for (name, left) in remaining.iter() {
-            match Lane::ALL.into_iter().find(|lane| lane.name() == name) {
+            match lane_of(name) {
                 Some(lane) => self.capacity.keep_at_most(&mut options, lane, left),
                 None => {
                     let above = self.options.iter();
@@ -328,7 +328,7 @@ impl Template {
     pub(super) fn charge(&self, remaining: &mut ResourceVec, options: &BitSet) {
         let mut largest = ResourceVec::default();
         for (name, _) in remaining.iter() {
-            let amount = match Lane::ALL.into_iter().find(|lane| lane.name() == name) {
+            let amount = match lane_of(name) {
                 Some(lane) => self.capacity.largest(options, lane),
                 None => {
                     let amounts = options.iter().map(|i| self.types[i].capacity.get(name));
@@ -339,6 +339,11 @@ impl Template {
         }
         *remaining = remaining.minus(&largest);
     }
+}
+
+/// The lane of a resource that an index knows.
+fn lane_of(name: &str) -> Option<Lane> {
+    Lane::ALL.into_iter().find(|lane| lane.name() == name && !plain::is_on())
 }
 
 /// True when the limit on the number of nodes is used up exactly (upstream tests for zero, nothing else).

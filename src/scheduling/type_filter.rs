@@ -6,9 +6,9 @@
 
 use rustc_hash::FxHashMap;
 
-use super::price;
 use super::requirement_set::{RequirementSets, SetId};
 use super::template::Template;
+use super::{plain, price};
 use crate::ec2::InstanceType;
 use crate::kube::Requirements;
 use crate::units::{BitSet, Lane, ResourceVec};
@@ -61,6 +61,11 @@ impl FitIndex {
 
     /// Keeps of `set` the types that `need` fits on. Types with a negative amount must not be in it.
     pub(super) fn keep(&self, set: &mut BitSet, need: &ResourceVec, types: &[InstanceType]) {
+        if plain::is_on() {
+            let without = |i: &usize| !need.fits(&types[*i].allocatable);
+            let short: Vec<usize> = set.iter().filter(without).collect();
+            return short.into_iter().for_each(|i| set.remove(i));
+        }
         for (lane, steps) in Lane::ALL.into_iter().zip(&self.lanes) {
             let need = need.lane(lane);
             match steps.partition_point(|(amount, _)| *amount < need) {
@@ -110,6 +115,11 @@ impl LaunchOrders {
             });
             order
         };
+        if plain::is_on() {
+            let mut order = in_group_order(template, options);
+            price::order_by_price(&mut order, &template.types, requirements);
+            return order;
+        }
         orders.entry((index, set, options.clone())).or_insert_with(order).clone()
     }
 }
@@ -143,6 +153,8 @@ impl TypeMasks {
         let id = *self.ids.entry((index, set)).or_insert(next);
         if id == next {
             self.list.push(admitted(template, sets.get(set)));
+        } else if plain::is_on() {
+            self.list[id] = admitted(template, sets.get(set));
         }
         &self.list[id]
     }

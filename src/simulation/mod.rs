@@ -12,11 +12,12 @@ use crate::kube::volume::Storage;
 use crate::kube::workload::{BarePod, DaemonSet, Deployment, Job};
 use crate::kube::{Labels, NodeOverlay, NodePool};
 use crate::kube_scheduler::KubeScheduler;
-use crate::units::{SimTime, Symbols};
+use crate::units::{ResourceVec, SimTime, Symbols};
 use crate::workload::{replicas, source};
 use crate::world::cluster::{Cluster, DeploymentState, JobState, Pool, PoolCost};
+use crate::world::faults::PoolFaults;
 use crate::world::settings::Boot;
-use crate::world::{Event, Settings, World};
+use crate::world::{Event, RegistrationHealth, Settings, World};
 
 mod dispatch;
 pub mod invariant;
@@ -124,6 +125,9 @@ impl Simulation {
         simulation.schedule_timeline();
         simulation.start_sources();
         simulation.create_objects();
+        if simulation.world.keeps_queue_order() {
+            simulation.world.schedule(SimTime::ZERO, Event::CountPools);
+        }
         simulation.karpenter.start(&mut simulation.world);
         simulation
     }
@@ -234,6 +238,9 @@ fn pool_state(config: &PoolConfig, symbols: &Symbols, created_count: u64) -> Poo
         ready: true,
         deleted: false,
         drift: None,
+        counted: ResourceVec::default(),
+        health: RegistrationHealth::default(),
+        faults: PoolFaults::default(),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::kube::pod::DoNotDisrupt;
 use crate::kube::workload::{BarePod, DaemonSet, Deployment, Job};
 use crate::units::SimDuration;
 use crate::world::cluster::{ClaimDrift, DeletionCause, Owner, Pool};
+use crate::world::faults::NodeCondition;
 use crate::world::journal::Cause;
 use crate::world::settings::TieBreaks;
 use crate::world::{ClaimId, Event, Fact, PodId, Wake};
@@ -68,6 +69,36 @@ pub enum Action {
         pool: Option<String>,
         /// How many.
         count: usize,
+    },
+    /// CreateFleet answers a NodePool with an error other than insufficient capacity for a while.
+    FailLaunches {
+        /// The NodePool.
+        pool: String,
+        /// How long.
+        lasts: SimDuration,
+    },
+    /// Instances that a NodePool launches in the next while never join the cluster.
+    FailJoins {
+        /// The NodePool.
+        pool: String,
+        /// How long.
+        lasts: SimDuration,
+    },
+    /// Instances of a NodePool end without notice.
+    LoseInstances {
+        /// The NodePool.
+        pool: String,
+        /// How many.
+        count: usize,
+    },
+    /// A condition of nodes of a NodePool turns bad.
+    BreakNodes {
+        /// The NodePool.
+        pool: String,
+        /// How many.
+        count: usize,
+        /// Which condition.
+        condition: NodeCondition,
     },
     /// Deletes the NodeClaim of this number, modulo their count, among the initialized ones that are not being deleted,
     /// by name. Recorded timelines interrupt nodes so.
@@ -178,6 +209,10 @@ impl Simulation {
                 self.world.cluster.capacity.add_stock_out(stock_out.clone(), until);
             }
             Action::Interrupt { pool, count } => self.interrupt(step, pool.as_deref(), *count),
+            Action::FailLaunches { .. }
+            | Action::FailJoins { .. }
+            | Action::LoseInstances { .. }
+            | Action::BreakNodes { .. } => self.fail(step, &config.timeline[step as usize].1),
             Action::InterruptNth(nth) => {
                 self.note("interrupt", "".into());
                 self.interrupt_nth(*nth);
@@ -319,15 +354,59 @@ impl Simulation {
         };
         let mut ids = self.claims_of(pool);
         ids.retain(|id| self.world.cluster.claims[*id].is_interruptible());
+        self.draw(step, &mut ids);
+        for id in ids.into_iter().take(count) {
+            self.world.warn_of_interruption(id);
+        }
+    }
+
+    /// What goes wrong with a NodePool's instances and nodes.
+    fn fail(&mut self, step: u32, action: &Action) {
+        let (verb, pool) = match action {
+            Action::FailLaunches { pool, .. } => ("fail_launches", pool),
+            Action::FailJoins { pool, .. } => ("fail_joins", pool),
+            Action::LoseInstances { pool, .. } => ("lose_instances", pool),
+            Action::BreakNodes { pool, .. } => ("break_nodes", pool),
+            _ => return,
+        };
+        self.note(verb, format!("NodePool/{pool}").into());
+        let Some(pool) = self.world.cluster.find_pool(pool) else {
+            return;
+        };
+        let now = self.world.now();
+        let mut ids = self.claims_of(Some(pool));
+        ids.retain(|id| {
+            let claim = &self.world.cluster.claims[*id];
+            claim.is_initialized()
+                && claim.deletion_at.is_none()
+                && !claim.is_instance_terminating()
+        });
+        match action {
+            Action::FailLaunches { lasts, .. } => self.world.fail_launches(pool, now + *lasts),
+            Action::FailJoins { lasts, .. } => self.world.fail_joins(pool, now + *lasts),
+            Action::LoseInstances { count, .. } => {
+                self.draw(step, &mut ids);
+                ids.into_iter().take(*count).for_each(|id| self.world.reclaim_instance(id));
+            }
+            Action::BreakNodes { count, condition, .. } => {
+                self.draw(step, &mut ids);
+                let nodes = ids.into_iter().take(*count);
+                let nodes: Vec<_> =
+                    nodes.filter_map(|id| self.world.cluster.claims[id].node).collect();
+                nodes.into_iter().for_each(|node| self.world.break_node(node, *condition));
+            }
+            _ => {}
+        }
+    }
+
+    /// Puts NodeClaims in the order of their names, or one that is drawn by lot.
+    fn draw(&self, step: u32, ids: &mut [ClaimId]) {
         if self.world.settings.tie_breaks == TieBreaks::Seeded {
             let streams = &self.world.streams;
             ids.sort_by_key(|id| {
                 let ordinal = self.world.cluster.claims[*id].ordinal;
                 (streams.mix(Purpose::Interruption, ordinal, step), ordinal)
             });
-        }
-        for id in ids.into_iter().take(count) {
-            self.world.warn_of_interruption(id);
         }
     }
 
@@ -363,7 +442,12 @@ impl Simulation {
             Ok(index) => {
                 let old = cluster.pools[index].clone();
                 let new = pool_state(config, &self.world.symbols, old.created_count);
-                cluster.pools[index] = Pool { cost: old.cost, drift: old.drift, ..new };
+                // The health of registrations is forgotten with the spec that it was seen under.
+                let same = old.spec == new.spec && old.class_fields == new.class_fields;
+                let health = if same { old.health } else { new.health };
+                let (cost, drift, counted) = (old.cost, old.drift, old.counted);
+                let faults = old.faults;
+                cluster.pools[index] = Pool { cost, drift, counted, health, faults, ..new };
             }
             Err(index) => {
                 // Pools are numbered by name: the numbers of those after the new one move up.
@@ -377,9 +461,8 @@ impl Simulation {
         }
         self.world.evaluate_overlays();
         self.world.mark_unconsolidated();
-        let index = self.world.cluster.find_pool(&name);
-        for id in self.claims_of(index) {
-            self.world.wake(Wake::Conditions(id));
+        if let Some(index) = self.world.cluster.find_pool(&name) {
+            self.world.notify_pool(index);
         }
         if config.spec.replicas.is_some() {
             self.world.wake(Wake::StaticPools);

@@ -90,6 +90,7 @@ impl World {
             nominated_until: SimTime::ZERO,
             lifecycle_not_before: SimTime::ZERO,
             launching: false,
+            launch_errors: 0,
             consistency_scanned_at: None,
             consistent: false,
             lifecycle_timer: None,
@@ -219,7 +220,10 @@ impl World {
         let run = run.clamp(0, boot * 6 / 10);
         let now = self.now();
         self.schedule(now + SimDuration::from_ms(run), Event::InstanceRunning(id));
-        self.schedule(now + SimDuration::from_ms(boot), Event::NodeAppears(id));
+        let pool = &self.cluster.pools[self.cluster.claims[id].pool];
+        if now >= pool.faults.joins_fail_until {
+            self.schedule(now + SimDuration::from_ms(boot), Event::NodeAppears(id));
+        }
     }
 
     fn boot_distribution(&self, claim: &Claim, instance_type: &InstanceType) -> &Distribution {
@@ -271,6 +275,7 @@ impl World {
         }
         let fact = Fact::Registered(self.cluster.claim_ref(id));
         self.record(fact);
+        self.record_registration(self.cluster.claims[id].pool, true);
         self.notify_claim(id);
         self.wake(Wake::Workloads);
         self.wake(Wake::Scheduler);
@@ -358,10 +363,11 @@ impl World {
         claim.nominated_until = claim.nominated_until.max(until);
     }
 
-    /// The disruption queue takes or releases a candidate.
+    /// The disruption queue takes or releases a candidate, and writes its condition DisruptionReason.
     pub fn set_in_command(&mut self, id: ClaimId, in_command: bool) {
         if let Some(claim) = self.cluster.claims.get_mut(id) {
             claim.in_command = in_command;
+            self.notify_claim(id);
         }
     }
 

@@ -8,7 +8,9 @@ use smallvec::SmallVec;
 
 use super::arena::{Arena, Id};
 use super::buffers::BufferState;
+use super::faults::{NodeCondition, PoolFaults};
 use super::journal::{Cause, ClaimRef, PodRef};
+use super::pool_status::RegistrationHealth;
 use super::settings::Boot;
 use super::work::{Returning, Work};
 use crate::ec2::capacity::Capacity;
@@ -130,6 +132,12 @@ pub struct Pool {
     pub deleted: bool,
     /// Its NodeClaims that a scenario declares drifted.
     pub drift: Option<ClaimDrift>,
+    /// `status.resources`, as nodepool.counter last wrote it.
+    pub counted: ResourceVec,
+    /// NodeRegistrationHealthy, and what it follows from.
+    pub health: RegistrationHealth,
+    /// What goes wrong with its future instances.
+    pub faults: PoolFaults,
 }
 
 /// The running sum of what a NodePool's NodeClaims cost, in USD per hour (karpenter v1.14.1 `pkg/state/cost/cost.go`):
@@ -345,6 +353,8 @@ pub struct Node {
     pub allocatable: ResourceVec,
     /// Ready condition.
     pub ready: bool,
+    /// Conditions that turned bad, and when, in whole seconds.
+    pub conditions: Vec<(NodeCondition, SimTime)>,
     /// Startup taints are gone and extended resources registered.
     pub initializable: bool,
     /// Annotated with `karpenter.sh/do-not-disrupt: "true"`.
@@ -369,6 +379,8 @@ pub struct Node {
     pub images: Vec<Arc<str>>,
     /// When the last image pull in the queue ends.
     pub pulls_end_at: SimTime,
+    /// node.health's entry.
+    pub(super) health_timer: Option<Timer>,
     /// node.termination's entry.
     pub(super) termination_timer: Option<Timer>,
     /// provisioner.trigger.node's entry.
@@ -513,6 +525,8 @@ pub struct Claim {
     pub lifecycle_not_before: SimTime,
     /// The Create call is under way.
     pub launching: bool,
+    /// Create calls that answered with an error other than insufficient capacity.
+    pub launch_errors: u32,
     /// When nodeclaim.consistency last looked at it.
     pub consistency_scanned_at: Option<SimTime>,
     /// ConsistentStateFound.

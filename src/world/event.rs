@@ -16,6 +16,8 @@ pub enum EventClass {
     Workloads,
     /// kube-scheduler.
     Scheduler,
+    /// Karpenter's nodepool.counter.
+    PoolCounter,
     /// Karpenter's nodeclaim.podevents.
     PodEvents,
     /// Karpenter's nodeclaim.lifecycle.
@@ -30,7 +32,7 @@ pub enum EventClass {
     Eviction,
     /// Karpenter's disruption queue.
     DisruptionQueue,
-    /// Karpenter's nodeclaim.consistency.
+    /// Karpenter's nodeclaim.consistency, nodeclaim.garbagecollection and node.health.
     Consistency,
     /// Karpenter's static.provisioning and static.deprovisioning.
     StaticPools,
@@ -77,6 +79,8 @@ pub enum Event {
     WorkloadPass,
     /// One pass over all pending pods.
     SchedulerPass,
+    /// nodepool.counter looks at all NodePools.
+    CountPools,
     /// A pod event that may move lastPodEventTime of the pod's node.
     PodEvent(PodId),
     /// One reconcile of nodeclaim.lifecycle.
@@ -95,6 +99,10 @@ pub enum Event {
     Command(u64),
     /// One reconcile of nodeclaim.consistency.
     Consistency(ClaimId),
+    /// One reconcile of node.health.
+    Health(NodeId),
+    /// One turn of nodeclaim.garbagecollection.
+    GarbageCollection,
     /// One look at all static NodePools.
     StaticPools,
     /// provisioner.trigger.pod.
@@ -129,6 +137,7 @@ impl Event {
             | Event::OfferingsReturn => EventClass::Outside,
             Event::WorkloadPass => EventClass::Workloads,
             Event::SchedulerPass => EventClass::Scheduler,
+            Event::CountPools => EventClass::PoolCounter,
             Event::PodEvent(_) => EventClass::PodEvents,
             Event::Lifecycle(_) | Event::LaunchReturns(_) => EventClass::Lifecycle,
             Event::Conditions(_) => EventClass::Conditions,
@@ -136,7 +145,9 @@ impl Event {
             Event::Termination(_) => EventClass::Termination,
             Event::Eviction(_) => EventClass::Eviction,
             Event::Command(_) => EventClass::DisruptionQueue,
-            Event::Consistency(_) => EventClass::Consistency,
+            Event::Consistency(_) | Event::Health(_) | Event::GarbageCollection => {
+                EventClass::Consistency
+            }
             Event::StaticPools => EventClass::StaticPools,
             Event::PodTrigger(_) | Event::NodeTrigger(_) | Event::CapacityBuffer(_) => {
                 EventClass::Triggers

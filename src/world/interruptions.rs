@@ -8,6 +8,7 @@
 
 use super::cluster::{ClaimId, DeletionCause, NodeId};
 use super::event::Event;
+use super::faults::NodeCondition;
 use super::journal::Fact;
 use super::{Wake, World};
 use crate::units::SimDuration;
@@ -41,7 +42,8 @@ impl World {
         self.interrupt(id);
     }
 
-    /// The notice has run out: the instance ends, whether its node is drained or not.
+    /// The instance ends without Karpenter's doing, whether its node is drained or not: the notice has run out, or it
+    /// failed.
     pub fn reclaim_instance(&mut self, id: ClaimId) {
         let now = self.now();
         let Some(claim) = self.cluster.claims.get_mut(id) else {
@@ -66,12 +68,20 @@ impl World {
 
     /// The kubelet has been silent for too long: the Node is no longer Ready.
     pub fn set_node_lost(&mut self, id: NodeId) {
+        let (now, unreachable) = (self.now().floor_to_second(), self.unreachable_taint());
         let Some(node) = self.cluster.nodes.get_mut(id) else {
             return;
         };
         node.ready = false;
+        node.taints.push(unreachable);
+        if !node.conditions.iter().any(|(known, _)| *known == NodeCondition::Ready) {
+            node.conditions.push((NodeCondition::Ready, now));
+        }
         let claim = node.claim;
         self.wake(Wake::Termination(id));
+        self.wake(Wake::Health(id));
         self.wake(Wake::Lifecycle(claim));
+        self.notify_node(claim);
+        self.plan_garbage_collection();
     }
 }

@@ -155,6 +155,27 @@ pub enum Fact {
         /// `Kind/name` of what was applied.
         object: Arc<str>,
     },
+    /// Karpenter gave a NodeClaim up.
+    GaveUp {
+        /// The NodeClaim.
+        claim: ClaimRef,
+        /// `launch_timeout`, `registration_timeout`, `garbage_collected` or `unhealthy`, as in its metric.
+        reason: &'static str,
+    },
+    /// A condition of a node turned bad.
+    NodeBroken {
+        /// Its NodeClaim.
+        claim: ClaimRef,
+        /// The condition's type.
+        condition: &'static str,
+    },
+    /// A NodePool's condition NodeRegistrationHealthy changed.
+    RegistrationHealth {
+        /// Its name.
+        pool: Arc<str>,
+        /// The condition.
+        healthy: bool,
+    },
     /// A pod object was created.
     PodCreated(PodRef),
     /// kube-scheduler found no node; said once per pod.

@@ -16,11 +16,13 @@ pub mod buffers;
 pub mod claims;
 pub mod cluster;
 pub mod event;
+pub mod faults;
 mod interruptions;
 pub mod journal;
 pub mod nodes;
 mod offerings;
 pub mod pods;
+mod pool_status;
 pub mod restore;
 pub mod settings;
 pub mod view;
@@ -30,6 +32,7 @@ pub mod work;
 pub use cluster::{ClaimId, Cluster, NodeId, PodId, PoolIndex};
 pub use event::{Event, EventClass};
 pub use journal::{Fact, Journal};
+pub use pool_status::RegistrationHealth;
 pub use settings::Settings;
 pub use view::ClusterView;
 
@@ -68,6 +71,8 @@ pub enum Wake {
     Consistency(ClaimId),
     /// node.termination.
     Termination(NodeId),
+    /// node.health.
+    Health(NodeId),
     /// provisioner.trigger.pod.
     PodTrigger(PodId),
     /// provisioner.trigger.node.
@@ -184,6 +189,10 @@ impl World {
             Wake::Termination(id) => {
                 let node = cluster.nodes.get_mut(id)?;
                 (&mut node.termination_timer, Event::Termination(id), SimTime::ZERO)
+            }
+            Wake::Health(id) => {
+                let node = cluster.nodes.get_mut(id)?;
+                (&mut node.health_timer, Event::Health(id), SimTime::ZERO)
             }
             Wake::PodTrigger(id) => {
                 let pod = cluster.pods.get_mut(id)?;

@@ -12,6 +12,7 @@ use crate::units::{ResourceVec, SimDuration};
 /// Key of the taint that Karpenter puts on nodes it disrupts.
 pub const DISRUPTED_TAINT: &str = "karpenter.sh/disrupted";
 pub(super) const UNREGISTERED_TAINT: &str = "karpenter.sh/unregistered";
+const UNREACHABLE_TAINT: &str = "node.kubernetes.io/unreachable";
 const NOT_READY_TAINT: &str = "node.kubernetes.io/not-ready";
 
 impl World {
@@ -21,7 +22,7 @@ impl World {
         let hostname = self.cluster.claims[id].name.clone();
         let hostname = self.symbols.intern_value(&hostname);
         let unregistered = self.taint(UNREGISTERED_TAINT, Effect::NoExecute);
-        let not_ready = self.taint(NOT_READY_TAINT, Effect::NoSchedule);
+        let not_ready = self.not_ready_taint();
         let claim = &self.cluster.claims[id];
         let Some(instance) = &claim.instance else {
             return;
@@ -41,6 +42,7 @@ impl World {
             taints,
             allocatable: instance_type.allocatable.clone(),
             ready: false,
+            conditions: Vec::new(),
             initializable: false,
             do_not_disrupt: false,
             pods: Vec::new(),
@@ -53,6 +55,7 @@ impl World {
             drained: false,
             images: Vec::new(),
             pulls_end_at: now,
+            health_timer: None,
             termination_timer: None,
             trigger_timer: None,
         });
@@ -69,6 +72,14 @@ impl World {
         self.notify_node(id);
     }
 
+    pub(super) fn not_ready_taint(&mut self) -> Taint {
+        self.taint(NOT_READY_TAINT, Effect::NoSchedule)
+    }
+
+    pub(super) fn unreachable_taint(&mut self) -> Taint {
+        self.taint(UNREACHABLE_TAINT, Effect::NoSchedule)
+    }
+
     pub(super) fn taint(&mut self, key: &str, effect: Effect) -> Taint {
         let key = self.symbols.intern_value(key);
         Taint { key, value: self.symbols.intern_value(""), effect }
@@ -76,7 +87,7 @@ impl World {
 
     /// The kubelet reports Ready: the not-ready taint goes and bound pods start.
     pub fn set_node_ready(&mut self, id: NodeId) {
-        let not_ready = self.taint(NOT_READY_TAINT, Effect::NoSchedule);
+        let not_ready = self.not_ready_taint();
         let now = self.now();
         let Some(node) = self.cluster.nodes.get_mut(id) else {
             return;
@@ -197,21 +208,23 @@ impl World {
 
     /// Removes a Node object, and in the same instant the pods still bound to it.
     pub fn remove_node(&mut self, id: NodeId) {
-        let pods = self.cluster.nodes[id].pods.clone();
+        let node = &self.cluster.nodes[id];
+        let (pods, claim) = (node.pods.clone(), node.claim);
+        let fact = Fact::NodeRemoved(self.cluster.claim_ref(claim));
+        self.record(fact);
         for pod in pods {
             self.remove_pod(pod);
         }
         let Some(node) = self.cluster.nodes.remove(id) else {
             return;
         };
-        for timer in [node.termination_timer, node.trigger_timer].into_iter().flatten() {
+        let timers = [node.termination_timer, node.trigger_timer, node.health_timer];
+        for timer in timers.into_iter().flatten() {
             self.queue.cancel(timer);
         }
         self.cluster.nodes_by_name.remove(&node.name);
         self.cluster.tainted.remove(&node.name);
         self.cluster.nodes_without_daemons.retain(|n| *n != id);
-        let fact = Fact::NodeRemoved(self.cluster.claim_ref(node.claim));
-        self.record(fact);
         self.cluster.claims[node.claim].node = None;
         self.mark_unconsolidated();
         self.wake(Wake::Scheduler);

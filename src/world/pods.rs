@@ -259,6 +259,7 @@ impl World {
         pod.do_not_disrupt = protection;
         let fact = Fact::PodAnnotated(pod.reference());
         self.record(fact);
+        self.notify_pod(id);
     }
 
     /// Deletes a pod with `grace`: an unbound one goes at once, a bound one when its processes have ended.

@@ -159,6 +159,7 @@ impl World {
             taints: found.taints,
             allocatable: found.allocatable,
             ready: found.ready,
+            conditions: Vec::new(),
             initializable: self.cluster.claims[claim].is_initialized(),
             do_not_disrupt: found.do_not_disrupt,
             pods: Vec::new(),
@@ -171,6 +172,7 @@ impl World {
             drained: false,
             images: Vec::new(),
             pulls_end_at: found.created_at,
+            health_timer: None,
             termination_timer: None,
             trigger_timer: None,
         });
@@ -273,6 +275,7 @@ fn bare_claim(
         nominated_until: SimTime::ZERO,
         lifecycle_not_before: SimTime::ZERO,
         launching: false,
+        launch_errors: 0,
         consistency_scanned_at: None,
         consistent: false,
         lifecycle_timer: None,

@@ -155,6 +155,8 @@ pub struct KarpenterOptions {
 pub struct Gates {
     /// `SpotToSpotConsolidation`: spot nodes may be replaced by cheaper spot nodes.
     pub spot_to_spot: bool,
+    /// `NodeRepair`: nodes whose conditions stay bad are replaced.
+    pub node_repair: bool,
     /// `StaticCapacity`: NodePools may have `replicas`.
     pub static_capacity: bool,
     /// `CapacityBuffer`: CapacityBuffers ask for spare capacity.

@@ -102,6 +102,32 @@ impl Timeline {
                 let nodes: Vec<String> = nodes.collect();
                 format!("started to {} {}: {}", command.decision, nodes.join(", "), command.reason)
             }
+            Fact::DisruptionFailed { command, .. } => {
+                let nodes = command.candidates.iter().map(|(claim, _, _)| self.node(claim.ordinal));
+                let nodes: Vec<String> = nodes.collect();
+                format!("failed to {} {}", command.decision, nodes.join(", "))
+            }
+            Fact::ValidationFailed { command, failure, .. } => {
+                let nodes = command.candidates.iter().map(|(claim, _, _)| self.node(claim.ordinal));
+                let nodes: Vec<String> = nodes.collect();
+                format!("dropped the plan to {} {}: {failure}", command.decision, nodes.join(", "))
+            }
+            Fact::LaunchFailed { claim, .. } => {
+                format!("launch of {} failed", self.node(claim.ordinal))
+            }
+            Fact::GaveUp { claim, reason } => {
+                format!("gave up {}: {reason}", self.node(claim.ordinal))
+            }
+            Fact::Drifted { claim, reason: Some(reason) } => {
+                format!("drifted {}: {reason}", self.node(claim.ordinal))
+            }
+            Fact::Interrupted(claim) => format!("interrupted {}", self.node(claim.ordinal)),
+            Fact::NodeBroken { claim, condition } => {
+                format!("{condition} of {} turned bad", self.node(claim.ordinal))
+            }
+            Fact::RegistrationHealth { pool, healthy: false } => {
+                format!("NodePool/{pool} fails to register its nodes")
+            }
             Fact::Expired(claim) => format!("expired {}", self.node(claim.ordinal)),
             Fact::InstanceTerminating { claim } => {
                 format!("terminated {}", self.node(claim.ordinal))

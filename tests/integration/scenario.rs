@@ -416,10 +416,7 @@ fn values_of_the_scenario() {
                 "timeline:",
                 "autoscaler: Karpenter(options: (feature_gates: {\"NodeRepair\": true, \"X\": true})), timeline:",
             )],
-            &[
-                "KS0210 s.ron:9:67 feature gate `NodeRepair` is not modelled yet",
-                "KS0202 s.ron:9:78 Karpenter v1.14 has no feature gate `X`",
-            ],
+            &["KS0202 s.ron:9:78 Karpenter v1.14 has no feature gate `X`"],
         ),
         (
             "s.ron",

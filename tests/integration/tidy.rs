@@ -239,15 +239,18 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
     }
 }
 
-/// Tokens in order, without attributes and without items under `#[cfg(test)]`.
+/// Tokens in order, without attributes and without items under `#[cfg(test)]`; none of a file under `#![cfg(test)]`.
 fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
     let mut stream = stream.into_iter().peekable();
     while let Some(tree) = stream.next() {
         if matches!(&tree, TokenTree::Punct(punct) if punct.as_char() == '#') {
-            stream
+            let inner = stream
                 .next_if(|next| matches!(next, TokenTree::Punct(punct) if punct.as_char() == '!'));
             let attribute = stream.next().map_or(String::new(), |group| group.to_string());
             if attribute.replace(' ', "") == "[cfg(test)]" {
+                if inner.is_some() {
+                    return;
+                }
                 // The item ends with its body or with a semicolon.
                 let ends = |tree: &TokenTree| match tree {
                     TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,

@@ -1,4 +1,4 @@
-//! Recorded timelines of Karpenter's own controllers, reproduced at level 5: every event at its second.
+//! Recorded timelines of Karpenter's own controllers, reproduced at level 6: every event at its second and in its place.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -32,16 +32,16 @@ fn repository_names() -> Vec<String> {
 
 fn departure(name: &str) -> Option<String> {
     match conformance::compare(&read(&repository(name))) {
-        Ok(Comparison { first_difference: None, recorded, .. }) if recorded > 0 => None,
-        Ok(Comparison { first_difference, .. }) => {
-            Some(format!("{name} departs from Karpenter: {first_difference:#?}"))
+        Ok(Comparison { first_disorder: None, recorded, .. }) if recorded > 0 => None,
+        Ok(Comparison { first_difference, first_disorder, .. }) => {
+            Some(format!("{name} departs: {first_difference:#?}, {first_disorder:?}"))
         }
         Err(reason) => Some(format!("{name}: {reason:?}")),
     }
 }
 
 #[test]
-fn recordings_in_the_repository_are_reproduced_to_the_second() {
+fn recordings_in_the_repository_are_reproduced_in_order_and_to_the_second() {
     let names = repository_names();
     assert!(names.iter().any(|name| name == "seed-a"), "{names:?}");
     let departures: Vec<String> = names.iter().filter_map(|name| departure(name)).collect();
@@ -87,8 +87,8 @@ fn all_recordings_are_reproduced() {
             continue;
         }
         match conformance::compare(&read(&path)) {
-            Ok(Comparison { first_difference, .. }) => {
-                assert_eq!(first_difference, None, "{name} departs from Karpenter");
+            Ok(Comparison { first_disorder, .. }) => {
+                assert_eq!(first_disorder, None, "{name} departs from Karpenter");
             }
             Err(reason) => panic!("{name}: {reason:?}"),
         }

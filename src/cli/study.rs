@@ -16,6 +16,7 @@ use super::progress::{Runs, Signals};
 use super::terminal::Terminal;
 use crate::diagnostic::Diagnostics;
 use crate::experiment::{Cell, Ended, FailedRun, Grid, Job, Row, Study, Watch, grid, run_all};
+use crate::report::study_picture::Picture;
 use crate::scenario::{Choice, Setting, resolve};
 use crate::units::SimDuration;
 
@@ -244,6 +245,22 @@ fn row_of(line: &str) -> Option<(u64, u64, String, Figures)> {
     let figures = figures.map(|(name, v)| (name.clone(), v.as_str().map(str::to_owned))).collect();
     let seed = value.get("seed")?.as_str()?.parse().ok()?;
     Some((value.get("run")?.as_u64()?, seed, value.get("input")?.as_str()?.to_owned(), figures))
+}
+
+/// Writes the picture of a study, or says why there is none.
+pub fn write_picture(
+    picture: Picture,
+    name: &str,
+    folder: &mut Folder,
+    terminal: &Terminal,
+) -> Result<()> {
+    match picture {
+        Picture::Drawn(bytes) => folder.write(name, &bytes),
+        Picture::None(reason) => {
+            terminal.say(&format!("no picture was drawn: {reason}"));
+            Ok(())
+        }
+    }
 }
 
 /// How a study ends the program.

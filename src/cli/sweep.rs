@@ -65,9 +65,8 @@ pub fn sweep(options: &SweepOptions, terminal: &Terminal) -> Result<Exit> {
     let json = report::json(&study);
     folder.write("sweep.json", json.as_bytes())?;
     folder.write("sweep.csv", report::long_csv(&study)?.as_bytes())?;
-    if let Some(picture) = study_picture::swept(&study, &options.study.picture())? {
-        folder.write("sweep.png", &picture)?;
-    }
+    let picture = study_picture::swept(&study, &options.study.picture())?;
+    study::write_picture(picture, "sweep.png", &mut folder, terminal)?;
     terminal.print(&if options.study.json { json } else { report::sweep(&study) })?;
     terminal.say(&format!("wrote {}", folder.names()));
     if signal.is_some() {

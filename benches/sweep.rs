@@ -3,6 +3,8 @@
 //! Best of five pairs, the two taking turns, so that a busy machine meets both. The efficiency is the speed-up over the
 //! number of threads; 0.9 is the goal.
 
+#![expect(clippy::disallowed_types, reason = "the wall clock is what is measured")]
+
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;

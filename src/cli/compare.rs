@@ -53,7 +53,9 @@ pub fn compare(options: &CompareOptions, terminal: &Terminal) -> Result<Exit> {
     let by_name = || Path::new("reports").join(prepared.name());
     let mut folder =
         Folder::new(&options.study.out.clone().unwrap_or_else(by_name), options.study.force)?;
-    let (study, signal) = prepared.run(&options.study, &mut folder, false, terminal)?;
+    let Some((study, signal)) = prepared.run(&options.study, &mut folder, false, terminal)? else {
+        return Ok(Exit::Done);
+    };
     let json = report::json(&study);
     folder.write("comparison.json", json.as_bytes())?;
     folder.write("comparison.csv", report::comparison_csv(&study)?.as_bytes())?;

@@ -61,7 +61,11 @@ pub fn sweep(options: &SweepOptions, terminal: &Terminal) -> Result<Exit> {
     let by_name = || Path::new("reports").join(prepared.name());
     let mut folder =
         Folder::new(&options.study.out.clone().unwrap_or_else(by_name), options.study.force)?;
-    let (study, signal) = prepared.run(&options.study, &mut folder, options.resume, terminal)?;
+    let Some((study, signal)) =
+        prepared.run(&options.study, &mut folder, options.resume, terminal)?
+    else {
+        return Ok(Exit::Done);
+    };
     let json = report::json(&study);
     folder.write("sweep.json", json.as_bytes())?;
     folder.write("sweep.csv", report::long_csv(&study)?.as_bytes())?;

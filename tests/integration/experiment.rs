@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use assert_cmd::Command;
 use karpsim::diagnostic::Diagnostics;
 use karpsim::experiment::run::{Checks, Observer, run};
-use karpsim::experiment::{Estimate, grid};
+use karpsim::experiment::{Ended, Estimate, Job, Watch, grid, run_all};
 use karpsim::outcome::RunResult;
 use karpsim::scenario::{
     Catalogue, Choice, DiskFiles, Setting, Written, catalog, load_variant, resolve,
@@ -234,6 +234,68 @@ fn a_recording_is_read_one_pod_ahead_of_the_clock() {
     let (result, _) = done(config, 42, Checks::Off);
     // Pods at 30 s, 60 s and so on before two hours have passed, and one that was not waited for.
     assert_eq!((result.counts.pods_created, read.load(Ordering::Relaxed)), (239, 240));
+}
+
+/// A recording that can be read in some runs only.
+#[derive(Debug)]
+struct Fragile {
+    sound: Arc<dyn Recording>,
+    opened: AtomicUsize,
+}
+
+/// Rows of which the second cannot be read, in words or with an assertion.
+struct Torn(bool);
+
+impl RowSource for Torn {
+    fn next(&mut self) -> Result<Option<TraceRow>, String> {
+        assert!(!self.0, "an assertion of the program");
+        Err("torn".to_owned())
+    }
+}
+
+impl Recording for Fragile {
+    fn open(self: Arc<Self>) -> Box<dyn RowSource> {
+        match self.opened.fetch_add(1, Ordering::Relaxed) {
+            1 => Box::new(Torn(false)),
+            2 => Box::new(Torn(true)),
+            _ => self.sound.clone().open(),
+        }
+    }
+}
+
+struct Nobody;
+
+impl Watch for Nobody {
+    fn advance(&self, _: SimDuration) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+#[test]
+fn runs_that_fail_end_no_others() {
+    let folder = TempDir::new().expect("a folder");
+    let mut config = expiring(folder.path(), "StartOver", ROWS);
+    let Load::Trace(sound) = config.sources[0].load.clone() else { panic!("a trace") };
+    let fragile: Arc<dyn Recording> = Arc::new(Fragile { sound, opened: AtomicUsize::new(0) });
+    config.sources[0].load = Load::Trace(fragile);
+    let config = Arc::new(config);
+    let job = |id| {
+        let (config, header) = (config.clone(), Default::default());
+        Job { id, config, header, seed: 42, keep: false }
+    };
+    let jobs: Vec<Job> = (0..5).map(job).collect();
+    let mut ends = Vec::new();
+    run_all(&jobs, 1, &Nobody, |job, ended| {
+        let word = match ended {
+            Ended::Done { .. } => "done".to_owned(),
+            Ended::Failed(reason) => reason,
+            Ended::Stopped => "stopped".to_owned(),
+        };
+        ends.push((job.id, word));
+    })
+    .expect("threads start");
+    let words = ["done", "torn", "an assertion of the program", "done", "done"];
+    assert_eq!(ends, (0..).zip(words.map(str::to_owned)).collect::<Vec<_>>());
 }
 
 #[test]
@@ -491,6 +553,12 @@ fn nothing_is_written_for_a_study_that_cannot_start() {
         let output = command.args(["--axis", axis]).output().expect("runs");
         assert_eq!(output.status.code(), Some(2), "{axis}");
     }
+    let mut command = Command::cargo_bin("karpsim").expect("the program is built");
+    let command = command.current_dir(&folder).arg("sweep").arg(scenario("eks-workshop.ron"));
+    let output = command.args(["--axis", "seed=1,2", "--dry-run"]).output().expect("runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.starts_with("2 runs = 2 points, "), "{said}");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0));
     for options in [vec!["--reps", "0"], vec![]] {
         let mut command = Command::cargo_bin("karpsim").expect("the program is built");
         let command = command.current_dir(&folder).arg("compare").arg(scenario("eks-workshop.ron"));

@@ -142,11 +142,9 @@ impl Prepared {
                     }
                 }
                 Ended::Failed(reason) => {
-                    let name = name_of(&study, &self.cells[*cell]);
-                    let reason =
-                        format!("{name}, replication {replication}, seed {}: {reason}", job.seed);
-                    terminal.complain(&format!("run {} failed: {reason}", job.id));
-                    study.failed.push(FailedRun { id: job.id, reason });
+                    let failed = self.failed_run(&study, job, (*cell, *replication), &reason);
+                    terminal.complain(&format!("run {} failed: {}", failed.id, failed.reason));
+                    study.failed.push(failed);
                 }
                 Ended::Stopped => {
                     study.complete = false;
@@ -166,6 +164,18 @@ impl Prepared {
         study.rows = rows;
         self.write_rows(folder, &study, &jobs)?;
         Ok(Some((study, signals.caught())))
+    }
+
+    fn failed_run(
+        &self,
+        study: &Study,
+        job: &Job,
+        (cell, replication): (usize, u32),
+        reason: &str,
+    ) -> FailedRun {
+        let name = name_of(study, &self.cells[cell]);
+        let reason = format!("{name}, replication {replication}, seed {}: {reason}", job.seed);
+        FailedRun { id: job.id, reason }
     }
 
     fn empty_study(&self) -> Study {

@@ -272,6 +272,9 @@ pub struct StudyOptions {
     /// How progress is shown on stderr
     #[arg(long, value_enum, default_value_t = ProgressForm::Auto, value_name = "FORM")]
     pub progress: ProgressForm,
+    /// Say how many runs there are and how long they take, and stop
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 impl StudyOptions {

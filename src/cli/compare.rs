@@ -53,14 +53,15 @@ pub fn compare(options: &CompareOptions, terminal: &Terminal) -> Result<Exit> {
     let by_name = || Path::new("reports").join(prepared.name());
     let mut folder =
         Folder::new(&options.study.out.clone().unwrap_or_else(by_name), options.study.force)?;
-    let (study, signal) = prepared.run(&options.study, &mut folder, false, terminal)?;
+    let Some((study, signal)) = prepared.run(&options.study, &mut folder, false, terminal)? else {
+        return Ok(Exit::Done);
+    };
     let json = report::json(&study);
     folder.write("comparison.json", json.as_bytes())?;
     folder.write("comparison.csv", report::comparison_csv(&study)?.as_bytes())?;
     folder.write("runs.csv", report::long_csv(&study)?.as_bytes())?;
-    if let Some(picture) = study_picture::compared(&study, &options.study.picture())? {
-        folder.write("comparison.png", &picture)?;
-    }
+    let picture = study_picture::compared(&study, &options.study.picture())?;
+    study::write_picture(picture, "comparison.png", &mut folder, terminal)?;
     terminal.print(&if options.study.json { json } else { report::comparison(&study) })?;
     terminal.say(&format!("wrote {}", folder.names()));
     Ok(study::exit(&study, signal))

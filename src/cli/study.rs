@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 
 use super::Exit;
@@ -15,12 +18,22 @@ use super::output::Folder;
 use super::progress::{Runs, Signals};
 use super::terminal::Terminal;
 use crate::diagnostic::Diagnostics;
+use crate::experiment::run::{Checks, Observer, run};
 use crate::experiment::{Cell, Ended, FailedRun, Grid, Job, Row, Study, Watch, grid, run_all};
+use crate::outcome::summary::duration_text;
+use crate::report::study::name_of;
+use crate::report::study_picture::Picture;
 use crate::scenario::{Choice, Setting, resolve};
-use crate::units::SimDuration;
+use crate::simulation::Config;
+use crate::units::{SimDuration, SimTime};
+use crate::world::Settings;
+use crate::world::journal::Record;
 
 /// The file of rows, one a line, to go on from.
 const ROWS: &str = "runs.jsonl";
+
+/// How long a first run is watched to estimate how long all take.
+const LONGEST_LOOK: Duration = Duration::from_millis(300);
 
 /// Cells of which whole results are kept for pictures.
 const MOST_KEPT: usize = 64;
@@ -81,14 +94,15 @@ impl Prepared {
         jobs
     }
 
-    /// Does the runs that `folder` does not know yet and returns the whole study.
+    /// Does the runs that `folder` does not know yet and returns the whole study; none of a dry run, which stops once
+    /// the plan was said.
     pub fn run(
         &self,
         options: &StudyOptions,
         folder: &mut Folder,
         resume: bool,
         terminal: &Terminal,
-    ) -> Result<(Study, Option<u8>)> {
+    ) -> Result<Option<(Study, Option<u8>)>> {
         let jobs = self.jobs();
         let known = if resume { read_rows(folder, &jobs)? } else { BTreeMap::new() };
         // The first replication is run again for the pictures.
@@ -96,8 +110,14 @@ impl Prepared {
         let left: Vec<Job> =
             jobs.iter().map(|(_, _, job)| job).filter(|job| !is_known(job)).cloned().collect();
         let threads = if options.jobs == 0 { num_threads() } else { options.jobs };
-        terminal.say(&self.plan_line(left.len(), threads));
         let signals = Signals::catch()?;
+        if !terminal.quiet {
+            let each = left.first().and_then(time_of_a_run);
+            terminal.say(&self.plan_line(left.len(), threads, each));
+        }
+        if options.dry_run {
+            return Ok(None);
+        }
         let span = self.variants.first().map_or(SimDuration::ZERO, |v| v.scenario.settings.horizon);
         let progress = Runs::new(options.progress, left.len(), span, terminal);
         let kept = |row: &Row| jobs.get(row.id as usize).is_some_and(|(_, _, job)| job.keep);
@@ -122,10 +142,14 @@ impl Prepared {
                     }
                 }
                 Ended::Failed(reason) => {
-                    terminal.complain(&format!("run {} failed: {reason}", job.id));
-                    study.failed.push(FailedRun { id: job.id, reason });
+                    let failed = self.failed_run(&study, job, (*cell, *replication), &reason);
+                    terminal.complain(&format!("run {} failed: {}", failed.id, failed.reason));
+                    study.failed.push(failed);
                 }
-                Ended::Stopped => study.complete = false,
+                Ended::Stopped => {
+                    study.complete = false;
+                    return;
+                }
             }
             progress.count();
         })
@@ -139,7 +163,19 @@ impl Prepared {
         study.failed.sort_by_key(|failed| failed.id);
         study.rows = rows;
         self.write_rows(folder, &study, &jobs)?;
-        Ok((study, signals.caught()))
+        Ok(Some((study, signals.caught())))
+    }
+
+    fn failed_run(
+        &self,
+        study: &Study,
+        job: &Job,
+        (cell, replication): (usize, u32),
+        reason: &str,
+    ) -> FailedRun {
+        let name = name_of(study, &self.cells[cell]);
+        let reason = format!("{name}, replication {replication}, seed {}: {reason}", job.seed);
+        FailedRun { id: job.id, reason }
     }
 
     fn empty_study(&self) -> Study {
@@ -157,7 +193,8 @@ impl Prepared {
         }
     }
 
-    fn plan_line(&self, left: usize, threads: usize) -> String {
+    /// `40 runs = 4 policies x 10 replications, about 12 s on 8 threads`
+    fn plan_line(&self, left: usize, threads: usize, each: Option<Duration>) -> String {
         let Grid { policies, replications, .. } = &self.grid;
         let product = [
             (self.grid.points(), "points"),
@@ -172,7 +209,21 @@ impl Prepared {
         let runs = self.grid.runs();
         let known = runs.saturating_sub(left as u64);
         let known = if known > 0 { format!(", {known} of them known") } else { String::new() };
-        format!("{runs} runs = {}{known}, on {threads} threads", product.join(" x "))
+        let at_once = threads.min(left).max(1);
+        let estimate = each.map(|each| {
+            let ms = each.as_millis() as f64 * left as f64 / at_once as f64;
+            match ms < 1_000.0 {
+                true => "below a second".to_owned(),
+                false => {
+                    let seconds = libm::round(ms / 1_000.0) as i64;
+                    format!("about {}", duration_text(SimDuration::from_seconds(seconds)))
+                }
+            }
+        });
+        let estimate = estimate.map_or(String::new(), |text| format!(", {text}"));
+        let plural = if threads == 1 { "" } else { "s" };
+        let product = product.join(" x ");
+        format!("{runs} runs = {product}{known}{estimate} on {threads} thread{plural}")
     }
 
     /// The rows in their order, whatever the order in which they came.
@@ -190,6 +241,36 @@ impl Prepared {
             text.push('\n');
         }
         folder.write(ROWS, text.as_bytes())
+    }
+}
+
+/// How long a run takes, from the first moments of one; none of a run that fails.
+fn time_of_a_run(job: &Job) -> Option<Duration> {
+    let mut first = FirstMoments { clock: ProgressBar::hidden() };
+    let settings = Settings { seed: job.seed, ..job.config.settings.as_ref().clone() };
+    let config = Config { settings: Arc::new(settings), ..job.config.as_ref().clone() };
+    let horizon = config.horizon.ms().max(1) as f64;
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        run(Arc::new(config), job.header.clone(), Checks::Off, &mut first)
+    }));
+    let result = ended.ok()?.ok()?;
+    let share = (result.end.ms() as f64 / horizon).clamp(1e-6, 1.0);
+    Some(first.clock.elapsed().div_f64(share))
+}
+
+/// Ends a run when enough of it was seen.
+struct FirstMoments {
+    clock: ProgressBar,
+}
+
+impl Observer for FirstMoments {
+    fn observe(&mut self, _: &Record) {}
+
+    fn go_on(&mut self, _: SimTime, _: u64) -> ControlFlow<()> {
+        match self.clock.elapsed() < LONGEST_LOOK {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        }
     }
 }
 
@@ -244,6 +325,22 @@ fn row_of(line: &str) -> Option<(u64, u64, String, Figures)> {
     let figures = figures.map(|(name, v)| (name.clone(), v.as_str().map(str::to_owned))).collect();
     let seed = value.get("seed")?.as_str()?.parse().ok()?;
     Some((value.get("run")?.as_u64()?, seed, value.get("input")?.as_str()?.to_owned(), figures))
+}
+
+/// Writes the picture of a study, or says why there is none.
+pub fn write_picture(
+    picture: Picture,
+    name: &str,
+    folder: &mut Folder,
+    terminal: &Terminal,
+) -> Result<()> {
+    match picture {
+        Picture::Drawn(bytes) => folder.write(name, &bytes),
+        Picture::None(reason) => {
+            terminal.say(&format!("no picture was drawn: {reason}"));
+            Ok(())
+        }
+    }
 }
 
 /// How a study ends the program.

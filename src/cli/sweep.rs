@@ -61,13 +61,16 @@ pub fn sweep(options: &SweepOptions, terminal: &Terminal) -> Result<Exit> {
     let by_name = || Path::new("reports").join(prepared.name());
     let mut folder =
         Folder::new(&options.study.out.clone().unwrap_or_else(by_name), options.study.force)?;
-    let (study, signal) = prepared.run(&options.study, &mut folder, options.resume, terminal)?;
+    let Some((study, signal)) =
+        prepared.run(&options.study, &mut folder, options.resume, terminal)?
+    else {
+        return Ok(Exit::Done);
+    };
     let json = report::json(&study);
     folder.write("sweep.json", json.as_bytes())?;
     folder.write("sweep.csv", report::long_csv(&study)?.as_bytes())?;
-    if let Some(picture) = study_picture::swept(&study, &options.study.picture())? {
-        folder.write("sweep.png", &picture)?;
-    }
+    let picture = study_picture::swept(&study, &options.study.picture())?;
+    study::write_picture(picture, "sweep.png", &mut folder, terminal)?;
     terminal.print(&if options.study.json { json } else { report::sweep(&study) })?;
     terminal.say(&format!("wrote {}", folder.names()));
     if signal.is_some() {

@@ -455,7 +455,6 @@ mod tests {
 
     type Cdf = fn(f64) -> f64;
 
-    /// Cases with a unit so fine that rounding does not show, and their cumulative distributions.
     /// `workloads.md` 26.15: bounded Pareto(10, 86400, 1.1) has the mean 65.6.
     #[test]
     fn a_cut_pareto_has_its_mean_and_its_ends() {
@@ -466,10 +465,14 @@ mod tests {
         assert!((pareto.sample(0.5) as f64 - median).abs() < 1.0);
     }
 
-    fn continuous_cases() -> [(Distribution, Cdf); 5] {
+    /// Cases with a unit so fine that rounding does not show, and their cumulative distributions.
+    fn continuous_cases() -> [(Distribution, Cdf); 7] {
         let (low, high, mean) = (0, 999_999, 1e6);
         let (shape, scale) = (1.5, 1e6);
+        let cut = |shape| Distribution::Pareto { shape, least: 1e6, most: 1e8 };
         [
+            (cut(1.1), |x| (1.0 - libm::pow(x / 1e6, -1.1)) / (1.0 - libm::pow(100.0, -1.1))),
+            (cut(1.0), |x| (1.0 - 1e6 / x) / (1.0 - 0.01)),
             (Distribution::Uniform { low, high }, |x| x / 1e6),
             (Distribution::Exponential { mean }, |x| 1.0 - libm::exp(-x / 1e6)),
             (log_normal(1e6, 1.6e6), |x| normal_cdf(libm::log(x / 1e6) * Z95 / libm::log(1.6))),
@@ -502,6 +505,39 @@ mod tests {
             assert!(distance < bound, "{distribution:?}: {distance} >= {bound}");
         }
     }
+
+    #[test]
+    fn a_fixed_value_is_all_there_is() {
+        assert!(samples(&ALWAYS_10).iter().all(|value| *value == 10));
+    }
+
+    /// The first samples of each kind: a changed one would change every result.
+    #[test]
+    fn the_first_samples_do_not_change() {
+        let first = |distribution: &Distribution| {
+            let streams = Streams::new(42);
+            [0, 1, 2].map(|n| streams.sample(distribution, Purpose::PodLifetime, n, 0))
+        };
+        for (distribution, golden) in [
+            (ALWAYS_10, [10, 10, 10]),
+            (Distribution::Uniform { low: 0, high: 999_999 }, GOLDEN[0]),
+            (Distribution::Exponential { mean: 1e6 }, GOLDEN[1]),
+            (log_normal(1e6, 1.6e6), GOLDEN[2]),
+            (Distribution::Weibull { shape: 1.5, scale: 1e6 }, GOLDEN[3]),
+            (Distribution::Pareto { shape: 1.1, least: 1e6, most: 1e8 }, GOLDEN[4]),
+            (Distribution::empirical(vec![10, 20, 30, 40]), GOLDEN[5]),
+        ] {
+            assert_eq!(first(&distribution), golden, "{distribution:?}");
+        }
+    }
+    const GOLDEN: [[i64; 3]; 6] = [
+        [523114, 109123, 167565],
+        [740480, 115549, 183401],
+        [1016703, 703423, 759269],
+        [818481, 237235, 322800],
+        [1948175, 1109981, 1180070],
+        [30, 10, 10],
+    ];
 
     #[test]
     fn the_mean_is_the_integral_of_the_quantiles() {

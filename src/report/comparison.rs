@@ -1,5 +1,5 @@
-//! Policies side by side as one PNG: differences to the first policy with intervals, and below them a column of panels
-//! for each policy, all on the same scales.
+//! Policies side by side as one PNG: differences to the first policy with intervals, below them a column of panels for
+//! each policy, all on the same scales, and last how the bills part over time, and cost against evictions.
 
 use anyhow::{Result, ensure};
 
@@ -12,6 +12,8 @@ use super::layout::MARGIN;
 use super::palette::{BLACK, GRID, POLICIES, Rgb, SECONDARY, TEXT, VERMILLION};
 use super::png::{self, PngOptions};
 use super::raster::{Column, columns};
+use super::signed_axis::SignedAxis;
+use super::tradeoff;
 use crate::outcome::{Header, RunResult, Steps};
 use crate::units::SimTime;
 
@@ -27,6 +29,10 @@ const BETWEEN: f64 = 22.0;
 const LINE: f64 = 26.0;
 const BAND_TITLE: f64 = 26.0;
 const BAND_AXIS: f64 = 26.0;
+/// Height of the last band, its title and its axis included.
+const LAST_BAND: f64 = 232.0;
+/// Pictures lower than this have no last band.
+const WITH_LAST_BAND: f64 = 1_100.0;
 
 /// An estimate with its intervals; low <= value <= high, the 50 % interval inside the 95 % one. All finite.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,6 +54,8 @@ pub struct PolicyColumn<'r> {
     pub settings: String,
     /// The run that is drawn: that of the first seed.
     pub run: &'r RunResult,
+    /// Evictions per pod and day, and the cost of a month in dollars, over all replications.
+    pub tradeoff: Option<(Interval, Interval)>,
 }
 
 /// One metric compared.
@@ -106,8 +114,15 @@ fn panels(canvas: &mut Canvas, comparison: &Comparison, width: f64, height: f64)
         true => 0.0,
         false => BAND_TITLE + LINE * lines as f64 + BAND_AXIS + 16.0,
     };
-    let area = Area::new(MARGIN + GUTTER, band_top + band, width - MARGIN, height - MARGIN - 62.0);
+    let last_band = if height < WITH_LAST_BAND { 0.0 } else { LAST_BAND };
+    let bottom = height - MARGIN - 62.0 - last_band;
+    let area = Area::new(MARGIN + GUTTER, band_top + band, width - MARGIN, bottom);
     side_by_side(canvas, comparison, &area)?;
+    if last_band > 0.0 {
+        let top = bottom + 62.0;
+        let band = Area::new(MARGIN + GUTTER, top, width - MARGIN, bottom + LAST_BAND + 26.0);
+        tradeoff::draw(canvas, comparison, &band)?;
+    }
     header::footer(canvas, &comparison.header, height - MARGIN, width)
 }
 
@@ -140,9 +155,10 @@ fn differences(canvas: &mut Canvas, contrast: &Contrast, plot: &Area) -> Result<
     let title = canvas.shorten(&contrast.name, TITLE, plot.width());
     canvas.text(&title, (plot.left, plot.top - 9.0), Align::Left, TITLE)?;
     let bounds = contrast.differences.iter().flat_map(|(i, _)| [i.most.0, i.most.1]);
-    let axis = SignedAxis::new(bounds, plot);
+    // Nearly half of the width is left to the verdicts.
+    let axis = SignedAxis::new(bounds, (plot.left, plot.right), 0.45, 90.0);
     for value in axis.ticks() {
-        let x = axis.x(value);
+        let x = axis.place(value);
         let zero = value == 0.0;
         let line = Area::new(x, plot.top, x + 1.0, plot.bottom + 4.0);
         canvas.fill(line, if zero { BLACK } else { GRID }, 1.0)?;
@@ -153,12 +169,13 @@ fn differences(canvas: &mut Canvas, contrast: &Contrast, plot: &Area) -> Result<
         let y = plot.top + LINE * (i as f64 + 0.5);
         let color = POLICIES[(i + 1) % POLICIES.len()];
         let bar = |(low, high): (f64, f64), half: f64| {
-            Area::new(axis.x(low), y - half, axis.x(high), y + half)
+            Area::new(axis.place(low), y - half, axis.place(high), y + half)
         };
         canvas.fill(bar(interval.most, 1.0), color, 1.0)?;
         canvas.fill(bar(interval.half, 3.0), color, 1.0)?;
-        disruption::shape(canvas, None, (axis.x(interval.value), y), 4.5, BLACK)?;
-        verdict_text(canvas, verdict, (axis.x(interval.most.0), axis.x(interval.most.1)), y, plot)?;
+        disruption::shape(canvas, None, (axis.place(interval.value), y), 4.5, BLACK)?;
+        let (low, high) = interval.most;
+        verdict_text(canvas, verdict, (axis.place(low), axis.place(high)), y, plot)?;
     }
     Ok(())
 }
@@ -177,64 +194,6 @@ fn verdict_text(
     let text = canvas.shorten(verdict, NOTE, room.max(0.0));
     let (x, align) = if right { (high + 8.0, Align::Left) } else { (low - 8.0, Align::Right) };
     canvas.text(&text, (x, y + 4.0), align, NOTE)
-}
-
-/// An axis around zero.
-struct SignedAxis {
-    low: f64,
-    high: f64,
-    step: f64,
-    decimals: usize,
-    left: f64,
-    right: f64,
-}
-
-impl SignedAxis {
-    /// Holds all bounds and zero, with a quarter of the width free for verdicts.
-    fn new(bounds: impl Iterator<Item = f64>, plot: &Area) -> SignedAxis {
-        let (low, high) =
-            bounds.fold((0.0_f64, 0.0_f64), |(low, high), b| (low.min(b), high.max(b)));
-        let span = if high > low { high - low } else { 1.0 };
-        let (mut low, mut high) = (low - 0.06 * span, high + 0.06 * span);
-        if high > -low {
-            high += 0.45 * span
-        } else {
-            low -= 0.45 * span
-        }
-        let needed = (high - low) / (plot.width() / 90.0).max(2.0);
-        let mut unit = libm::pow(10.0, libm::floor(libm::log10(needed)));
-        let step = loop {
-            let found = [1.0, 2.0, 5.0].into_iter().map(|n| n * unit).find(|s| *s >= needed);
-            match found {
-                Some(step) => break step,
-                None => unit *= 10.0,
-            }
-        };
-        let decimals = libm::ceil(-libm::log10(step) - 1e-9).clamp(0.0, 9.0) as usize;
-        SignedAxis { low, high, step, decimals, left: plot.left, right: plot.right }
-    }
-
-    fn x(&self, value: f64) -> f64 {
-        let share = (value - self.low) / (self.high - self.low);
-        self.left + share.clamp(0.0, 1.0) * (self.right - self.left)
-    }
-
-    fn ticks(&self) -> Vec<f64> {
-        let from = libm::ceil(self.low / self.step) as i64;
-        let to = libm::floor(self.high / self.step) as i64;
-        (from..=to).map(|i| i as f64 * self.step).collect()
-    }
-
-    fn text(&self, value: f64) -> String {
-        let sign = if value < 0.0 {
-            "−"
-        } else if value > 0.0 {
-            "+"
-        } else {
-            ""
-        };
-        format!("{sign}{}", grouped(value.abs(), self.decimals))
-    }
 }
 
 /// What one row of the columns shows.
@@ -315,7 +274,7 @@ fn side_by_side(canvas: &mut Canvas, comparison: &Comparison, area: &Area) -> Re
         let bottom = top + PANEL_TITLE + libm::floor(free * DISRUPTIONS_SHARE);
         let plot = Area::new(left, top + PANEL_TITLE, left + each, bottom);
         raster(canvas, policy.run, (&axis, &places), &plot, i == 0)?;
-        frame::time_tick_labels(canvas, &ticks, &plot)?;
+        frame::time_tick_labels(canvas, &ticks, &plot, frame::Overhang(4.0))?;
         if i == 0 {
             let title = if start.is_some() { "time, UTC" } else { "elapsed" };
             let at = (left - 36.0, plot.bottom + 18.0);
@@ -407,11 +366,14 @@ fn raster(
 ) -> Result<()> {
     frame::time_grid(canvas, axis, ticks, plot)?;
     canvas.text("Disruptions", (plot.left, plot.top - 7.0), Align::Left, TITLE)?;
-    let (events, evicted) = (run.disruptions.len() as f64, run.counts.evictions() as f64);
-    let (events, evicted) = (grouped(events, 0), grouped(evicted, 0));
+    let counted = |count: u64, noun: &str| {
+        let plural = if count == 1 { "" } else { "s" };
+        format!("{} {noun}{plural}", grouped(count as f64, 0))
+    };
+    let events = counted(run.disruptions.len() as u64, "event");
+    let evicted = counted(run.counts.evictions(), "pod") + " evicted";
     let room = plot.width() - canvas.text_width("Disruptions", TITLE) - 12.0;
-    let wordings =
-        [format!("{events} events · {evicted} pods evicted"), format!("{evicted} pods evicted")];
+    let wordings = [format!("{events} · {evicted}"), evicted];
     if let Some(said) = wordings.iter().find(|said| canvas.text_width(said, NOTE) <= room) {
         canvas.text(said, (plot.right, plot.top - 7.0), Align::Right, NOTE)?;
     }
@@ -454,6 +416,10 @@ mod tests {
                 name: (*name).to_owned(),
                 settings: format!("consolidateAfter {name}"),
                 run,
+                tradeoff: (*name != "2h").then(|| {
+                    let evictions = name.len() as f64;
+                    (interval(evictions, 0.3), interval(400.0 - evictions, 9.0))
+                }),
             })
             .collect();
         let contrast = |name: &str, value: f64, width: f64| Contrast {
@@ -503,15 +469,5 @@ mod tests {
         let mut short = comparison(&[("1m", &run), ("5m", &run)]);
         short.contrasts[0].differences.clear();
         assert!(draw(&short, &PngOptions::default()).is_err());
-    }
-
-    #[test]
-    fn an_axis_around_zero_holds_its_bounds() {
-        let plot = Area::new(0.0, 0.0, 300.0, 50.0);
-        for bounds in [[0.0, 0.0], [-5.0, -1.0], [1e-6, 2e-6], [-1e9, 3e9]] {
-            let axis = SignedAxis::new(bounds.into_iter(), &plot);
-            assert!(axis.ticks().contains(&0.0) && axis.ticks().len() <= 8, "{bounds:?}");
-            assert!(bounds.iter().all(|b| (axis.low..=axis.high).contains(b)));
-        }
     }
 }

@@ -139,34 +139,40 @@ pub fn time_labels(
     plot: &Area,
     utc: bool,
 ) -> Result<()> {
-    time_tick_labels(canvas, ticks, plot)?;
+    time_tick_labels(canvas, ticks, plot, Overhang(f64::MAX))?;
     let title = if utc { "time, UTC" } else { "elapsed" };
     let at = (plot.left - 36.0, plot.bottom + 18.0);
     canvas.text(title, at, Align::Right, AXIS_TITLE)
 }
 
-/// The labels without the axis' title.
+/// How far tick labels may reach beyond the plot on either side, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Overhang(pub f64);
+
+/// The labels without the axis' title. One that would reach too far is pushed inwards.
 pub fn time_tick_labels(
     canvas: &mut Canvas,
     ticks: &[super::axis::Tick],
     plot: &Area,
+    overhang: Overhang,
 ) -> Result<()> {
     let (mut time_free, mut date_free) = (f64::MIN, f64::MIN);
+    let write = |canvas: &mut Canvas, text: &str, (x, y): (f64, f64), free: &mut f64| {
+        let half = canvas.text_width(text, TICK) / 2.0;
+        let (low, high) = (plot.left - overhang.0 + half, plot.right + overhang.0 - half);
+        let x = if high > low { x.clamp(low, high) } else { x };
+        if x - half >= *free {
+            canvas.text(text, (x, y), Align::Middle, TICK)?;
+            *free = x + half + 8.0;
+        }
+        Ok::<(), anyhow::Error>(())
+    };
     for tick in ticks {
         let mark = Area::new(tick.x, plot.bottom, tick.x + 1.0, plot.bottom + 5.0);
         canvas.fill(mark, SECONDARY, 1.0)?;
-        let half = canvas.text_width(&tick.time, TICK) / 2.0;
-        if tick.x - half >= time_free {
-            let at = (tick.x, plot.bottom + 18.0);
-            canvas.text(&tick.time, at, Align::Middle, TICK)?;
-            time_free = tick.x + half + 8.0;
-        }
-        let Some(date) = &tick.date else { continue };
-        let half = canvas.text_width(date, TICK) / 2.0;
-        if tick.x - half >= date_free {
-            let at = (tick.x, plot.bottom + 34.0);
-            canvas.text(date, at, Align::Middle, TICK)?;
-            date_free = tick.x + half + 8.0;
+        write(canvas, &tick.time, (tick.x, plot.bottom + 18.0), &mut time_free)?;
+        if let Some(date) = &tick.date {
+            write(canvas, date, (tick.x, plot.bottom + 34.0), &mut date_free)?;
         }
     }
     Ok(())
@@ -228,6 +234,12 @@ pub fn label(canvas: &mut Canvas, text: &str, at: (f64, f64), align: Align) -> R
     canvas.fill(covered, super::palette::WHITE, 0.8)?;
     canvas.text(text, at, align, ink)?;
     Ok(covered)
+}
+
+/// The corners of a polygon that looks like a circle.
+pub fn circle((x, y): (f64, f64), r: f64) -> Vec<(f64, f64)> {
+    let at = |i: u32| f64::from(i) * std::f64::consts::TAU / 24.0;
+    (0..24).map(|i| (x + r * libm::cos(at(i)), y + r * libm::sin(at(i)))).collect()
 }
 
 /// What [`label`] would cover.

@@ -13,6 +13,7 @@ pub mod distribution;
 pub mod font;
 pub mod frame;
 pub mod header;
+pub mod heat_map;
 pub mod json;
 pub mod layout;
 pub mod number;
@@ -21,8 +22,10 @@ pub mod png;
 pub mod raster;
 #[cfg(test)]
 mod samples;
+pub mod signed_axis;
 pub mod study;
 pub mod study_picture;
 pub mod sweep;
 pub mod table;
+pub mod tradeoff;
 pub mod utilization;

@@ -1,14 +1,14 @@
-//! Sweeps as one PNG: each metric against one parameter with intervals, or as a heat map over two parameters.
+//! Sweeps over one parameter as one PNG: each metric against it, a line each policy, with intervals.
 
 use anyhow::{Result, ensure};
 
 use super::axis::{ValueAxis, grouped};
-use super::canvas::{Align, Area, Canvas, Ink};
+use super::canvas::{Align, Area, Canvas};
 use super::comparison::Interval;
-use super::frame::{self, NOTE, TICK, TITLE};
+use super::frame::{self, TICK, TITLE};
 use super::header;
 use super::layout::MARGIN;
-use super::palette::{BLACK, BLUE, GRID, Rgb, SECONDARY, VERMILLION, WHITE, cividis};
+use super::palette::{POLICIES, Rgb, SECONDARY, VERMILLION, WHITE};
 use super::png::{self, PngOptions};
 use crate::outcome::Header;
 
@@ -16,8 +16,12 @@ use crate::outcome::Header;
 const METRIC_LIMIT: usize = 4;
 /// Free space between a value and its neighbour of another kind on the parameter's axis, as a share of the width.
 const END_GAP: f64 = 0.12;
-/// Smallest cells of a heat map whose values are printed.
-const PRINTED_CELL: (f64, f64) = (40.0, 22.0);
+/// Policies of one picture.
+pub const LINE_LIMIT: usize = POLICIES.len();
+/// Pixels between the points of two policies at one setting, so that their intervals can be told apart.
+const DODGE: f64 = 7.0;
+/// Height of the key of policies.
+const KEY: f64 = 26.0;
 
 /// A value of the parameter.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,8 +50,8 @@ pub struct SweptMetric {
     pub name: String,
     /// Its unit: `$ per month`.
     pub unit: String,
-    /// One estimate for each setting, in the settings' order; none where the runs failed.
-    pub estimates: Vec<Option<Interval>>,
+    /// For each policy one estimate for each setting, in their orders; none where the runs failed.
+    pub lines: Vec<Vec<Option<Interval>>>,
 }
 
 /// A sweep over one parameter.
@@ -61,6 +65,8 @@ pub struct Sweep {
     pub parameter: String,
     /// Its values.
     pub settings: Vec<Setting>,
+    /// Names of the policies; a single one is not named on the picture.
+    pub policies: Vec<String>,
     /// Index of the setting in force.
     pub current: Option<usize>,
     /// Replications of each setting.
@@ -71,75 +77,67 @@ pub struct Sweep {
     pub header: Header,
 }
 
-/// A metric over two parameters.
-#[derive(Clone, Debug)]
-pub struct HeatMap {
-    /// Title.
-    pub title: String,
-    /// What all runs have in common.
-    pub common: String,
-    /// The metric with its unit.
-    pub metric: String,
-    /// Digits after the point of printed values.
-    pub decimals: usize,
-    /// True when less is better.
-    pub lower_is_better: bool,
-    /// Path and labels of the parameter from left to right.
-    pub across: (String, Vec<String>),
-    /// Path and labels of the parameter from top to bottom.
-    pub down: (String, Vec<String>),
-    /// Rows of cells, from top to bottom.
-    pub cells: Vec<Vec<Cell>>,
-    /// Replications of each cell.
-    pub replications: u32,
-    /// Where it all comes from.
-    pub header: Header,
-}
-
-/// A cell of a heat map.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Cell {
-    /// The mean; none where the runs failed.
-    pub value: Option<f64>,
-    /// An assertion of the scenario is violated.
-    pub infeasible: bool,
-}
-
 /// Draws a sweep over one parameter.
 pub fn draw(sweep: &Sweep, options: &PngOptions) -> Result<Vec<u8>> {
     ensure!(
         (1..=METRIC_LIMIT).contains(&sweep.metrics.len()),
         "1 to {METRIC_LIMIT} metrics can be drawn"
     );
-    let complete = sweep.metrics.iter().all(|m| m.estimates.len() == sweep.settings.len());
-    ensure!(complete && !sweep.settings.is_empty(), "a metric needs an estimate for each setting");
+    let count = sweep.policies.len();
+    ensure!((1..=LINE_LIMIT).contains(&count), "1 to {LINE_LIMIT} policies can be drawn");
+    let of_all = |line: &Vec<Option<Interval>>| line.len() == sweep.settings.len();
+    let complete = |m: &SweptMetric| m.lines.len() == count && m.lines.iter().all(of_all);
+    ensure!(
+        sweep.metrics.iter().all(complete) && !sweep.settings.is_empty(),
+        "a metric needs an estimate for each policy and setting"
+    );
     png::picture(&sweep.header, options, |canvas, width, height| {
+        let plural = if sweep.replications == 1 { "" } else { "s" };
         let remark = format!(
-            "{} replications a setting, points with 95 % intervals · {}",
+            "{} replication{plural} a setting, points with 95 % intervals · {}",
             grouped(f64::from(sweep.replications), 0),
             sweep.header.semantics
         );
         header::plain(canvas, (&sweep.title, &sweep.common, &remark), width)?;
+        let key = if count > 1 { KEY } else { 0.0 };
+        policy_key(canvas, sweep, width)?;
         let columns = if sweep.metrics.len() > 1 { 2.0 } else { 1.0 };
-        let lines = if sweep.metrics.len() > 2 { 2.0 } else { 1.0 };
+        let rows = if sweep.metrics.len() > 2 { 2.0 } else { 1.0 };
         let (each_x, each_y) =
-            ((width - 2.0 * MARGIN) / columns, (height - 2.0 * MARGIN - 120.0) / lines);
+            ((width - 2.0 * MARGIN) / columns, (height - 2.0 * MARGIN - 120.0 - key) / rows);
         for (i, metric) in sweep.metrics.iter().enumerate() {
-            let left = MARGIN + each_x * (i % 2) as f64 + 110.0;
-            let top = MARGIN + 92.0 + each_y * (i / 2) as f64 + 34.0;
-            let plot = Area::new(left, top, left + each_x - 150.0, top + each_y - 96.0);
+            let left = MARGIN + each_x * (i % 2) as f64 + 90.0;
+            let top = MARGIN + 92.0 + key + each_y * (i / 2) as f64 + 34.0;
+            let plot = Area::new(left, top, left + each_x - 120.0, top + each_y - 96.0);
             panel(canvas, sweep, metric, &plot)?;
         }
         header::footer(canvas, &sweep.header, height - MARGIN, width)
     })
 }
 
+/// Names of the policies in their colours, below the header.
+fn policy_key(canvas: &mut Canvas, sweep: &Sweep, width: f64) -> Result<()> {
+    if sweep.policies.len() < 2 {
+        return Ok(());
+    }
+    let (mut x, baseline) = (MARGIN + 90.0, MARGIN + 100.0);
+    let room = (width - MARGIN - x) / sweep.policies.len() as f64 - 40.0;
+    for (name, color) in sweep.policies.iter().zip(POLICIES) {
+        canvas.polygon(&frame::circle((x + 5.0, baseline - 4.5), 5.5), color)?;
+        let name = canvas.shorten(name, TICK, room);
+        canvas.text(&name, (x + 16.0, baseline), Align::Left, TICK)?;
+        x += 16.0 + canvas.text_width(&name, TICK) + 24.0;
+    }
+    Ok(())
+}
+
 fn panel(canvas: &mut Canvas, sweep: &Sweep, metric: &SweptMetric, plot: &Area) -> Result<()> {
     canvas.text(&metric.name, (plot.left, plot.top - 10.0), Align::Left, TITLE)?;
     let unit_at = (plot.left - 10.0, plot.top - 10.0);
-    let unit = canvas.shorten(&metric.unit, frame::AXIS_TITLE, 100.0);
+    let unit = canvas.shorten(&metric.unit, frame::AXIS_TITLE, 80.0);
     canvas.text(&unit, unit_at, Align::Right, frame::AXIS_TITLE)?;
-    let highest = metric.estimates.iter().flatten().map(|i| i.most.1).fold(0.0, f64::max);
+    let all = metric.lines.iter().flatten().flatten();
+    let highest = all.map(|i| i.most.1).fold(0.0, f64::max);
     let values = ValueAxis::dollars(highest, plot.top, plot.bottom);
     frame::value_grid(canvas, &values, plot, "")?;
     let places = places(&sweep.settings, plot);
@@ -151,22 +149,17 @@ fn panel(canvas: &mut Canvas, sweep: &Sweep, metric: &SweptMetric, plot: &Area) 
             y += 9.0;
         }
     }
-    lines(canvas, sweep, metric, (&places, &values))?;
-    for (i, (x, estimate)) in places.iter().zip(&metric.estimates).enumerate() {
-        let Some(estimate) = estimate else {
-            frame::label(canvas, "failed", (*x, plot.bottom - 6.0), Align::Middle)?;
-            continue;
-        };
-        let (top, bottom) = (values.y(estimate.most.1), values.y(estimate.most.0));
-        canvas.fill(Area::new(x - 1.0, top, x + 1.0, bottom), BLUE, 1.0)?;
-        for y in [top, bottom] {
-            canvas.fill(Area::new(x - 5.0, y - 1.0, x + 5.0, y + 1.0), BLUE, 1.0)?;
-        }
-        let y = values.y(estimate.value);
-        dot(canvas, (*x, y), if sweep.current == Some(i) { 6.5 } else { 4.5 })?;
+    let middle = (sweep.policies.len() as f64 - 1.0) / 2.0;
+    for (policy, estimates) in metric.lines.iter().enumerate() {
+        let aside = (policy as f64 - middle) * DODGE;
+        let places: Vec<f64> = places.iter().map(|x| x + aside).collect();
+        line(canvas, sweep, estimates, (&places, &values), POLICIES[policy % POLICIES.len()])?;
     }
-    if let Some(knee) = knee(&sweep.settings, metric) {
-        let (x, y) = (places[knee], metric.estimates[knee].map_or(0.0, |e| values.y(e.value)));
+    // A knee of several lines would be a matter of taste.
+    let estimates = metric.lines.first().filter(|_| metric.lines.len() == 1);
+    if let Some(knee) = estimates.and_then(|line| knee(&sweep.settings, line)) {
+        let estimate = estimates.and_then(|line| line[knee]);
+        let (x, y) = (places[knee], estimate.map_or(0.0, |e| values.y(e.value)));
         let text = format!("knee {} (farthest from the chord)", sweep.settings[knee].label);
         let at = if x > (plot.left + plot.right) / 2.0 { Align::Right } else { Align::Left };
         let beside = if at == Align::Left { x + 12.0 } else { x - 12.0 };
@@ -176,43 +169,51 @@ fn panel(canvas: &mut Canvas, sweep: &Sweep, metric: &SweptMetric, plot: &Area) 
     Ok(())
 }
 
-/// Thin lines between neighbours of one kind: none leads to `0s` or `Never`.
-fn lines(
+/// The points of one policy with their intervals, and thin lines between neighbours of one kind: none leads to `0s` or
+/// `Never`.
+fn line(
     canvas: &mut Canvas,
     sweep: &Sweep,
-    metric: &SweptMetric,
+    estimates: &[Option<Interval>],
     (places, values): (&[f64], &ValueAxis),
+    color: Rgb,
 ) -> Result<()> {
     let mut points: Vec<(f64, f64)> = Vec::new();
-    for ((setting, estimate), x) in sweep.settings.iter().zip(&metric.estimates).zip(places) {
+    for ((setting, estimate), x) in sweep.settings.iter().zip(estimates).zip(places) {
         if let (Place::At(_), Some(estimate)) = (setting.place, estimate) {
             points.push((*x, values.y(estimate.value)));
         }
     }
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
     for pair in points.windows(2) {
-        canvas.line(pair[0], pair[1], 1.2, BLUE)?;
+        canvas.line(pair[0], pair[1], 1.2, color)?;
+    }
+    for (i, (x, estimate)) in places.iter().zip(estimates).enumerate() {
+        let Some(estimate) = estimate else {
+            let zero = values.y(0.0);
+            frame::label(canvas, "failed", (*x, zero - 6.0), Align::Middle)?;
+            continue;
+        };
+        let (top, bottom) = (values.y(estimate.most.1), values.y(estimate.most.0.max(0.0)));
+        canvas.fill(Area::new(x - 1.0, top, x + 1.0, bottom), color, 1.0)?;
+        for y in [top, bottom] {
+            canvas.fill(Area::new(x - 4.0, y - 1.0, x + 4.0, y + 1.0), color, 1.0)?;
+        }
+        let r = if sweep.current == Some(i) { 6.5 } else { 4.5 };
+        let at = (*x, values.y(estimate.value));
+        canvas.polygon(&frame::circle(at, r + 1.5), WHITE)?;
+        canvas.polygon(&frame::circle(at, r), color)?;
     }
     Ok(())
 }
 
-fn dot(canvas: &mut Canvas, (x, y): (f64, f64), r: f64) -> Result<()> {
-    canvas.polygon(&circle(x, y, r + 1.5), WHITE)?;
-    canvas.polygon(&circle(x, y, r), BLUE)
-}
-
 fn ring(canvas: &mut Canvas, (x, y): (f64, f64)) -> Result<()> {
-    let corners = circle(x, y, 10.0);
+    let corners = frame::circle((x, y), 10.0);
     let nexts = corners.iter().skip(1).chain(corners.first());
     for (from, to) in corners.iter().zip(nexts) {
         canvas.line(*from, *to, 1.5, VERMILLION)?;
     }
     Ok(())
-}
-
-fn circle(x: f64, y: f64, r: f64) -> Vec<(f64, f64)> {
-    let at = |i: u32| f64::from(i) * std::f64::consts::TAU / 24.0;
-    (0..24).map(|i| (x + r * libm::cos(at(i)), y + r * libm::sin(at(i)))).collect()
 }
 
 /// Where the settings lie: logarithmic between the ends, `0s` and `Never` apart at the ends.
@@ -268,10 +269,11 @@ fn parameter_labels(canvas: &mut Canvas, sweep: &Sweep, places: &[f64], plot: &A
 }
 
 /// The setting farthest from the chord between the first and the last number, both axes scaled to one; none where
-/// there are fewer than four numbers or the curve departs from its chord by less than a tenth.
-fn knee(settings: &[Setting], metric: &SweptMetric) -> Option<usize> {
+/// there are fewer than four numbers, the curve departs from its chord by less than a tenth, or all of it lies within a
+/// fiftieth of its height or within an interval.
+fn knee(settings: &[Setting], estimates: &[Option<Interval>]) -> Option<usize> {
     let mut points: Vec<(f64, f64, usize)> = Vec::new();
-    for (i, (setting, estimate)) in settings.iter().zip(&metric.estimates).enumerate() {
+    for (i, (setting, estimate)) in settings.iter().zip(estimates).enumerate() {
         if let (Place::At(value), Some(estimate)) = (setting.place, estimate) {
             points.push((libm::log10(value.max(f64::MIN_POSITIVE)), estimate.value, i));
         }
@@ -280,7 +282,9 @@ fn knee(settings: &[Setting], metric: &SweptMetric) -> Option<usize> {
     let (first, last) = (points.first()?, points.last()?);
     let low = points.iter().map(|p| p.1).fold(f64::MAX, f64::min);
     let high = points.iter().map(|p| p.1).fold(f64::MIN, f64::max);
-    if points.len() < 4 || high <= low || last.0 <= first.0 {
+    let widest = estimates.iter().flatten().map(|e| e.most.1 - e.most.0).fold(0.0, f64::max);
+    let flat = high - low <= widest.max(high.abs() / 50.0);
+    if points.len() < 4 || flat || last.0 <= first.0 {
         return None;
     }
     let distance = |point: &(f64, f64, usize)| {
@@ -292,182 +296,6 @@ fn knee(settings: &[Setting], metric: &SweptMetric) -> Option<usize> {
         .iter()
         .max_by(|a, b| distance(a).total_cmp(&distance(b)).then_with(|| b.2.cmp(&a.2)))?;
     (distance(farthest) >= 0.1).then_some(farthest.2)
-}
-
-/// Draws a heat map.
-pub fn draw_heat_map(map: &HeatMap, options: &PngOptions) -> Result<Vec<u8>> {
-    let (columns, rows) = (map.across.1.len(), map.down.1.len());
-    let square = map.cells.len() == rows && map.cells.iter().all(|row| row.len() == columns);
-    ensure!(square && columns > 0 && rows > 0, "a heat map needs a cell for each pair of values");
-    png::picture(&map.header, options, |canvas, width, height| {
-        let remark = format!(
-            "mean of {} replications a cell · outlined: the best that keeps all assertions · hatched: an \
-             assertion is violated · grey: failed · {}",
-            grouped(f64::from(map.replications), 0),
-            map.header.semantics
-        );
-        header::plain(canvas, (&map.title, &map.common, &remark), width)?;
-        let plot = Area::new(
-            MARGIN + 170.0,
-            MARGIN + 128.0,
-            width - MARGIN - 150.0,
-            height - MARGIN - 76.0,
-        );
-        canvas.text(&map.metric, (plot.left, plot.top - 12.0), Align::Left, TITLE)?;
-        cells(canvas, map, &plot)?;
-        labels(canvas, map, &plot)?;
-        header::footer(canvas, &map.header, height - MARGIN, width)
-    })
-}
-
-fn cells(canvas: &mut Canvas, map: &HeatMap, plot: &Area) -> Result<()> {
-    let all = || map.cells.iter().flatten().filter_map(|cell| cell.value);
-    let (low, high) = (all().fold(f64::MAX, f64::min), all().fold(f64::MIN, f64::max));
-    let share = |value: f64| if high > low { (value - low) / (high - low) } else { 0.5 };
-    let best = best(map);
-    let width = plot.width() / map.across.1.len() as f64;
-    let height = (plot.bottom - plot.top) / map.down.1.len() as f64;
-    let printed = width >= PRINTED_CELL.0 && height >= PRINTED_CELL.1;
-    let mut outlined = None;
-    for (i, row) in map.cells.iter().enumerate() {
-        for (j, cell) in row.iter().enumerate() {
-            let (left, top) = (plot.left + width * j as f64, plot.top + height * i as f64);
-            let area = Area::new(left, top, left + width - 1.0, top + height - 1.0);
-            let Some(value) = cell.value else {
-                canvas.fill(area, GRID, 1.0)?;
-                if printed {
-                    frame::label(canvas, "failed", middle(&area), Align::Middle)?;
-                }
-                continue;
-            };
-            canvas.fill(area, cividis(share(value)), 1.0)?;
-            if cell.infeasible {
-                canvas.hatch(area, BLACK)?;
-            }
-            if printed {
-                print_value(canvas, map, *cell, share(value), &area)?;
-            }
-            if best == Some((i, j)) {
-                outlined = Some(area);
-            }
-        }
-    }
-    if let Some(area) = outlined {
-        outline(canvas, &area)?;
-    }
-    if high >= low {
-        scale(canvas, map, plot, (low, high))?;
-    }
-    Ok(())
-}
-
-fn middle(area: &Area) -> (f64, f64) {
-    ((area.left + area.right) / 2.0, (area.top + area.bottom) / 2.0 + 4.0)
-}
-
-/// Prints a value in black or white, whichever stands out.
-fn print_value(
-    canvas: &mut Canvas,
-    map: &HeatMap,
-    cell: Cell,
-    share: f64,
-    area: &Area,
-) -> Result<()> {
-    let text = signed(cell.value.unwrap_or(0.0), map.decimals);
-    let color: Rgb = if share > 0.55 || cell.infeasible { BLACK } else { WHITE };
-    let ink = Ink::regular(12, color);
-    if canvas.text_width(&text, ink) + 4.0 > area.width() {
-        return Ok(());
-    }
-    if cell.infeasible {
-        frame::label(canvas, &text, middle(area), Align::Middle)?;
-        return Ok(());
-    }
-    canvas.text(&text, middle(area), Align::Middle, ink)
-}
-
-fn signed(value: f64, decimals: usize) -> String {
-    let sign = if value < 0.0 { "−" } else { "" };
-    format!("{sign}{}", grouped(value.abs(), decimals))
-}
-
-/// The best cell that violates nothing; of equals the first by row and column.
-fn best(map: &HeatMap) -> Option<(usize, usize)> {
-    let mut found: Option<(f64, (usize, usize))> = None;
-    for (i, row) in map.cells.iter().enumerate() {
-        for (j, cell) in row.iter().enumerate() {
-            let Some(value) = cell.value.filter(|_| !cell.infeasible) else { continue };
-            let cost = if map.lower_is_better { value } else { -value };
-            if found.is_none_or(|(least, _)| cost < least) {
-                found = Some((cost, (i, j)));
-            }
-        }
-    }
-    found.map(|(_, at)| at)
-}
-
-fn outline(canvas: &mut Canvas, area: &Area) -> Result<()> {
-    for (inset, color) in [(0.0, VERMILLION), (3.0, WHITE)] {
-        let thick = if inset == 0.0 { 3.0 } else { 1.0 };
-        let (left, top) = (area.left + inset, area.top + inset);
-        let (right, bottom) = (area.right - inset, area.bottom - inset);
-        canvas.fill(Area::new(left, top, right, top + thick), color, 1.0)?;
-        canvas.fill(Area::new(left, bottom - thick, right, bottom), color, 1.0)?;
-        canvas.fill(Area::new(left, top, left + thick, bottom), color, 1.0)?;
-        canvas.fill(Area::new(right - thick, top, right, bottom), color, 1.0)?;
-    }
-    Ok(())
-}
-
-/// The colours and what they stand for, right of the cells.
-fn scale(canvas: &mut Canvas, map: &HeatMap, plot: &Area, (low, high): (f64, f64)) -> Result<()> {
-    let (left, height) = (plot.right + 24.0, plot.bottom - plot.top);
-    for i in 0..100 {
-        let top = plot.bottom - height * f64::from(i + 1) / 100.0;
-        let bottom = plot.bottom - height * f64::from(i) / 100.0;
-        canvas.fill(
-            Area::new(left, top, left + 18.0, bottom),
-            cividis(f64::from(i) / 99.0),
-            1.0,
-        )?;
-    }
-    for part in [0.0, 0.5, 1.0] {
-        let text = signed(low + part * (high - low), map.decimals);
-        let y = plot.bottom - part * height;
-        let baseline = (y + 4.0).clamp(plot.top + 10.0, plot.bottom);
-        canvas.text(&text, (left + 24.0, baseline), Align::Left, TICK)?;
-    }
-    Ok(())
-}
-
-fn labels(canvas: &mut Canvas, map: &HeatMap, plot: &Area) -> Result<()> {
-    let width = plot.width() / map.across.1.len() as f64;
-    let height = (plot.bottom - plot.top) / map.down.1.len() as f64;
-    let (mut free_x, mut free_y) = (f64::MIN, f64::MIN);
-    for (j, label) in map.across.1.iter().enumerate() {
-        let x = plot.left + width * (j as f64 + 0.5);
-        let label = canvas.shorten(label, TICK, width.max(60.0) - 6.0);
-        let half = canvas.text_width(&label, TICK) / 2.0;
-        if x - half >= free_x {
-            canvas.text(&label, (x, plot.bottom + 18.0), Align::Middle, TICK)?;
-            free_x = x + half + 6.0;
-        }
-    }
-    for (i, label) in map.down.1.iter().enumerate() {
-        let y = plot.top + height * (i as f64 + 0.5);
-        if y - 6.0 >= free_y {
-            let label = canvas.shorten(label, TICK, 150.0);
-            canvas.text(&label, (plot.left - 10.0, y + 4.0), Align::Right, TICK)?;
-            free_y = y + 8.0;
-        }
-    }
-    let across = canvas.shorten(&map.across.0, frame::AXIS_TITLE, plot.width());
-    let at = ((plot.left + plot.right) / 2.0, plot.bottom + 40.0);
-    canvas.text(&across, at, Align::Middle, frame::AXIS_TITLE)?;
-    let down = format!("from top to bottom: {}", map.down.0);
-    let room = plot.width() - canvas.text_width(&map.metric, TITLE) - 24.0;
-    let down = canvas.shorten(&down, NOTE, room.max(0.0));
-    canvas.text(&down, (plot.right, plot.top - 12.0), Align::Right, NOTE)
 }
 
 #[cfg(test)]
@@ -497,12 +325,14 @@ mod tests {
         let metric = |name: &str, unit: &str, values: [f64; 7]| SweptMetric {
             name: name.to_owned(),
             unit: unit.to_owned(),
-            estimates: values
-                .map(|v| {
-                    let around = |part: f64| (v - part * v, v + part * v);
-                    Some(Interval { value: v, half: around(0.02), most: around(0.06) })
-                })
-                .to_vec(),
+            lines: vec![
+                values
+                    .map(|v| {
+                        let around = |part: f64| (v - part * v, v + part * v);
+                        Some(Interval { value: v, half: around(0.02), most: around(0.06) })
+                    })
+                    .to_vec(),
+            ],
         };
         Sweep {
             title: "eks-workshop".to_owned(),
@@ -510,6 +340,7 @@ mod tests {
                 .to_owned(),
             parameter: "NodePool/default:spec.disruption.consolidateAfter".to_owned(),
             settings: settings.map(|(label, s)| setting(label, s)).to_vec(),
+            policies: vec!["workshop".to_owned()],
             current: Some(2),
             replications: 16,
             metrics: vec![
@@ -522,40 +353,32 @@ mod tests {
         }
     }
 
-    fn heat_map(columns: usize, rows: usize) -> HeatMap {
-        let value = |i: usize, j: usize| 400.0 + ((i * 7 + j * 13) % 29) as f64 * 20.0;
-        let cell = |i: usize, j: usize| Cell {
-            value: ((i + j) % 23 != 22).then(|| value(i, j)),
-            infeasible: j + i > columns.max(rows) + 2,
-        };
-        let names = |count: usize| (0..count).map(|i| format!("{}m", i * i + 1)).collect();
-        HeatMap {
-            title: "eks-workshop".to_owned(),
-            common: "NodePool default: WhenEmptyOrUnderutilized".to_owned(),
-            metric: "Cost, $ per month".to_owned(),
-            decimals: 0,
-            lower_is_better: true,
-            across: (
-                "NodePool/default:spec.disruption.consolidateAfter".to_owned(),
-                names(columns),
-            ),
-            down: ("NodePool/default:spec.template.spec.expireAfter".to_owned(), names(rows)),
-            cells: (0..rows).map(|i| (0..columns).map(|j| cell(i, j)).collect()).collect(),
-            replications: 16,
-            header: samples::workshop().header,
-        }
-    }
-
     #[test]
     fn sweeps_of_any_size_are_drawn() -> Result<()> {
         let options = PngOptions::default();
         let mut sweep = sweep();
         samples::keep("sweep", &draw(&sweep, &options)?)?;
+        let mut three = sweep.clone();
+        three.policies = ["calm", "eager", "a policy with a long name"].map(str::to_owned).to_vec();
+        for metric in &mut three.metrics {
+            let line = metric.lines[0].clone();
+            let scaled = |by: f64| {
+                let times = |(low, high): (f64, f64)| (low * by, high * by);
+                let one = |i: &Interval| Interval {
+                    value: i.value * by,
+                    half: times(i.half),
+                    most: times(i.most),
+                };
+                line.iter().map(|estimate| estimate.as_ref().map(one)).collect()
+            };
+            metric.lines = vec![line.clone(), scaled(1.1), scaled(0.7)];
+        }
+        samples::keep("sweep-3", &draw(&three, &options)?)?;
         sweep.metrics.truncate(1);
-        sweep.metrics[0].estimates[3] = None;
+        sweep.metrics[0].lines[0][3] = None;
         samples::keep("sweep-1", &draw(&sweep, &options)?)?;
         sweep.settings.truncate(1);
-        sweep.metrics[0].estimates = vec![None];
+        sweep.metrics[0].lines = vec![vec![None]];
         draw(&sweep, &options)?;
         sweep.settings.clear();
         assert!(draw(&sweep, &options).is_err());
@@ -563,25 +386,11 @@ mod tests {
     }
 
     #[test]
-    fn heat_maps_of_any_size_are_drawn() -> Result<()> {
-        let options = PngOptions::default();
-        samples::keep("heat", &draw_heat_map(&heat_map(8, 6), &options)?)?;
-        samples::keep("heat-large", &draw_heat_map(&heat_map(60, 90), &options)?)?;
-        draw_heat_map(&heat_map(1, 1), &options)?;
-        assert!(draw_heat_map(&heat_map(0, 0), &options).is_err());
-        let mut ragged = heat_map(2, 2);
-        ragged.cells[0].pop();
-        assert!(draw_heat_map(&ragged, &options).is_err());
-        Ok(())
-    }
-
-    #[test]
     fn the_knee_is_farthest_from_the_chord_and_needs_a_bend() {
         let sweep = sweep();
         // Cost bends upwards between 30s and 1h; `0s` and `Never` take no part.
-        assert_eq!(knee(&sweep.settings, &sweep.metrics[0]), Some(4));
-        let mut straight = sweep.metrics[0].clone();
-        straight.estimates = sweep
+        assert_eq!(knee(&sweep.settings, &sweep.metrics[0].lines[0]), Some(4));
+        let straight: Vec<Option<Interval>> = sweep
             .settings
             .iter()
             .map(|s| match s.place {
@@ -593,16 +402,5 @@ mod tests {
             })
             .collect();
         assert_eq!(knee(&sweep.settings, &straight), None);
-    }
-
-    #[test]
-    fn the_best_cell_keeps_all_assertions() {
-        let mut map = heat_map(2, 2);
-        let cell = |value: f64, infeasible: bool| Cell { value: Some(value), infeasible };
-        map.cells =
-            vec![vec![cell(1.0, true), cell(3.0, false)], vec![cell(2.0, false), Cell::default()]];
-        assert_eq!(best(&map), Some((1, 0)));
-        map.lower_is_better = false;
-        assert_eq!(best(&map), Some((0, 1)));
     }
 }

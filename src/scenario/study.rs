@@ -32,7 +32,9 @@ impl Loading<'_> {
         if replications == 0 {
             let span = self.span("replications");
             let rule = "a policy must run at least once";
-            self.diagnostics.push(diagnostic::out_of_range(span, "replications", "0", rule));
+            let problem = diagnostic::out_of_range(span, "replications", "0", rule);
+            let help = "leave it out for one run of each, or write 8 for intervals";
+            self.diagnostics.push(problem.help(help));
         }
         let mut policies: Vec<String> =
             self.scenario.policies.iter().map(|policy| policy.name.clone()).collect();

@@ -44,10 +44,21 @@ pub struct RowError {
     pub help: &'static str,
 }
 
+/// What is wrong with a field: the reason, and what to do.
+struct Fault(String, &'static str);
+
+impl From<String> for Fault {
+    fn from(reason: String) -> Fault {
+        Fault(
+            reason,
+            "instants and durations are decimal seconds, requests and priorities whole numbers",
+        )
+    }
+}
+
 impl RowError {
-    fn new(line: u64, reason: String) -> RowError {
-        let help =
-            "instants and durations are decimal seconds, requests and priorities whole numbers";
+    fn new(line: u64, fault: impl Into<Fault>) -> RowError {
+        let Fault(reason, help) = fault.into();
         RowError { line, reason, help }
     }
 
@@ -257,7 +268,7 @@ impl<R: Read> Rows<R> {
         }
         self.line = self.record.position().map_or(self.line + 1, csv::Position::line);
         let field = |name: &str| self.columns.field(&self.record, name);
-        let row = row(&field).map_err(|reason| RowError::new(self.line, reason))?;
+        let row = row(&field).map_err(|fault| RowError::new(self.line, fault))?;
         if row.at < self.last {
             return Err(RowError::unsorted(self.line, "arrival_s"));
         }
@@ -324,7 +335,7 @@ impl Columns {
     }
 }
 
-fn row<'r>(field: &dyn Fn(&str) -> &'r str) -> Result<Row, String> {
+fn row<'r>(field: &dyn Fn(&str) -> &'r str) -> Result<Row, Fault> {
     let count = |name: &str| match field(name) {
         "" => Ok(0),
         text => text
@@ -335,20 +346,27 @@ fn row<'r>(field: &dyn Fn(&str) -> &'r str) -> Result<Row, String> {
     };
     let name = field("pod_name");
     if name.is_empty() {
-        return Err("it has no pod_name".to_owned());
+        return Err("it has no pod_name".to_owned().into());
     }
     let service = match field("kind") {
         "" | "job" => false,
         "service" => true,
-        other => return Err(format!("`{other}` is no kind: job or service")),
+        other => {
+            let help = "a job runs for duration_s once it started, a service lives for duration_s";
+            return Err(Fault(format!("`{other}` is no kind: job or service"), help));
+        }
     };
     let duration = match field("duration_s") {
         "" => None,
-        text => Some(SimDuration::from_ms(milliseconds(text)?)),
+        text => {
+            let help = "leave duration_s empty for a pod that outlives the trace";
+            let ms = milliseconds(text).map_err(|reason| Fault(reason, help))?;
+            Some(SimDuration::from_ms(ms))
+        }
     };
     let at = SimTime::from_ms(milliseconds(field("arrival_s"))?);
     if field("preexisting") == "1" && at > SimTime::ZERO {
-        return Err("a pod with preexisting=1 arrives at 0".to_owned());
+        return Err("a pod with preexisting=1 arrives at 0".to_owned().into());
     }
     let priority = match field("priority") {
         "" => 0,

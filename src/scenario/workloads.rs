@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::latency::distribution;
 use super::load::{Files, TimelineAction};
-use super::schema::{Curve, OnEviction, PodShape, Process, Scenario, Workload};
+use super::schema::{Curve, Latency, OnEviction, PodShape, Process, Scenario, Workload};
 use super::series;
 use super::settings::{Context, Settings};
 use super::trace::{self, RowError, TraceFile};
@@ -18,6 +18,9 @@ use crate::units::{SimDuration, SimTime};
 
 /// Arrivals an hour, replicas and the like at most.
 const MOST: f64 = 1e9;
+
+/// Longest mean of the time that pods run.
+const LONGEST_LIFETIME: SimDuration = SimDuration::from_seconds(10 * 365 * 86_400);
 
 /// What the workloads of a scenario come to.
 #[derive(Clone, Debug, Default)]
@@ -107,7 +110,7 @@ impl Reading<'_, '_> {
                 until,
             } => {
                 let pattern = self.process(process, &format!("{path}.process"));
-                let lifetime = self.context.latency(lifetime, &format!("{path}.lifetime"));
+                let lifetime = self.lifetime(lifetime, &format!("{path}.lifetime"));
                 let mut instant = |text: &Option<String>, field: &str, default: SimTime| match text
                 {
                     Some(text) => {
@@ -118,7 +121,6 @@ impl Reading<'_, '_> {
                 let horizon = SimTime::ZERO + self.settings.horizon;
                 let span = (instant(from, "from", SimTime::ZERO), instant(until, "until", horizon));
                 let classes = self.classes(name, namespace, pods, path)?;
-                let lifetime = distribution(&lifetime);
                 let load = Load::Arrivals { pattern, classes: classes.into(), lifetime, span };
                 let (name, comeback) = (name.as_str().into(), comeback(*on_eviction));
                 Some(Source { name, load, comeback })
@@ -131,6 +133,19 @@ impl Reading<'_, '_> {
             }
             Workload::Replicas { .. } => None,
         }
+    }
+
+    /// How long pods run, in milliseconds.
+    fn lifetime(&mut self, lifetime: &Latency, path: &str) -> Distribution {
+        let lifetime = distribution(&self.context.latency(lifetime, path));
+        let mean = SimDuration::from_ms(lifetime.mean().min(1e18) as i64);
+        if mean > LONGEST_LIFETIME {
+            let span = self.context.span(path);
+            let (found, rule) = (mean.to_string(), "pods run for ten years at most, on average");
+            let problem = diagnostic::out_of_range(span, path, &found, rule);
+            self.context.push(problem.help("for pods without an end use a Deployment"));
+        }
+        lifetime
     }
 
     fn process(&mut self, process: &Process, path: &str) -> arrival::Process {
@@ -319,7 +334,8 @@ impl Reading<'_, '_> {
         }
         let span = self.context.span(path);
         let rule = format!("it must lie between {low} and {high}");
-        self.context.push(diagnostic::out_of_range(span, path, &value.to_string(), &rule));
+        let problem = diagnostic::out_of_range(span, path, &value.to_string(), &rule);
+        self.context.push(problem.help(format!("write a number from {low} to {high}")));
         low
     }
 

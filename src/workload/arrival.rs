@@ -252,6 +252,52 @@ mod tests {
         assert!(distance < 1.63, "{distance}");
     }
 
+    /// Of a table of hours the hours of the day are distributed as the table.
+    #[test]
+    fn arrivals_follow_a_table_of_hours() {
+        let hours: Vec<f64> = (0..24).map(|hour| f64::from(hour % 6) * 60.0).collect();
+        let instants = instants(&Process::Single(Rate::hourly(&hours, MONDAY)), 5, 24 * 14);
+        let sum: f64 = hours.iter().sum();
+        let exact = |hour: f64| {
+            let whole = hour as usize;
+            let below: f64 = hours[..whole].iter().sum();
+            (below + (hour - whole as f64) * hours[whole]) / sum
+        };
+        let hours = instants.iter().map(|at| (at.ms() % 86_400_000) as f64 / 3_600_000.0).collect();
+        let distance = kolmogorov_smirnov(hours, exact);
+        assert!(distance < 1.63, "{distance}");
+    }
+
+    /// Bursts begin as the arrivals of their rate do; the pods of one are spread evenly over its span, and their number
+    /// over its range.
+    #[test]
+    fn bursts_have_the_distributions_of_their_parts() {
+        let within = SimDuration::from_seconds(10);
+        let pattern = Process::Bursts {
+            rate: Rate::constant(6.0),
+            pods: Distribution::Fixed(1),
+            within: SimDuration::ZERO,
+        };
+        let begins = instants(&pattern, 2, 24 * 400);
+        let gaps = begins.windows(2).map(|pair| pair[1].since(pair[0]).ms() as f64).collect();
+        let distance = kolmogorov_smirnov(gaps, |gap| 1.0 - libm::exp(-gap / 600_000.0));
+        assert!(distance < 1.63, "{distance} between bursts");
+        let streams = Streams::new(7);
+        let mut source = Instants::new(1, SimTime::ZERO);
+        let (mut after, mut counts) = (Vec::new(), Vec::new());
+        for candidate in 1..2_000 {
+            source.candidates = candidate;
+            let pods = Distribution::Uniform { low: 1, high: 19 };
+            source.draw_burst(SimTime::ZERO, &pods, within, &streams);
+            counts.push(source.burst.len() as f64);
+            after.extend(source.burst.drain(..).map(|at| at.ms() as f64 + 0.5));
+        }
+        let distance = kolmogorov_smirnov(after, |ms| ms / 10_001.0);
+        assert!(distance < 1.63, "{distance} within bursts");
+        let mean = counts.iter().sum::<f64>() / counts.len() as f64;
+        assert!((mean - 10.0).abs() < 0.4, "{mean} pods");
+    }
+
     #[test]
     fn a_days_curve_has_its_peak_and_its_mean() {
         for peak in [1.0, 1.5, 2.0, 2.5] {

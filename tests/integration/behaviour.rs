@@ -10,7 +10,7 @@ use karpsim::engine::Distribution;
 use karpsim::report::diagnostic::{Colour, render};
 use karpsim::scenario::catalog::embedded;
 use karpsim::scenario::{Catalogue, LoadedScenario, MemoryFiles, load, resolve};
-use karpsim::simulation::{Config, Simulation};
+use karpsim::simulation::{Action, Config, Simulation};
 use karpsim::units::SimDuration;
 use karpsim::world::journal::{Cause, Fact, PodRef};
 use karpsim::world::settings::{Boot, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule};
@@ -29,7 +29,13 @@ fn block(text: &str, language: &str) -> Option<String> {
 
 fn scenario(case: &str, class: String) -> LoadedScenario {
     let part = |language| block(case, language).unwrap_or_else(|| panic!("a {language} block"));
-    let files = [("s.ron", part("ron")), ("objects.yaml", part("yaml")), ("class.yaml", class)];
+    let later = block(case, "yaml later").unwrap_or_default();
+    let files = [
+        ("s.ron", part("ron")),
+        ("objects.yaml", part("yaml")),
+        ("class.yaml", class),
+        ("later.yaml", later),
+    ];
     let files = files.into_iter().map(|(name, text)| (PathBuf::from(name), text));
     let (files, mut diagnostics) = (MemoryFiles(files.collect()), Diagnostics::default());
     let catalogue = Catalogue::from(embedded());
@@ -58,7 +64,12 @@ fn config(loaded: &LoadedScenario) -> Config {
     settings.pod_uids = PodUids::CreationOrder;
     settings.controller_latency = SimDuration::ZERO;
     let boot = Arc::new(Boot::same(fixed(30)));
-    config.pools.iter_mut().for_each(|pool| pool.boot = boot.clone());
+    let applied = config.timeline.iter_mut().filter_map(|(_, action)| match action {
+        Action::Apply(objects) => Some(&mut objects.pools),
+        _ => None,
+    });
+    let pools = config.pools.iter_mut().chain(applied.flatten());
+    pools.for_each(|pool| pool.boot = boot.clone());
     config
 }
 

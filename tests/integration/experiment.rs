@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use assert_cmd::Command;
 use karpsim::diagnostic::Diagnostics;
 use karpsim::experiment::run::{Checks, Observer, run};
-use karpsim::experiment::{Estimate, grid};
+use karpsim::experiment::{Ended, Estimate, Job, Watch, grid, run_all};
 use karpsim::outcome::RunResult;
 use karpsim::scenario::{
     Catalogue, Choice, DiskFiles, Setting, Written, catalog, load_variant, resolve,
@@ -236,6 +236,68 @@ fn a_recording_is_read_one_pod_ahead_of_the_clock() {
     assert_eq!((result.counts.pods_created, read.load(Ordering::Relaxed)), (239, 240));
 }
 
+/// A recording that can be read in some runs only.
+#[derive(Debug)]
+struct Fragile {
+    sound: Arc<dyn Recording>,
+    opened: AtomicUsize,
+}
+
+/// Rows of which the second cannot be read, in words or with an assertion.
+struct Torn(bool);
+
+impl RowSource for Torn {
+    fn next(&mut self) -> Result<Option<TraceRow>, String> {
+        assert!(!self.0, "an assertion of the program");
+        Err("torn".to_owned())
+    }
+}
+
+impl Recording for Fragile {
+    fn open(self: Arc<Self>) -> Box<dyn RowSource> {
+        match self.opened.fetch_add(1, Ordering::Relaxed) {
+            1 => Box::new(Torn(false)),
+            2 => Box::new(Torn(true)),
+            _ => self.sound.clone().open(),
+        }
+    }
+}
+
+struct Nobody;
+
+impl Watch for Nobody {
+    fn advance(&self, _: SimDuration) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+#[test]
+fn runs_that_fail_end_no_others() {
+    let folder = TempDir::new().expect("a folder");
+    let mut config = expiring(folder.path(), "StartOver", ROWS);
+    let Load::Trace(sound) = config.sources[0].load.clone() else { panic!("a trace") };
+    let fragile: Arc<dyn Recording> = Arc::new(Fragile { sound, opened: AtomicUsize::new(0) });
+    config.sources[0].load = Load::Trace(fragile);
+    let config = Arc::new(config);
+    let job = |id| {
+        let (config, header) = (config.clone(), Default::default());
+        Job { id, config, header, seed: 42, keep: false }
+    };
+    let jobs: Vec<Job> = (0..5).map(job).collect();
+    let mut ends = Vec::new();
+    run_all(&jobs, 1, &Nobody, |job, ended| {
+        let word = match ended {
+            Ended::Done { .. } => "done".to_owned(),
+            Ended::Failed(reason) => reason,
+            Ended::Stopped => "stopped".to_owned(),
+        };
+        ends.push((job.id, word));
+    })
+    .expect("threads start");
+    let words = ["done", "torn", "an assertion of the program", "done", "done"];
+    assert_eq!(ends, (0..).zip(words.map(str::to_owned)).collect::<Vec<_>>());
+}
+
 #[test]
 fn a_trace_that_changes_under_a_run_is_said() {
     let folder = TempDir::new().expect("a folder");
@@ -311,6 +373,177 @@ fn threads_and_resuming_change_no_byte() {
     }
 }
 
+/// A sweep of 60 short runs, started.
+fn start_sweep(folder: &Path, resume: bool) -> std::process::Child {
+    let axis = "NodePool/default:spec.disruption.consolidateAfter=0s,30s,5m,Never";
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("karpsim"));
+    command.current_dir(folder).arg("sweep").arg(scenario("eks-workshop-policies.ron"));
+    command.args(["--axis", axis, "--reps", "5", "--set", "horizon=12m", "-q", "-j", "2"]);
+    command.args(resume.then_some("--resume")).stdout(std::process::Stdio::null());
+    command.stderr(std::process::Stdio::null()).spawn().expect("the program is built")
+}
+
+/// The sweep is killed five times without a chance to put anything in order, and gone on with each time.
+#[test]
+fn a_killed_sweep_goes_on_to_the_same_bytes() {
+    let (whole, killed) = (TempDir::new().expect("a folder"), TempDir::new().expect("a folder"));
+    assert!(start_sweep(whole.path(), false).wait().expect("ends").success());
+    let path = killed.path().join("reports/eks-workshop-policies/runs.jsonl");
+    let rows =
+        || std::fs::read(&path).map_or(0, |text| text.iter().filter(|b| **b == b'\n').count());
+    let mut cut_short = 0;
+    // As many more rows before each kill, by no rule; 48 of the 60 runs are not repeated for the pictures.
+    for (kill, more) in [3, 11, 1, 13, 7].into_iter().enumerate() {
+        let until = rows() + more;
+        let mut child = start_sweep(killed.path(), kill > 0);
+        while rows() < until && child.try_wait().expect("a child").is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        child.kill().expect("SIGKILL");
+        cut_short += usize::from(!child.wait().expect("ends").success());
+    }
+    assert!(cut_short > 0, "no kill met a running sweep");
+    assert!(start_sweep(killed.path(), true).wait().expect("ends").success());
+    for file in ["sweep.csv", "sweep.json", "sweep.png", "runs.jsonl"] {
+        assert!(read(whole.path(), file) == read(killed.path(), file), "{file} differs");
+    }
+}
+
+/// `axes`, `policies` and `workloads` that cannot be run: the entry, then code, the text under the carets, the message
+/// and the help of the one problem.
+const BAD_ENTRIES: [[&str; 5]; 13] = [
+    [
+        r#"axes: [Axis(path: "NodePool/default:spec.disruption.consolidateAftr", values: ["1m"])]"#,
+        "KS0302",
+        r#""NodePool/default:spec.disruption.consolidateAftr""#,
+        "NodePool has no field `spec.disruption.consolidateAftr`",
+        "did you mean `consolidateAfter`?",
+    ],
+    [
+        r#"axes: [Axis(path: "NodePool/defualt:spec.weight", values: ["1"])]"#,
+        "KS0220",
+        r#""NodePool/defualt:spec.weight""#,
+        "no manifest defines `NodePool/defualt`, so nothing of it can be changed",
+        "did you mean `NodePool/default`?",
+    ],
+    [
+        r#"axes: [Axis(path: "sed", values: ["1"])]"#,
+        "KS0202",
+        r#""sed""#,
+        "`Scenario` has no field `sed`",
+        "did you mean `seed`?",
+    ],
+    [
+        r#"axes: [Axis(path: "seed", values: [])]"#,
+        "KS0225",
+        r#""seed""#,
+        "the axis over `seed` has no value",
+        "write values: [\"30s\", \"5m\"], or --axis PATH=V1,V2",
+    ],
+    [
+        r#"workloads: [Arrivals(name: "a", process: Poisson(per_hour: -3), pods: [(cpu: "1")], lifetime: Fixed("5m"))]"#,
+        "KS0207",
+        "-3",
+        "`workloads[0].process.per_hour` is -3, but it must lie between 0 and 1000000000",
+        "write a number from 0 to 1000000000",
+    ],
+    [
+        r#"workloads: [Arrivals(name: "a", process: Poisson(per_hour: 3), pods: [(cpu: "1")], lifetime: Fixed("1000000000s"))]"#,
+        "KS0207",
+        r#"Fixed("1000000000s")"#,
+        "`workloads[0].lifetime` is 277777h46m40s, but pods run for ten years at most, on average",
+        "for pods without an end use a Deployment",
+    ],
+    [
+        r#"workloads: [Trace(name: "t", file: "bad.csv")]"#,
+        "KS0230",
+        r#""bad.csv""#,
+        "line 3 of `bad.csv` cannot be used: `x` is no number of seconds",
+        "instants and durations are decimal seconds, requests and priorities whole numbers",
+    ],
+    [
+        r#"workloads: [Trace(name: "t", file: "unsorted.csv")]"#,
+        "KS0230",
+        r#""unsorted.csv""#,
+        "line 3 of `unsorted.csv` cannot be used: it is earlier than the row before it",
+        "sort the rows by arrival_s",
+    ],
+    [
+        r#"workloads: [Trace(name: "t", file: "billion.csv")]"#,
+        "KS0230",
+        r#""billion.csv""#,
+        "line 2 of `billion.csv` cannot be used: `1000000000` seconds are not within ten years",
+        "leave duration_s empty for a pod that outlives the trace",
+    ],
+    [
+        "replications: 0",
+        "KS0207",
+        "0",
+        "`replications` is 0, but a policy must run at least once",
+        "leave it out for one run of each, or write 8 for intervals",
+    ],
+    [
+        r#"policies: [Policy(name: "a"), Policy(name: "a")]"#,
+        "KS0223",
+        r#""a""#,
+        "two policies are called `a`",
+        "give each its own name: reports and files go by it",
+    ],
+    [
+        r#"policies: [Policy(name: "a", patch: { "NodePool/default:spec.disruptin.consolidateAfter": "1m" })]"#,
+        "KS0302",
+        r#""NodePool/default:spec.disruptin.consolidateAfter""#,
+        "NodePool has no field `spec.disruptin`",
+        "did you mean `disruption`?",
+    ],
+    [
+        r#"policies: [Policy(name: "a", patch: { "NodePool/defaul:spec.weight": 1 })]"#,
+        "KS0220",
+        r#""NodePool/defaul:spec.weight""#,
+        "no manifest defines `NodePool/defaul`, so nothing of it can be changed",
+        "did you mean `NodePool/default`?",
+    ],
+];
+
+#[test]
+fn bad_input_has_a_code_a_place_and_a_help_and_leaves_nothing_behind() {
+    let folder = TempDir::new().expect("a folder");
+    let head = "pod_name,arrival_s,duration_s,cpu_milli,memory_mib\n";
+    for (name, rows) in [
+        ("bad.csv", "a,0,5,100,64\nb,x,5,100,64\n"),
+        ("unsorted.csv", "a,9,5,100,64\nb,8,5,100,64\n"),
+        ("billion.csv", "a,9,1000000000,100,64\n"),
+    ] {
+        std::fs::write(folder.path().join(name), format!("{head}{rows}")).expect("written");
+    }
+    std::fs::copy(scenario("ci-burst/nodepool.yaml"), folder.path().join("m.yaml"))
+        .expect("a copy");
+    let cluster =
+        r#"cluster: (region: "us-east-1", zones: ["us-east-1a"], manifests: ["m.yaml"]),"#;
+    for [entry, code, marked, message, help] in BAD_ENTRIES {
+        let text = format!("(\n    horizon: \"1h\",\n    {cluster}\n    {entry},\n)\n");
+        std::fs::write(folder.path().join("s.ron"), text).expect("written");
+        let mut command = Command::cargo_bin("karpsim").expect("the program is built");
+        let output = command
+            .current_dir(&folder)
+            .args(["sweep", "s.ron", "--reps", "2"])
+            .output()
+            .expect("runs");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{entry}\n{stderr}");
+        assert!(output.stdout.is_empty(), "{entry}");
+        assert!(stderr.starts_with(&format!("error[{code}]: {message}\n")), "{entry}\n{stderr}");
+        assert!(stderr.contains("--> s.ron:4:"), "{entry}\n{stderr}");
+        assert!(stderr.contains(&format!("= help: {help}\n")), "{entry}\n{stderr}");
+        let carets = stderr
+            .lines()
+            .filter(|line| line.contains('^'))
+            .map(|line| line.chars().filter(|c| *c == '^').count());
+        assert_eq!(carets.collect::<Vec<_>>(), [marked.len()], "{entry}\n{stderr}");
+        assert!(!folder.path().join("reports").exists(), "{entry}");
+    }
+}
+
 #[test]
 fn nothing_is_written_for_a_study_that_cannot_start() {
     let folder = TempDir::new().expect("a folder");
@@ -320,6 +553,12 @@ fn nothing_is_written_for_a_study_that_cannot_start() {
         let output = command.args(["--axis", axis]).output().expect("runs");
         assert_eq!(output.status.code(), Some(2), "{axis}");
     }
+    let mut command = Command::cargo_bin("karpsim").expect("the program is built");
+    let command = command.current_dir(&folder).arg("sweep").arg(scenario("eks-workshop.ron"));
+    let output = command.args(["--axis", "seed=1,2", "--dry-run"]).output().expect("runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.starts_with("2 runs = 2 points, "), "{said}");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0));
     for options in [vec!["--reps", "0"], vec![]] {
         let mut command = Command::cargo_bin("karpsim").expect("the program is built");
         let command = command.current_dir(&folder).arg("compare").arg(scenario("eks-workshop.ron"));

@@ -8,6 +8,7 @@ mod conformance;
 mod experiment;
 mod kustomize;
 mod manifests;
+mod memos;
 mod scenario;
 mod tidy;
 mod timeline;

@@ -1,0 +1,68 @@
+//! What is kept from one decision to the next, and what is skipped, changes no decision: whole runs with and without.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use karpsim::diagnostic::Diagnostics;
+use karpsim::experiment::run::{Checks, Observer, run};
+use karpsim::scenario::{
+    Catalogue, Choice, DiskFiles, Setting, Written, catalog, load_variant, resolve,
+};
+use karpsim::units::SimTime;
+use karpsim::world::journal::Record;
+
+/// All that happened, one line a fact.
+#[derive(Default)]
+struct Journal(Vec<String>);
+
+impl Observer for Journal {
+    fn observe(&mut self, record: &Record) {
+        self.0.push(format!("{} {:?}", record.at, record.fact));
+    }
+
+    fn go_on(&mut self, _: SimTime, _: u64) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+fn journal(name: &str, minutes: i64, settings: &[(&str, &str)], plain: bool) -> Vec<String> {
+    let setting = |(path, value): &(&str, &str)| Setting {
+        path: (*path).to_owned(),
+        value: (*value).to_owned(),
+        written: Written::Option("--set #1".to_owned()),
+    };
+    let choice = Choice { policy: None, settings: settings.iter().map(setting).collect() };
+    let catalog = catalog::embedded();
+    let (names, mut diagnostics) = (Catalogue::from(catalog), Diagnostics::default());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name);
+    let loaded = load_variant(&path, &[], &choice, &DiskFiles, &names, &mut diagnostics);
+    let mut config = resolve::config(&loaded.expect("a shipped scenario"), catalog);
+    config.horizon = SimTime::from_seconds(minutes * 60);
+    Arc::make_mut(&mut config.settings).plain = plain;
+    let mut journal = Journal::default();
+    run(Arc::new(config), Default::default(), Checks::Off, &mut journal).expect("a sound run");
+    journal.0
+}
+
+#[test]
+fn runs_with_and_without_memos_are_the_same() {
+    let after = "NodePool/default:spec.disruption.consolidateAfter";
+    let policy = "NodePool/default:spec.disruption.consolidationPolicy";
+    for (name, minutes, settings) in [
+        ("eks-workshop.ron", 80 * 60, vec![]),
+        ("eks-workshop-hold.ron", 80 * 60, vec![]),
+        ("ci-burst.ron", 14 * 60, vec![]),
+        ("expiry-wave.ron", 80 * 60, vec![]),
+        ("web-diurnal.ron", 5 * 60, vec![(after, "0s")]),
+        ("web-diurnal.ron", 5 * 60, vec![(after, "5m"), (policy, "Balanced")]),
+        ("month.ron", 15, vec![(after, "30s")]),
+    ] {
+        let (quick, plain) =
+            (journal(name, minutes, &settings, false), journal(name, minutes, &settings, true));
+        assert!(quick.len() > 20, "{name}: {} facts", quick.len());
+        let differs = quick.iter().zip(&plain).find(|(quick, plain)| quick != plain);
+        assert_eq!(differs, None, "{name} {settings:?}");
+        assert_eq!(quick.len(), plain.len(), "{name} {settings:?}");
+    }
+}

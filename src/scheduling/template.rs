@@ -67,7 +67,7 @@ pub struct Template {
     pub(super) fit: FitIndex,
     /// Types by capacity, for limits.
     capacity: FitIndex,
-    /// The price of each type's cheapest offering, in stock or not; `f64::MAX` without any.
+    /// The price of each type's cheapest offering that goes with the requirements, in stock or not; `f64::MAX` without any.
     cheapest: Vec<f64>,
     /// The value `reserved`, when some instance type has a reserved offering.
     pub(super) reserved: Option<LabelValue>,
@@ -144,6 +144,7 @@ impl Template {
         if strict && min_values::unmet(&types, options.iter(), &requirements).is_some() {
             options = BitSet::empty(types.len());
         }
+        let cheapest = types.iter().map(|it| cheapest_offering(it, &requirements)).collect();
         let groups = daemon_groups(view, &pool.spec, &requirements, &types, &options);
         if let Some(symbol) = view.symbols.find(PLACEHOLDER) {
             requirements.add(label::HOSTNAME, Requirement::is(view.symbols.value(symbol)));
@@ -159,15 +160,16 @@ impl Template {
             groups,
             fit: FitIndex::new(&types, |it| &it.allocatable),
             capacity: FitIndex::new(&types, |it| &it.capacity),
-            cheapest: types.iter().map(cheapest_offering).collect(),
+            cheapest,
             reserved: reserved.map(|symbol| view.symbols.value(symbol)),
             types,
         }
     }
 }
 
-fn cheapest_offering(instance_type: &InstanceType) -> f64 {
-    instance_type.offerings.iter().map(|offering| offering.price).fold(f64::MAX, f64::min)
+fn cheapest_offering(instance_type: &InstanceType, requirements: &Requirements) -> f64 {
+    let offerings = instance_type.offerings.iter().filter(|o| o.compatible_with(requirements));
+    offerings.map(|offering| offering.price).fold(f64::MAX, f64::min)
 }
 
 /// A NodeClaim of a NodePool's template, for no pod in particular: all types that the template admits.

@@ -3,7 +3,7 @@
 //! Upstream: karpenter v1.14.1 `pkg/controllers/disruption/drift.go`. Its commands are not validated.
 
 use super::candidate::Candidate;
-use super::evaluate::{self, command};
+use super::evaluate::{self, Others, command};
 use super::{Found, Method, Search};
 use crate::scheduling::Purpose;
 
@@ -20,7 +20,9 @@ pub(super) fn compute(search: &mut Search<'_>, candidates: &[Candidate]) -> Foun
         }
         let alone = std::slice::from_ref(&candidate);
         search.charge();
-        let what_if = evaluate::simulate(view, search.core, alone, (Purpose::Replacement, None));
+        let Search { core, others, .. } = &mut *search;
+        let others = others.get_or_insert_with(|| Others::of(view));
+        let what_if = evaluate::simulate(view, core, others, alone, (Purpose::Replacement, None));
         if let Some(what_if) = what_if.filter(|what_if| !what_if.strands_running_pods) {
             return Found::AtOnce(vec![command(view, alone, Method::Drift, what_if.solution)]);
         }

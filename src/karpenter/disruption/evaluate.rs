@@ -25,26 +25,43 @@ pub(super) struct WhatIf {
     pub(super) solution: Solution,
 }
 
+/// The pods that every what-if of a pass places, beside those of its candidates.
+#[derive(Clone, Debug)]
+pub(super) struct Others {
+    waiting: Vec<PodId>,
+    /// Those of nodes on their way out.
+    leaving: Vec<PodId>,
+}
+
+impl Others {
+    pub(super) fn of(view: &ClusterView<'_>) -> Others {
+        let leaving = view.deleting_state_nodes();
+        Others {
+            waiting: provisioner::waiting_pods(view),
+            leaving: leaving.flat_map(|(_, c)| view.currently_reschedulable_pods(c)).collect(),
+        }
+    }
+}
+
 /// Packs the cluster's pods without `candidates`. `None` when one of them is on its way out already.
 pub(super) fn simulate(
     view: &ClusterView<'_>,
     core: &mut Core,
+    others: &Others,
     candidates: &[Candidate],
     (purpose, limit): (Purpose, Option<f64>),
 ) -> Option<WhatIf> {
-    let claims: Vec<_> = candidates.iter().map(|candidate| candidate.claim).collect();
+    let claims: SmallVec<[ClaimId; 8]> = candidates.iter().map(|c| c.claim).collect();
     if claims.iter().any(|id| view.cluster.claims.get(*id).is_none_or(|c| c.is_deleting())) {
         return None;
     }
-    let mut pods = provisioner::waiting_pods(view);
+    let mut pods = others.waiting.clone();
     for candidate in candidates {
         let may_move =
             |pod: &&PodId| !candidate.is_guarded || view.may_move(&view.cluster.pods[**pod]);
         pods.extend(candidate.pods.iter().filter(may_move));
     }
-    for (_, claim) in view.deleting_state_nodes() {
-        pods.extend(view.currently_reschedulable_pods(claim));
-    }
+    pods.extend(&others.leaving);
     let without = view.without(&claims);
     let solution = match limit {
         Some(limit) => core.try_below(&without, &pods, limit),
@@ -80,7 +97,9 @@ pub(super) fn compute_consolidation(
     if search.core.is_hopeless(view, classes, &claims, paid) {
         return None;
     }
-    let what_if = simulate(view, search.core, candidates, (Purpose::Consolidation, Some(paid)))?;
+    let Search { core, others, .. } = search;
+    let others = others.get_or_insert_with(|| Others::of(view));
+    let what_if = simulate(view, core, others, candidates, (Purpose::Consolidation, Some(paid)))?;
     let WhatIf { strands_running_pods, mut solution } = what_if;
     if strands_running_pods || solution.given_up || solution.claims.len() > 1 {
         return None;

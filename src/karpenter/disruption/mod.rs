@@ -29,6 +29,7 @@ use super::{Karpenter, kept};
 use balanced::Scores;
 use budget::Budgets;
 pub use candidate::Candidate;
+use evaluate::Others;
 use queue::CommandQueue;
 use roster::Roster;
 
@@ -197,6 +198,8 @@ struct Search<'a> {
     core: &'a mut Core,
     scores: Scores,
     budgets: Budgets,
+    /// What every what-if places beside its candidates' pods, once one was made.
+    others: Option<Others>,
     /// Computing time of the pass so far.
     spent: SimDuration,
     /// NodePools that single-node consolidation tries first; those that it did not reach this time.
@@ -238,7 +241,7 @@ pub fn ask(view: &ClusterView<'_>, core: &mut Core, method: Method) -> Answer {
     let budgets = Budgets::build(view, roster.counts(), method.reason());
     let allowed = budgets.allowed().to_vec();
     let (spent, unseen) = (SimDuration::ZERO, BTreeSet::new());
-    let mut search = Search { view, core, scores, budgets, spent, unseen };
+    let mut search = Search { view, core, scores, budgets, others: None, spent, unseen };
     let found =
         if candidates.is_empty() { Found::Nothing } else { search.compute(method, &candidates) };
     let commands = match found {
@@ -352,7 +355,8 @@ impl Disruption {
         let core = kept(core, world);
         let budgets = Budgets::build(&view, roster.counts(), method.reason());
         let unseen = std::mem::take(&mut self.memory.unseen);
-        let mut search = Search { view: &view, core, scores, budgets, spent: *spent, unseen };
+        let mut search =
+            Search { view: &view, core, scores, budgets, others: None, spent: *spent, unseen };
         let found = search.compute(method, &candidates);
         let scores = search.scores;
         (*spent, self.memory.unseen) = (search.spent, search.unseen);

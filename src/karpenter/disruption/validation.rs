@@ -4,7 +4,7 @@
 
 use super::budget::Budgets;
 use super::candidate::Candidate;
-use super::evaluate::simulate;
+use super::evaluate::{Others, simulate};
 use super::roster::Roster;
 use super::{Command, Method};
 use crate::scheduling::{ClaimPlan, Core, Purpose};
@@ -70,8 +70,9 @@ fn revalidate_scheduling(
     candidates: &[Candidate],
     replacements: &[ClaimPlan],
 ) -> Result<(), Failure> {
-    let what_if = simulate(view, core, candidates, (Purpose::Consolidation, None))
-        .ok_or_else(|| Failure::churn(candidates.len()))?;
+    let what_if =
+        simulate(view, core, &Others::of(view), candidates, (Purpose::Consolidation, None))
+            .ok_or_else(|| Failure::churn(candidates.len()))?;
     if what_if.strands_running_pods {
         return Err(Failure::scheduling("not all pods would schedule"));
     }

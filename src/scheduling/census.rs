@@ -29,7 +29,7 @@ struct CountedNode {
     active: bool,
     /// Labels as Karpenter's state node has them: the NodeClaim's until it is registered.
     state_labels: Labels,
-    requirements: Requirements,
+    requirements: Arc<Requirements>,
     /// Active pods.
     pods: SmallVec<[(ClassIndex, i32); 4]>,
     /// Pods with required anti-affinity, terminating ones included.
@@ -136,12 +136,13 @@ impl Census {
 
     /// Looks at a node again. Its pods' classes must be known.
     pub(super) fn refresh(&mut self, view: &ClusterView<'_>, keys: &mut Keys, slot: u32) {
-        let new = view.cluster.nodes.at(slot).map(|(_, node)| self.counted(view, node));
+        let node = view.cluster.nodes.at(slot);
         let slot = slot as usize;
         if self.nodes.len() <= slot {
             self.nodes.resize_with(slot + 1, || None);
         }
-        let old = std::mem::replace(&mut self.nodes[slot], None);
+        let old = self.nodes[slot].take();
+        let new = node.map(|(_, node)| self.counted(view, node, old.as_ref()));
         if let Some(old) = &old {
             self.count_node(view.symbols, keys, old, slot, -1);
         }
@@ -157,15 +158,23 @@ impl Census {
         self.nodes[slot] = new;
     }
 
-    fn counted(&self, view: &ClusterView<'_>, node: &Node) -> CountedNode {
+    fn counted(
+        &self,
+        view: &ClusterView<'_>,
+        node: &Node,
+        old: Option<&CountedNode>,
+    ) -> CountedNode {
         let claim = &view.cluster.claims[node.claim];
+        let old = old.filter(|old| old.labels == node.labels);
+        let requirements = old.map(|old| old.requirements.clone());
         let mut counted = CountedNode {
             name: view.symbols.find(&node.name),
             labels: node.labels.clone(),
             taints: node.taints.clone(),
             active: view.is_active(node.claim),
             state_labels: view.labels(claim).clone(),
-            requirements: Requirements::from_labels(&node.labels),
+            requirements: requirements
+                .unwrap_or_else(|| Arc::new(Requirements::from_labels(&node.labels))),
             pods: SmallVec::new(),
             repelling: SmallVec::new(),
         };

@@ -11,7 +11,7 @@ use super::topology::{Host, TopologyRefusal};
 use super::volume::Attachments;
 use crate::kube::requirement::AllowUndefined;
 use crate::kube::taint::{self, Taint};
-use crate::kube::{HostPort, Requirement, Requirements, label, port};
+use crate::kube::{HostPort, Labels, Requirement, Requirements, label, port};
 use crate::units::{LabelValue, Lane, ResourceVec, SimTime};
 use crate::world::cluster::{Claim, Pod};
 use crate::world::{ClaimId, ClusterView, PodId, PoolIndex};
@@ -31,6 +31,8 @@ pub(super) struct ExistingNode {
     /// What counts in the limits of the NodePool, if that has some.
     pub(super) capacity: Option<ResourceVec>,
     taints: Vec<Taint>,
+    labels: Labels,
+    lasting: Lasting,
     set: SetId,
     host: Host,
     remaining: ResourceVec,
@@ -38,6 +40,36 @@ pub(super) struct ExistingNode {
     attachments: Option<Attachments>,
     /// Pods that the present Solve put there.
     pub(super) pods: Vec<PodId>,
+}
+
+/// What follows from a node's labels and taints.
+#[derive(Clone, Debug)]
+struct Lasting {
+    set: SetId,
+    host: Host,
+    /// Its name is an interned text.
+    is_named: bool,
+    /// Requests of the DaemonSet pods that run there, and their number.
+    daemons: ResourceVec,
+}
+
+impl Lasting {
+    fn of(
+        view: &ClusterView<'_>,
+        memory: &mut Memory,
+        claim: &Claim,
+        taints: &[Taint],
+        nameless: LabelValue,
+    ) -> Lasting {
+        let mut requirements = Requirements::from_labels(view.labels(claim));
+        let daemons = daemons(view, taints, &requirements);
+        let own = requirements.get(label::HOSTNAME).and_then(Requirement::single);
+        let name = view.symbols.find(&claim.name).map(|symbol| view.symbols.value(symbol));
+        let host = memory.topology.host(own.or(name), nameless);
+        requirements.add(label::HOSTNAME, Requirement::is(host.value));
+        let set = memory.sets.intern(requirements);
+        Lasting { set, host, is_named: name.is_some(), daemons }
+    }
 }
 
 /// What a Solve changes of a node, as it was before.
@@ -50,21 +82,28 @@ pub(super) struct Before {
 }
 
 impl ExistingNode {
-    /// An active node as it stands. `nameless` stands for the host of a node whose name no label holds.
+    /// An active node as it stands. `nameless` stands for the host of a node whose name no label holds; `old` is what
+    /// was known of the claim before.
     pub(super) fn new(
         view: &ClusterView<'_>,
         memory: &mut Memory,
         id: ClaimId,
         nameless: LabelValue,
+        old: Option<&ExistingNode>,
     ) -> ExistingNode {
         let claim = &view.cluster.claims[id];
-        let taints = view.taints(claim);
-        let mut requirements = Requirements::from_labels(view.labels(claim));
-        let remaining = remaining_resources(view, claim, &taints, &requirements);
-        let own = requirements.get(label::HOSTNAME).and_then(Requirement::single);
-        let name = own.or_else(|| view.symbols.find(&claim.name).map(|s| view.symbols.value(s)));
-        let host = memory.topology.host(name, nameless);
-        requirements.add(label::HOSTNAME, Requirement::is(host.value));
+        let (taints, labels) = (view.taints(claim), view.labels(claim));
+        let is_named = view.symbols.find(&claim.name).is_some();
+        let same = |old: &&ExistingNode| {
+            old.claim == id
+                && old.lasting.is_named == is_named
+                && old.taints == taints
+                && old.labels == *labels
+        };
+        let lasting = old.filter(same).map(|old| old.lasting.clone());
+        let lasting =
+            lasting.unwrap_or_else(|| Lasting::of(view, memory, claim, &taints, nameless));
+        let remaining = remaining_resources(view, claim, &lasting.daemons);
         let node = view.node(claim);
         let bound = node.into_iter().flat_map(|node| &node.pods);
         let bound = bound.map(|pod| &view.cluster.pods[*pod]);
@@ -80,8 +119,10 @@ impl ExistingNode {
             pool: claim.pool,
             capacity: limited.map(|_| view.capacity(claim)),
             taints,
-            set: memory.sets.intern(requirements),
-            host,
+            labels: labels.clone(),
+            set: lasting.set,
+            host: lasting.host,
+            lasting,
             remaining,
             ports: bound.iter().flat_map(|pod| &pod.class.host_ports).copied().collect(),
             attachments: node.and_then(|node| Attachments::of(view, &node.name, &bound)),
@@ -172,13 +213,8 @@ impl ExistingNode {
     }
 }
 
-/// What is left for pods, the share of DaemonSet pods that have not come yet set aside.
-fn remaining_resources(
-    view: &ClusterView<'_>,
-    claim: &Claim,
-    taints: &[Taint],
-    requirements: &Requirements,
-) -> ResourceVec {
+/// Requests and number of the DaemonSet pods that run on a node.
+fn daemons(view: &ClusterView<'_>, taints: &[Taint], requirements: &Requirements) -> ResourceVec {
     let mut expected = ResourceVec::default();
     let mut count = 0;
     for daemon in &view.cluster.daemon_sets {
@@ -187,7 +223,16 @@ fn remaining_resources(
             count += 1;
         }
     }
-    let mut missing = with_pod_count(expected, count);
+    with_pod_count(expected, count)
+}
+
+/// What is left for pods, the share of DaemonSet pods that have not come yet set aside.
+fn remaining_resources(
+    view: &ClusterView<'_>,
+    claim: &Claim,
+    daemons: &ResourceVec,
+) -> ResourceVec {
+    let mut missing = daemons.clone();
     if let Some(node) = view.node(claim) {
         missing.subtract(&node.daemon_used);
     }

@@ -154,10 +154,11 @@ impl Ground {
     /// Looks at a claim again. Its node is counted already.
     fn refresh_claim(&mut self, view: &ClusterView<'_>, slot: u32) {
         let claim = view.cluster.claims.at(slot).filter(|(id, _)| view.is_active(*id));
-        let new = claim
-            .zip(self.nameless)
-            .map(|((id, _), nameless)| ExistingNode::new(view, &mut self.memory, id, nameless));
         let old = self.places.get(&slot).copied();
+        let new = claim.zip(self.nameless).map(|((id, _), nameless)| {
+            let old = old.map(|place| &self.nodes[place as usize]);
+            ExistingNode::new(view, &mut self.memory, id, nameless, old)
+        });
         if let Some(place) = old {
             self.charge(place, false);
             self.room.remove(place, &self.nodes[place as usize]);

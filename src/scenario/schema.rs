@@ -144,6 +144,8 @@ pub enum Action {
     /// On so many nodes of `NodePool/NAME` a condition turns bad: `Ready`, `NetworkingReady`,
     /// `StorageReady`, `KernelReady`, `ContainerRuntimeReady` or `AcceleratedHardwareReady`.
     BreakNodes(String, u32, String),
+    /// AWS no longer offers the instance types of this name, `*` standing for any text.
+    Withdraw(String),
     /// The bound pod of this number, in the order of creation and counted round, of
     /// `Deployment/NAMESPACE/NAME` is annotated with `karpenter.sh/do-not-disrupt`.
     DoNotDisrupt(String, u32),

@@ -90,6 +90,7 @@ impl World {
             nominated_until: SimTime::ZERO,
             lifecycle_not_before: SimTime::ZERO,
             launching: false,
+            type_checked_at: None,
             launch_errors: 0,
             consistency_scanned_at: None,
             consistent: false,
@@ -340,6 +341,12 @@ impl World {
             self.record(Fact::Consolidatable { claim, status });
             self.notify_claim(id);
         }
+    }
+
+    /// Karpenter saw that the claim's instance type is listed and sold.
+    pub fn set_type_checked(&mut self, id: ClaimId) {
+        let now = self.now();
+        self.cluster.claims[id].type_checked_at = Some(now);
     }
 
     /// Sets or clears the Drifted condition. Its time moves only when it was not set.

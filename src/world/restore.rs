@@ -275,6 +275,7 @@ fn bare_claim(
         nominated_until: SimTime::ZERO,
         lifecycle_not_before: SimTime::ZERO,
         launching: false,
+        type_checked_at: None,
         launch_errors: 0,
         consistency_scanned_at: None,
         consistent: false,

@@ -98,6 +98,7 @@ fn settings(options: &Value) -> Result<Settings, NotComparable> {
             ready: nothing(),
             initialized: nothing(),
             terminate: nothing(),
+            detach: nothing(),
             pod_start: nothing(),
             image_pull: nothing(),
             pod_stop: nothing(),

@@ -430,6 +430,8 @@ pub struct CloudLatency {
     pub init: Latency,
     /// TerminateInstances to terminated.
     pub terminate: Latency,
+    /// A pod's end to the detachment of its persistent volumes.
+    pub detach: Latency,
 }
 
 impl Default for CloudLatency {
@@ -441,6 +443,7 @@ impl Default for CloudLatency {
             ready: log_normal("8s", "18s"),
             init: log_normal("1s", "3s"),
             terminate: log_normal("45s", "150s"),
+            detach: log_normal("10s", "30s"),
         }
     }
 }

@@ -377,6 +377,8 @@ pub struct Node {
     pub drain_started_at: Option<SimTime>,
     /// Drained.
     pub drained: bool,
+    /// Until then volumes of pods that are gone are attached.
+    pub attached_until: SimTime,
     /// Images present.
     pub images: Vec<Arc<str>>,
     /// When the last image pull in the queue ends.

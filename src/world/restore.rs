@@ -170,6 +170,7 @@ impl World {
             deletion_at: None,
             drain_started_at: None,
             drained: false,
+            attached_until: SimTime::ZERO,
             images: Vec::new(),
             pulls_end_at: found.created_at,
             health_timer: None,

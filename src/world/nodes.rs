@@ -211,7 +211,7 @@ impl World {
     pub fn awaits_detachment(&self, id: NodeId) -> bool {
         let (now, node) = (self.now(), &self.cluster.nodes[id]);
         let deadline = self.cluster.claims[node.claim].termination_at;
-        now < node.attached_until && !deadline.is_some_and(|deadline| now > deadline)
+        now < node.attached_until && deadline.is_none_or(|deadline| now <= deadline)
     }
 
     /// Removes a Node object, and in the same instant the pods still bound to it.

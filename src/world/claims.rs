@@ -107,9 +107,9 @@ impl World {
         id
     }
 
-    /// The labels of a claim: the template's, and of keys that the cloud does not define one value that the requirements
-    /// admit (karpenter v1.14.1 `Requirements.Labels`, `Requirement.Any`). Which of several is a matter of Go's map
-    /// order.
+    /// The labels of a claim: the template's, and of keys that the cloud does not define one value that the
+    /// requirements admit (karpenter v1.14.1 `Requirements.Labels`, `Requirement.Any`). Which of several is a matter of
+    /// Go's map order.
     fn claim_labels(
         &mut self,
         template: &NodePool,

@@ -35,7 +35,7 @@ fn instance_type(entry: &Value, symbols: &mut Symbols) -> Result<InstanceType, N
     })
 }
 
-/// Capacity less kubeReserved, systemReserved and evictionThreshold.
+/// Capacity less kubeReserved, systemReserved and evictionThreshold, and the memory less huge pages.
 pub(super) fn allocatable(
     capacity: &ResourceVec,
     overhead: &Value,
@@ -43,6 +43,13 @@ pub(super) fn allocatable(
     let mut allocatable = capacity.clone();
     for part in ["kubeReserved", "systemReserved", "evictionThreshold"] {
         allocatable = allocatable.minus(&resources(&overhead[part])?);
+    }
+    let pages = capacity.iter().filter(|(name, _)| name.starts_with("hugepages-"));
+    let pages = pages.fold(0_i64, |sum, (_, amount)| sum.saturating_add(amount));
+    if pages > 0 {
+        // Huge pages are taken from the memory.
+        let memory = allocatable.get("memory").saturating_sub(pages);
+        allocatable.set("memory", memory.max(0));
     }
     Ok(allocatable)
 }

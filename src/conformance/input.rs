@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+/// Bytes of a line whose text is not kept beside what was read of it.
+const LONG_LINE: usize = 1 << 20;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// The recordings of a path: the file itself, or all files below a folder in the order of their names.
@@ -48,13 +50,20 @@ pub(super) fn values(path: &Path, each: &mut dyn FnMut(&str, Value)) -> Result<(
             continue;
         }
         match serde_json::from_slice(&line) {
-            Ok(value) => each(&format!("line {number}"), value),
+            Ok(value) => {
+                if line.len() > LONG_LINE {
+                    line = Vec::new();
+                }
+                each(&format!("line {number}"), value);
+            }
             Err(error) if error.is_eof() && number == 1 => {
                 // A document over several lines.
                 reader.read_to_end(&mut line).map_err(|error| at(reason(&error)))?;
                 let value = serde_json::from_slice(&line).map_err(|error| {
                     format!("{}: line {}: {error}", path.display(), error.line())
                 })?;
+                // The text may be as large as what was read of it.
+                drop(line);
                 each("line 1", value);
                 return Ok(());
             }

@@ -243,6 +243,8 @@ fn tolerates(line: &Value) -> Answers {
         let operator = match text(&entry, "operator").as_str() {
             "" | "Equal" => TolerationOperator::Equal,
             "Exists" => TolerationOperator::Exists,
+            "Lt" => TolerationOperator::Lt,
+            "Gt" => TolerationOperator::Gt,
             other => return Err(malformed(format!("toleration with operator {other}"))),
         };
         tolerations.push(Toleration {

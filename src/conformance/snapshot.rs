@@ -98,6 +98,7 @@ fn settings(options: &Value) -> Result<Settings, NotComparable> {
             ready: nothing(),
             initialized: nothing(),
             terminate: nothing(),
+            detach: nothing(),
             pod_start: nothing(),
             image_pull: nothing(),
             pod_stop: nothing(),
@@ -252,6 +253,9 @@ fn condition(object: &Value, name: &str) -> Option<SimTime> {
     Some(instant(&condition["lastTransitionTime"]).unwrap_or(SimTime::ZERO))
 }
 
+/// So many classes of pods are read at once: their texts are held meanwhile.
+const CLASSES_AT_ONCE: usize = 256;
+
 /// What a pod's siblings share: pods of equal specification have one class.
 #[derive(Default)]
 struct Classes {
@@ -263,31 +267,52 @@ impl Classes {
     fn read(pods: &[&Value], symbols: &mut Symbols) -> Result<Classes, NotComparable> {
         let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
         let mut of_pod = Vec::new();
-        // Representatives of plain pods and of DaemonSet pods, which are read by different rules.
-        let (mut plain, mut daemons) = (Vec::new(), Vec::new());
-        let mut places: Vec<(bool, usize)> = Vec::new();
+        // The first pod of each class, and whether a DaemonSet owns it: such pods are read by different rules.
+        let mut firsts: Vec<(&Value, bool)> = Vec::new();
         for pod in pods {
             let object = template(pod);
-            let key =
-                format!("{}{}{}", object["metadata"], object["spec"], pod["metadata"]["namespace"]);
             let daemon = owner(pod, "DaemonSet").is_some();
-            let number = *numbers.entry(format!("{daemon}{key}")).or_insert_with(|| {
-                let list = if daemon { &mut daemons } else { &mut plain };
-                places.push((daemon, list.len()));
-                list.push(if daemon { as_daemon_set(pod, &object) } else { as_pod(pod, object) });
-                places.len() - 1
+            let namespace = &pod["metadata"]["namespace"];
+            let key = format!("{daemon}{}{}{namespace}", object["metadata"], object["spec"]);
+            let number = *numbers.entry(key).or_insert_with(|| {
+                firsts.push((pod, daemon));
+                firsts.len() - 1
             });
             of_pod.push(number);
         }
-        let plain = objects::read(&plain, symbols)?.pods;
-        let daemons = objects::read(&daemons, symbols)?.daemon_sets;
-        let class = |number: usize| match places[number] {
-            (false, i) => plain.get(i).map(|pod| pod.template.clone()),
-            (true, i) => daemons.get(i).map(|set| set.template.clone()),
-        };
+        drop(numbers);
+        let mut classes: Vec<Arc<PodClass>> = Vec::new();
+        for some in firsts.chunks(CLASSES_AT_ONCE) {
+            classes.extend(read_classes(some, symbols)?);
+        }
+        let class = |number: usize| classes.get(number).cloned();
         let of_pod: Option<Vec<_>> = of_pod.into_iter().map(class).collect();
         Ok(Classes { of_pod: of_pod.ok_or_else(|| malformed("a pod that cannot be read"))? })
     }
+}
+
+/// The classes of some pods, in their order.
+fn read_classes(
+    pods: &[(&Value, bool)],
+    symbols: &mut Symbols,
+) -> Result<Vec<Arc<PodClass>>, NotComparable> {
+    let as_objects = |wanted: bool| -> Vec<Value> {
+        let pods = pods.iter().filter(|(_, daemon)| *daemon == wanted);
+        pods.map(|(pod, daemon)| match daemon {
+            true => as_daemon_set(pod, &template(pod)),
+            false => as_pod(pod, template(pod)),
+        })
+        .collect()
+    };
+    let plain = objects::read(&as_objects(false), symbols)?.pods;
+    let daemons = objects::read(&as_objects(true), symbols)?.daemon_sets;
+    let (mut plain, mut daemons) = (plain.into_iter(), daemons.into_iter());
+    let classes = pods.iter().map(|(_, daemon)| match daemon {
+        true => daemons.next().map(|set| set.template),
+        false => plain.next().map(|pod| pod.template),
+    });
+    let classes: Option<Vec<_>> = classes.collect();
+    classes.ok_or_else(|| malformed("a pod that cannot be read"))
 }
 
 /// The part of a pod that siblings share: labels, annotations, spec without the node.
@@ -340,7 +365,13 @@ fn daemon_sets(
             (instant(&pod["metadata"]["creationTimestamp"]), std::cmp::Reverse(*i))
         });
         if let Some((i, _)) = newest {
-            set.template = classes.of_pod[i].clone();
+            let mut class = classes.of_pod[i].as_ref().clone();
+            // The template's required affinity stands for the pod's, which names its node.
+            let required = &set.template.node_affinity.required;
+            if !required.is_empty() {
+                class.node_affinity.required.clone_from(required);
+            }
+            set.template = Arc::new(class);
         }
     }
     Ok(sets)

@@ -70,6 +70,8 @@ pub enum Purpose {
     PodUid = 21,
     /// The order of disruption candidates that Karpenter's map iteration leaves open, by NodeClaim.
     CandidateTie = 22,
+    /// From a pod's end to the detachment of its volumes.
+    VolumeDetach = 23,
     /// Seeds of replications.
     Replication = 30,
     /// Noise of a service's load.

@@ -6,16 +6,19 @@
 use std::sync::Arc;
 
 use super::Karpenter;
+use crate::ec2::{CapacityType, Offering};
 use crate::kube::Requirements;
 use crate::kube::requirement::AllowUndefined;
 use crate::units::SimDuration;
-use crate::world::cluster::Claim;
+use crate::world::cluster::{Claim, DRIFT_PERIOD, Instance, Pool};
 use crate::world::{ClaimId, ClusterView, PodId, Wake, World};
 
 /// Pod events within this time of the last recorded one are ignored.
 const DEDUPE: SimDuration = SimDuration::from_seconds(10);
-/// A launched NodeClaim is looked at again after this long even if nothing happens.
-const DRIFT_PERIOD: SimDuration = SimDuration::from_minutes(5);
+/// Whether its instance type still exists is asked of NodeClaims older than this, and again when this long has passed
+/// since the answer was yes.
+const TYPE_CHECK_AGE: SimDuration = SimDuration::from_minutes(60);
+const TYPE_CHECK_PERIOD: SimDuration = SimDuration::from_minutes(30);
 
 impl Karpenter {
     /// A pod was bound to a node, or told to leave it.
@@ -43,8 +46,12 @@ impl Karpenter {
         }
         let launched = claim.instance.is_some();
         let (drift, pool) = (drift_reason(&world.view(), claim), claim.pool);
-        world.set_drifted(id, drift);
-        if launched && world.keeps_queue_order() {
+        if drift.type_checked {
+            world.set_type_checked(id);
+        }
+        world.set_drifted(id, drift.reason);
+        // Nothing but a withdrawn instance type is found by looking again, and those are rare.
+        if launched && (world.keeps_queue_order() || !world.cluster.withdrawn.is_empty()) {
             world.wake_after(Wake::Conditions(id), DRIFT_PERIOD);
         }
         if world.cluster.pools[pool].spec.replicas.is_some() {
@@ -66,21 +73,61 @@ impl Karpenter {
     }
 }
 
+/// What a look at a NodeClaim for drift found.
+#[derive(Default)]
+struct DriftCheck {
+    /// Why it is drifted.
+    reason: Option<Arc<str>>,
+    /// Its instance type was looked up and is there.
+    type_checked: bool,
+}
+
 /// The first reason for which a NodeClaim is no longer what its NodePool asks for.
 ///
-/// DEVIATION: `InstanceTypeNotFound`, for types that the provider no longer lists, is not modelled; nor are the
-/// provider's reasons other than a changed EC2NodeClass and what a scenario says of the AMI.
-fn drift_reason(view: &ClusterView<'_>, claim: &Claim) -> Option<Arc<str>> {
-    claim.instance.as_ref()?;
-    let pool = &view.cluster.pools[claim.pool];
-    let template = &pool.spec.template;
+/// DEVIATION: the provider's reasons other than a changed EC2NodeClass and what a scenario says of the AMI are not
+/// modelled.
+fn drift_reason(view: &ClusterView<'_>, claim: &Claim) -> DriftCheck {
+    let Some(instance) = claim.instance.as_ref() else {
+        return DriftCheck::default();
+    };
+    if let Some(reason) = pool_reason(view, claim) {
+        return DriftCheck { reason: Some(reason.into()), type_checked: false };
+    }
+    let due = view.now.since(claim.created_at) > TYPE_CHECK_AGE
+        && claim.type_checked_at.is_none_or(|at| view.now.since(at) > TYPE_CHECK_PERIOD);
+    if due && !is_sold(&view.cluster.pools[claim.pool], instance) {
+        return DriftCheck { reason: Some("InstanceTypeNotFound".into()), type_checked: false };
+    }
+    DriftCheck { reason: provider_reason(view, claim), type_checked: due }
+}
+
+/// Whether the NodePool's list has the instance's type, sold in its zone and capacity type; a reserved one may also be
+/// sold on demand.
+fn is_sold(pool: &Pool, instance: &Instance) -> bool {
+    let name = instance.instance_type.get().name;
+    let reserved = instance.capacity_type == CapacityType::Reserved;
+    let fits = |offering: &Offering| {
+        offering.zone == instance.zone
+            && (offering.capacity_type == instance.capacity_type
+                || reserved && offering.capacity_type == CapacityType::OnDemand)
+    };
+    pool.listed.iter().any(|it| it.name == name && it.offerings.iter().any(fits))
+}
+
+fn pool_reason(view: &ClusterView<'_>, claim: &Claim) -> Option<&'static str> {
+    let template = &view.cluster.pools[claim.pool].spec.template;
     if claim.template.template.drift_fields != template.drift_fields {
-        return Some("NodePoolDrifted".into());
+        return Some("NodePoolDrifted");
     }
     let labels = Requirements::from_labels(&claim.labels);
     if !labels.compatible(&template.requirements, AllowUndefined::Nothing) {
-        return Some("RequirementsDrifted".into());
+        return Some("RequirementsDrifted");
     }
+    None
+}
+
+fn provider_reason(view: &ClusterView<'_>, claim: &Claim) -> Option<Arc<str>> {
+    let pool = &view.cluster.pools[claim.pool];
     if claim.class_fields != pool.class_fields {
         return Some("NodeClassDrift".into());
     }

@@ -1,4 +1,4 @@
-//! Termination: taint, drain by groups, instance, finalizer; and the eviction queue.
+//! Termination: taint, drain by groups, volumes, instance, finalizer; and the eviction queue.
 //!
 //! Upstream: karpenter v1.14.1 `pkg/controllers/node/termination/controller.go`,
 //! `pkg/controllers/node/termination/terminator/{terminator,eviction}.go`.
@@ -11,6 +11,8 @@ use crate::world::{ClusterView, NodeId, PodId, Wake, World};
 
 /// The drain is looked at again.
 const DRAIN_POLL: SimDuration = SimDuration::from_seconds(1);
+/// Attached volumes are looked at again.
+const VOLUME_POLL: SimDuration = SimDuration::from_seconds(1);
 /// A drain takes at least this long, even of an empty node.
 const MIN_DRAIN_TIME: SimDuration = SimDuration::from_seconds(5);
 /// EC2 is asked again whether the instance is gone.
@@ -41,6 +43,9 @@ impl Karpenter {
             return world.wake_after(Wake::Termination(id), DRAIN_POLL);
         }
         world.set_drained(id);
+        if world.awaits_detachment(id) {
+            return world.wake_after(Wake::Termination(id), VOLUME_POLL);
+        }
         if world.terminate_instance(claim) {
             world.remove_node(id);
         } else {

@@ -290,6 +290,7 @@ mod tests {
             ready: none(),
             initialized: none(),
             terminate: none(),
+            detach: none(),
             pod_start: none(),
             image_pull: none(),
             pod_stop: none(),

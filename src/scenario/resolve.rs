@@ -234,6 +234,7 @@ fn world_settings(settings: &Settings) -> WorldSettings {
             ready: distribution(&cloud.ready),
             initialized: distribution(&cloud.init),
             terminate: distribution(&cloud.terminate),
+            detach: distribution(&cloud.detach),
             pod_start: distribution(&settings.pod_start),
             image_pull: distribution(&settings.image_pull),
             pod_stop: distribution(&settings.pod_stop),

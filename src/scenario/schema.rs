@@ -144,6 +144,8 @@ pub enum Action {
     /// On so many nodes of `NodePool/NAME` a condition turns bad: `Ready`, `NetworkingReady`,
     /// `StorageReady`, `KernelReady`, `ContainerRuntimeReady` or `AcceleratedHardwareReady`.
     BreakNodes(String, u32, String),
+    /// AWS no longer offers the instance types of this name, `*` standing for any text.
+    Withdraw(String),
     /// The bound pod of this number, in the order of creation and counted round, of
     /// `Deployment/NAMESPACE/NAME` is annotated with `karpenter.sh/do-not-disrupt`.
     DoNotDisrupt(String, u32),
@@ -428,6 +430,8 @@ pub struct CloudLatency {
     pub init: Latency,
     /// TerminateInstances to terminated.
     pub terminate: Latency,
+    /// A pod's end to the detachment of its persistent volumes.
+    pub detach: Latency,
 }
 
 impl Default for CloudLatency {
@@ -439,6 +443,7 @@ impl Default for CloudLatency {
             ready: log_normal("8s", "18s"),
             init: log_normal("1s", "3s"),
             terminate: log_normal("45s", "150s"),
+            detach: log_normal("10s", "30s"),
         }
     }
 }

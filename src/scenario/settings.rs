@@ -121,6 +121,8 @@ pub struct CloudLatencies {
     pub init: LatencyModel,
     /// TerminateInstances to terminated.
     pub terminate: LatencyModel,
+    /// A pod's end to the detachment of its volumes.
+    pub detach: LatencyModel,
 }
 
 /// Karpenter's options.
@@ -188,6 +190,7 @@ pub fn resolve(
             ready: context.latency(&latency.ready, "cloud.latency.ready"),
             init: context.latency(&latency.init, "cloud.latency.init"),
             terminate: context.latency(&latency.terminate, "cloud.latency.terminate"),
+            detach: context.latency(&latency.detach, "cloud.latency.detach"),
         },
         pod_start: context.latency(&scenario.pods.start, "pods.start"),
         pod_stop: context.latency(&scenario.pods.stop, "pods.stop"),

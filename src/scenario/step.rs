@@ -39,6 +39,7 @@ pub(super) fn read(step: &Step, reading: &Reading<'_>) -> Result<Option<Action>,
             let pool = reading.pool(target)?;
             Ok(pool.map(|pool| Action::Interrupt { pool: Some(pool), count: *count as usize }))
         }
+        Step::Withdraw(types) => Ok(Some(Action::Withdraw { types: types.clone() })),
         Step::FailLaunches(target, lasts) => {
             let (pool, lasts) = (reading.pool(target)?, reading.duration("[1]", lasts)?);
             Ok(pool.map(|pool| Action::FailLaunches { pool, lasts }))

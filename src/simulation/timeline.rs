@@ -100,6 +100,11 @@ pub enum Action {
         /// Which condition.
         condition: NodeCondition,
     },
+    /// The provider no longer lists instance types.
+    Withdraw {
+        /// A name, in which `*` stands for any text.
+        types: String,
+    },
     /// Deletes the NodeClaim of this number, modulo their count, among the initialized ones that are not being deleted,
     /// by name. Recorded timelines interrupt nodes so.
     InterruptNth(usize),
@@ -209,6 +214,10 @@ impl Simulation {
                 self.world.cluster.capacity.add_stock_out(stock_out.clone(), until);
             }
             Action::Interrupt { pool, count } => self.interrupt(step, pool.as_deref(), *count),
+            Action::Withdraw { types } => {
+                self.note("withdraw", types.as_str().into());
+                self.world.withdraw_types(types);
+            }
             Action::FailLaunches { .. }
             | Action::FailJoins { .. }
             | Action::LoseInstances { .. }
@@ -286,6 +295,7 @@ impl Simulation {
             return;
         };
         self.world.cluster.pools[index].deleted = true;
+        self.world.apply_withdrawals();
         self.world.evaluate_overlays();
         for id in self.claims_of(Some(index)) {
             self.world.delete_claim(id, DeletionCause::Failed);

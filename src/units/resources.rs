@@ -120,14 +120,14 @@ impl ResourceVec {
         self.lanes.iter().any(|a| *a < 0) || self.tail.iter().any(|(_, a)| *a < 0)
     }
 
-    /// Element-wise sum in place; union of the names.
+    /// Element-wise sum in place; union of the names. Amounts that no 64-bit integer holds stay at its limit.
     pub fn add(&mut self, other: &ResourceVec) {
-        self.combine(other, |a, b| a + b);
+        self.combine(other, i64::saturating_add);
     }
 
     /// Element-wise difference in place; union of the names, may go negative (upstream `SubtractFrom`).
     pub fn subtract(&mut self, other: &ResourceVec) {
-        self.combine(other, |a, b| a - b);
+        self.combine(other, i64::saturating_sub);
     }
 
     /// Element-wise maximum in place; union of the names, a missing side counts as 0.
@@ -160,11 +160,11 @@ impl ResourceVec {
         let mut difference = self.clone();
         for i in 0..4 {
             if difference.present & (1 << i) != 0 {
-                difference.lanes[i] -= other.lanes[i];
+                difference.lanes[i] = difference.lanes[i].saturating_sub(other.lanes[i]);
             }
         }
         for (name, amount) in &mut difference.tail {
-            *amount -= other.get(name);
+            *amount = amount.saturating_sub(other.get(name));
         }
         difference
     }

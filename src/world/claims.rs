@@ -6,12 +6,12 @@ use super::cluster::{Claim, ClaimId, DeletionCause, Drift, Instance, InstanceTyp
 use super::event::Event;
 use super::journal::{Fact, Launch};
 use super::nodes::UNREGISTERED_TAINT;
+use super::settings::TieBreaks;
 use super::{Wake, World};
 use crate::ec2::{CapacityType, InstanceType};
 use crate::engine::{Distribution, Purpose};
-use crate::kube::Requirements;
-use crate::kube::label;
 use crate::kube::taint::Effect;
+use crate::kube::{Labels, NodePool, Requirements, label};
 use crate::units::{LabelValue, ResourceVec, SimDuration, SimTime};
 
 /// A NodeClaim to be created.
@@ -53,9 +53,7 @@ impl World {
         let class_fields = pool.class_fields.clone();
         let ordinal = self.cluster.claim_count;
         self.cluster.claim_count += 1;
-        let mut labels = template.template.labels.clone();
-        labels.set(label::NODEPOOL, template.name);
-        labels.set(label::EC2_NODE_CLASS, template.template.node_class);
+        let labels = self.claim_labels(&template, &new.requirements, ordinal);
         let names = match template.replicas {
             None => new.options.iter().map(|i| self.text(types[*i as usize].name)).collect(),
             // The NodeClaim of a static NodePool names the types that the NodePool names.
@@ -90,6 +88,7 @@ impl World {
             nominated_until: SimTime::ZERO,
             lifecycle_not_before: SimTime::ZERO,
             launching: false,
+            type_checked_at: None,
             launch_errors: 0,
             consistency_scanned_at: None,
             consistent: false,
@@ -106,6 +105,46 @@ impl World {
         self.wake(Wake::Lifecycle(id));
         self.notify_claim(id);
         id
+    }
+
+    /// The labels of a claim: the template's, and of keys that the cloud does not define one value that the
+    /// requirements admit (karpenter v1.14.1 `Requirements.Labels`, `Requirement.Any`). Which of several is a matter of
+    /// Go's map order.
+    fn claim_labels(
+        &mut self,
+        template: &NodePool,
+        requirements: &Requirements,
+        claim: u64,
+    ) -> Labels {
+        let fixed = [label::HOSTNAME, label::REGISTERED, label::INITIALIZED];
+        let custom = requirements.iter();
+        let custom = custom.filter(|(key, _)| !label::is_well_known(*key) && !fixed.contains(key));
+        let mut labels = template.template.labels.clone();
+        for (index, (key, requirement)) in (1..).zip(custom) {
+            if requirement.is_complement() {
+                // Any number that the requirement admits.
+                let first = requirement.bounds().0.unwrap_or(0);
+                let mut numbers =
+                    (first..).map(|number| self.symbols.intern_value(&number.to_string()));
+                let number = numbers.find(|number| !requirement.values().contains(number));
+                number.into_iter().for_each(|number| labels.set(key, number));
+                continue;
+            }
+            let mut values = requirement.values().to_vec();
+            values.sort_unstable_by_key(|value| self.symbols.text(value.symbol));
+            let chosen = match self.settings.tie_breaks {
+                TieBreaks::Canonical => 0,
+                TieBreaks::Seeded if values.len() < 2 => 0,
+                TieBreaks::Seeded => {
+                    let draw = self.streams.mix(Purpose::FleetChoice, claim, index);
+                    (draw % values.len() as u64) as usize
+                }
+            };
+            values.get(chosen).into_iter().for_each(|value| labels.set(key, *value));
+        }
+        labels.set(label::NODEPOOL, template.name);
+        labels.set(label::EC2_NODE_CLASS, template.template.node_class);
+        labels
     }
 
     fn named_types(&self, requirements: &Requirements) -> Arc<[Arc<str>]> {
@@ -340,6 +379,12 @@ impl World {
             self.record(Fact::Consolidatable { claim, status });
             self.notify_claim(id);
         }
+    }
+
+    /// Karpenter saw that the claim's instance type is listed and sold.
+    pub fn set_type_checked(&mut self, id: ClaimId) {
+        let now = self.now();
+        self.cluster.claims[id].type_checked_at = Some(now);
     }
 
     /// Sets or clears the Drifted condition. Its time moves only when it was not set.

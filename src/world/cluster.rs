@@ -22,7 +22,7 @@ use crate::kube::pod::DoNotDisrupt;
 use crate::kube::volume::Storage;
 use crate::kube::workload::{DaemonSet, Deployment, Job};
 use crate::kube::{Labels, NodeOverlay, PodClass, Requirements, Taint};
-use crate::units::{LabelValue, ResourceVec, SimTime, Symbol};
+use crate::units::{LabelValue, ResourceVec, SimDuration, SimTime, Symbol};
 
 /// Handle of a pod.
 pub type PodId = Id<Pod>;
@@ -95,6 +95,8 @@ pub struct Cluster {
     pub leaving: BTreeMap<Arc<str>, ClaimId>,
     /// What EC2 cannot deliver.
     pub capacity: Capacity,
+    /// Names of instance types that the provider no longer lists, `*` standing for any text.
+    pub withdrawn: Vec<Arc<str>>,
     /// EC2NodeClasses whose older NodeClaims are drifted, by name.
     pub class_drifts: BTreeMap<Symbol, ClaimDrift>,
     /// Pods created so far.
@@ -375,6 +377,8 @@ pub struct Node {
     pub drain_started_at: Option<SimTime>,
     /// Drained.
     pub drained: bool,
+    /// Until then volumes of pods that are gone are attached.
+    pub attached_until: SimTime,
     /// Images present.
     pub images: Vec<Arc<str>>,
     /// When the last image pull in the queue ends.
@@ -451,6 +455,9 @@ impl DeletionCause {
     }
 }
 
+/// A launched NodeClaim is looked at again for drift after this long even if nothing happens.
+pub const DRIFT_PERIOD: SimDuration = SimDuration::from_minutes(5);
+
 /// NodeClaims of a NodePool or an EC2NodeClass that are drifted, because somebody says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimDrift {
@@ -525,6 +532,8 @@ pub struct Claim {
     pub lifecycle_not_before: SimTime,
     /// The Create call is under way.
     pub launching: bool,
+    /// When Karpenter last saw that the claim's instance type is listed and sold.
+    pub type_checked_at: Option<SimTime>,
     /// Create calls that answered with an error other than insufficient capacity.
     pub launch_errors: u32,
     /// When nodeclaim.consistency last looked at it.

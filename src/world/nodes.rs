@@ -7,7 +7,7 @@ use super::{Wake, World};
 use crate::engine::Purpose;
 use crate::kube::label;
 use crate::kube::taint::{Effect, Taint};
-use crate::units::{ResourceVec, SimDuration};
+use crate::units::{ResourceVec, SimDuration, SimTime};
 
 /// Key of the taint that Karpenter puts on nodes it disrupts.
 pub const DISRUPTED_TAINT: &str = "karpenter.sh/disrupted";
@@ -53,6 +53,7 @@ impl World {
             deletion_at: None,
             drain_started_at: None,
             drained: false,
+            attached_until: SimTime::ZERO,
             images: Vec::new(),
             pulls_end_at: now,
             health_timer: None,
@@ -204,6 +205,13 @@ impl World {
             let fact = Fact::Drained(self.cluster.claim_ref(self.cluster.nodes[id].claim));
             self.record(fact);
         }
+    }
+
+    /// True while volumes are attached that the termination waits for, which it does until its deadline.
+    pub fn awaits_detachment(&self, id: NodeId) -> bool {
+        let (now, node) = (self.now(), &self.cluster.nodes[id]);
+        let deadline = self.cluster.claims[node.claim].termination_at;
+        now < node.attached_until && deadline.is_none_or(|deadline| now <= deadline)
     }
 
     /// Removes a Node object, and in the same instant the pods still bound to it.

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::World;
-use super::cluster::ClaimId;
+use super::cluster::{ClaimId, DRIFT_PERIOD};
 use super::event::Event;
 use super::journal::Fact;
-use crate::ec2::capacity::OfferingKey;
+use super::{Wake, World};
+use crate::ec2::capacity::{self, OfferingKey};
 use crate::ec2::{InstanceType, Offering, overlay};
 use crate::kube::{NodeOverlay, node_overlay};
 
@@ -51,6 +51,41 @@ impl World {
         let now = self.now();
         if self.cluster.capacity.forget(now) {
             self.refresh_offerings();
+        }
+    }
+
+    /// The provider no longer lists the instance types of a name, in which `*` stands for any text. Karpenter notices
+    /// when it next looks at its NodeClaims.
+    pub fn withdraw_types(&mut self, pattern: &str) {
+        self.cluster.withdrawn.push(pattern.into());
+        self.apply_withdrawals();
+        self.evaluate_overlays();
+        let ids: Vec<ClaimId> = self.cluster.claims_by_name.values().copied().collect();
+        ids.into_iter().for_each(|id| self.wake_after(Wake::Conditions(id), DRIFT_PERIOD));
+    }
+
+    /// Takes what was withdrawn out of the NodePools' lists: the types stay, so that positions do, but nothing of them
+    /// is sold.
+    pub fn apply_withdrawals(&mut self) {
+        if self.cluster.withdrawn.is_empty() {
+            return;
+        }
+        let (symbols, cluster) = (&self.symbols, &mut self.cluster);
+        let withdrawn = &cluster.withdrawn;
+        let is_withdrawn = |it: &InstanceType| {
+            let name = symbols.text(it.name.symbol);
+            withdrawn.iter().any(|pattern| capacity::matches(pattern, name))
+        };
+        let mut known: Vec<(TypeList, TypeList)> = Vec::new();
+        for pool in &mut cluster.pools {
+            let shared = known.iter().find(|(provided, _)| Arc::ptr_eq(provided, &pool.provided));
+            let list = shared.map(|(_, list)| list.clone()).unwrap_or_else(|| {
+                let mut types = pool.provided.to_vec();
+                types.iter_mut().filter(|it| is_withdrawn(it)).for_each(|it| it.offerings.clear());
+                Arc::new(types)
+            });
+            known.push((pool.provided.clone(), list.clone()));
+            pool.provided = list;
         }
     }
 

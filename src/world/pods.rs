@@ -357,6 +357,7 @@ impl World {
         }
         self.cluster.pending.remove(&(-i64::from(pod.class.priority), pod.ordinal));
         self.cluster.repelling.remove(&pod.ordinal);
+        self.detach_volumes(&pod);
         self.remove_ephemeral_claims(&pod.class.namespace, &pod.name, &pod.class.volumes);
         if pod.is_active() {
             self.forget_live(id, pod.owner);

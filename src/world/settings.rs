@@ -94,6 +94,8 @@ pub struct Latency {
     pub initialized: Distribution,
     /// TerminateInstances to state `terminated`.
     pub terminate: Distribution,
+    /// A pod's end to the detachment of its persistent volumes from the node.
+    pub detach: Distribution,
     /// Pod bound, node Ready and images present to Running and Ready.
     pub pod_start: Distribution,
     /// Pull of an image that the node does not have; one at a time on a node.

@@ -1,4 +1,5 @@
-//! Mutators of storage objects: claims of ephemeral volumes, and the binding of claims that wait for their first pod.
+//! Mutators of storage objects: claims of ephemeral volumes, the binding of claims that wait for their first pod, and
+//! how long volumes stay attached.
 //!
 //! Upstream: Kubernetes v1.36 `pkg/controller/volume/ephemeral`, `pkg/scheduler/framework/plugins/volumebinding`.
 //!
@@ -8,10 +9,12 @@
 use std::sync::Arc;
 
 use super::World;
-use super::cluster::{NodeId, PodId};
+use super::cluster::{NodeId, Pod, PodId};
+use crate::engine::Purpose;
 use crate::kube::label;
 use crate::kube::requirement::{Requirement, Requirements};
 use crate::kube::volume::{PodVolume, Volume, VolumeClaim};
+use crate::units::SimDuration;
 
 impl World {
     /// Creates the claims of a new pod's ephemeral volumes.
@@ -50,6 +53,19 @@ impl World {
             if let Some(claim) = storage.claims.get_mut(&key) {
                 (claim.volume, claim.bound) = (Some(name), true);
             }
+        }
+    }
+
+    /// The volumes of a pod that is gone stay attached to its node for a while.
+    pub(super) fn detach_volumes(&mut self, pod: &Pod) {
+        if pod.class.volumes.is_empty() {
+            return;
+        }
+        let detach = &self.settings.latency.detach;
+        let span = self.streams.sample(detach, Purpose::VolumeDetach, pod.draws, 0).max(0);
+        let until = self.now() + SimDuration::from_ms(span);
+        if let Some(node) = pod.node.and_then(|node| self.cluster.nodes.get_mut(node)) {
+            node.attached_until = node.attached_until.max(until);
         }
     }
 

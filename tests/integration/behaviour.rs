@@ -55,6 +55,7 @@ fn config(loaded: &LoadedScenario) -> Config {
         ready: fixed(10),
         initialized: fixed(0),
         terminate: fixed(40),
+        detach: fixed(8),
         pod_start: fixed(2),
         image_pull: fixed(0),
         pod_stop: fixed(2),

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use karpsim::conformance::{self, Options, Report};
+use karpsim::conformance::{self, NotComparable, Options, ProvisioningPass, Report};
 use serde_json::{Value, json};
 
 fn root(path: &str) -> PathBuf {
@@ -183,4 +183,172 @@ fn files_that_cannot_be_read_are_named_with_line_and_reason() {
     let unknown = problem("unknown.jsonl", b"{\"x\": 1}\n");
     assert!(unknown.ends_with("line 1: this is no recording of a kind that is known"), "{unknown}");
     assert!(run(Path::new("nowhere.jsonl")).problems[0].contains("no such file"));
+}
+
+/// A case of one NodePool, with these requirements, and pods, by spec; types have 2 and 4 CPUs in two zones.
+fn case(requirements: &Value, specs: &[Value]) -> Value {
+    let instance_type = |cpu: i64| {
+        let name = format!("t{cpu}");
+        let offer = |zone| json!({ "zone": zone, "capacityType": "on-demand", "price": cpu, "available": true });
+        json!({
+            "name": name, "capacity": { "cpu": cpu.to_string(), "memory": "8Gi", "pods": "20" },
+            "offerings": [offer("z1"), offer("z2")],
+            "requirements": [
+                { "key": "node.kubernetes.io/instance-type", "operator": "In", "values": [name] },
+                { "key": "topology.kubernetes.io/zone", "operator": "In", "values": ["z1", "z2"] },
+                { "key": "karpenter.sh/capacity-type", "operator": "In", "values": ["on-demand"] },
+            ],
+        })
+    };
+    let class = json!({ "group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "default" });
+    let mut objects = vec![json!({
+        "apiVersion": "karpenter.sh/v1", "kind": "NodePool", "metadata": { "name": "default" },
+        "spec": { "template": { "spec": { "requirements": requirements, "nodeClassRef": class } } },
+        "status": { "conditions": [{ "type": "Ready", "status": "True" }] },
+    })];
+    objects.extend(specs.iter().enumerate().map(|(i, spec)| {
+        let name = format!("pod-{i:05}");
+        json!({
+            "apiVersion": "v1", "kind": "Pod", "spec": spec,
+            "metadata": { "name": name, "namespace": "default", "uid": name },
+        })
+    }));
+    json!({
+        "now": "2026-01-01T00:00:00Z", "options": {}, "kind": "provision", "name": "made",
+        "instanceTypes": [instance_type(2), instance_type(4)], "objects": objects,
+    })
+}
+
+/// A pod's spec with so much CPU and terms that a node must satisfy.
+fn wanting(cpu: &str, expressions: &Value) -> Value {
+    json!({
+        "containers": [{ "name": "main", "resources": { "requests": { "cpu": cpu } } }],
+        "affinity": { "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution":
+            { "nodeSelectorTerms": [{ "matchExpressions": expressions }] } } },
+    })
+}
+
+/// A pod's spec with two containers of so much memory.
+fn two_of(memory: &str) -> Value {
+    let container =
+        |name| json!({ "name": name, "resources": { "requests": { "memory": memory } } });
+    json!({ "containers": [container("a"), container("b")] })
+}
+
+#[test]
+fn what_cannot_be_placed_is_a_pod_error() {
+    let zone = "topology.kubernetes.io/zone";
+    let is_in =
+        |key: &str, values: Value| json!({ "key": key, "operator": "In", "values": values });
+    let contradiction = json!([is_in(zone, json!(["z1"])), is_in(zone, json!(["z2"]))]);
+    let exists = json!([{ "key": zone, "operator": "Exists" }]);
+    let (anything, small) = (json!([]), wanting("1", &exists));
+    for (requirements, spec, words) in [
+        (
+            json!([is_in("node.kubernetes.io/instance-type", json!(["x9"]))]),
+            small.clone(),
+            "filtered out all",
+        ),
+        (contradiction.clone(), small, "filtered out all"),
+        (anything.clone(), wanting("1", &contradiction), "met the scheduling requirements"),
+        (anything.clone(), wanting("100", &exists), "no instance type has enough resources"),
+        (anything.clone(), wanting("9000000000000", &exists), "enough resources"),
+        (anything, two_of("7Ei"), "enough resources"),
+    ] {
+        let pass = ProvisioningPass::read(&case(&requirements, &[spec])).expect("a sound case");
+        let solution = pass.solve();
+        assert!(solution.claims.is_empty() && solution.unplaced.len() == 1, "{words}");
+        assert!(solution.unplaced[0].1.contains(words), "{}", solution.unplaced[0].1);
+    }
+}
+
+/// Ten thousand values of one label, in one list and as many pods: time and memory grow with the input alone.
+#[test]
+fn ten_thousand_label_values_are_no_matter() {
+    let values: Vec<String> = (0..10_000).map(|i| format!("v{i}")).collect();
+    let all = json!([{ "key": "team", "operator": "In", "values": values }]);
+    let one = |value: &String| {
+        let mut spec = wanting("100m", &all);
+        spec["nodeSelector"] = json!({ "team": value });
+        spec["affinity"] = json!({});
+        spec
+    };
+    let specs: Vec<Value> =
+        values.iter().take(300).map(one).chain([wanting("100m", &all)]).collect();
+    let solution = ProvisioningPass::read(&case(&all, &specs)).expect("a sound case").solve();
+    assert!(solution.unplaced.is_empty());
+    assert_eq!(solution.claims.len(), 300);
+    let spread = json!({
+        "containers": [{ "name": "main" }],
+        "topologySpreadConstraints": [{
+            "topologyKey": "team", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {},
+        }],
+    });
+    let solution = ProvisioningPass::read(&case(&all, &vec![spread; 50])).expect("sound").solve();
+    assert_eq!(solution.claims.len(), 50);
+}
+
+/// Replaces the value of one place after another. Nothing of it may make the program panic.
+fn damaged(value: &Value, path: &str, each: &mut dyn FnMut(&str)) {
+    match value {
+        Value::Object(map) => {
+            for (key, inner) in map {
+                let key = key.replace('~', "~0").replace('/', "~1");
+                damaged(inner, &format!("{path}/{key}"), each);
+            }
+        }
+        // The items of a list are much alike.
+        Value::Array(list) => {
+            let few = list.iter().enumerate().take(2);
+            few.for_each(|(i, inner)| damaged(inner, &format!("{path}/{i}"), each));
+        }
+        _ => {}
+    }
+    if !path.is_empty() {
+        each(path);
+    }
+}
+
+#[test]
+fn damaged_cases_are_refused_or_decided() {
+    for (profile, junk) in
+        [("existing-nodes", json!("junk")), ("volumes", Value::Null), ("reserved", json!(-1))]
+    {
+        let mut sound = selected("provision", profile)["case"].clone();
+        // One object of each kind says as much as all.
+        let mut kinds = Vec::new();
+        let objects = sound["objects"].as_array_mut().expect("a list");
+        objects.retain(|object| {
+            let new = !kinds.contains(&object["kind"]);
+            kinds.push(object["kind"].clone());
+            new
+        });
+        objects.rotate_left(1);
+        sound["instanceTypes"].as_array_mut().expect("a list").truncate(3);
+        let (mut refused, mut decided) = (0, 0);
+        let mut paths = Vec::new();
+        damaged(&sound, "", &mut |path| paths.push(path.to_owned()));
+        for i in 0..sound["objects"].as_array().expect("a list").len() {
+            damaged(&sound["objects"][i], &format!("/objects/{i}"), &mut |path| {
+                paths.push(path.to_owned())
+            });
+        }
+        paths.sort_unstable();
+        paths.dedup();
+        for path in paths {
+            let mut case = sound.clone();
+            *case.pointer_mut(&path).expect("a place") = junk.clone();
+            match ProvisioningPass::read(&case) {
+                Ok(pass) => {
+                    pass.solve();
+                    decided += 1;
+                }
+                Err(NotComparable::Malformed(what) | NotComparable::NotModelled(what)) => {
+                    assert!(!what.is_empty(), "{path}");
+                    refused += 1;
+                }
+            }
+        }
+        assert!(refused > 10 && decided > 10, "{profile}: {refused} refused, {decided} decided");
+    }
 }

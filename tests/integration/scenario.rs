@@ -18,6 +18,7 @@ use karpsim::scenario::{
 };
 use karpsim::simulation::{Action, DriftTarget, Target};
 use karpsim::units::{Lane, SimDuration};
+use karpsim::world::faults::NodeCondition;
 
 pub const CLASS: &str = r#"apiVersion: karpenter.k8s.aws/v1
 kind: EC2NodeClass
@@ -494,6 +495,28 @@ fn steps_that_disturb_the_cluster() {
 }
 
 #[test]
+fn steps_that_make_instances_fail() {
+    let steps = r#"FailLaunches("NodePool/default", "6m")), At("2m", FailJoins("NodePool/default", "20m")),
+        At("3m", LoseInstances("NodePool/default", 2)), At("4m", Withdraw("m5.*")),
+        At("5m", BreakNodes("NodePool/default", 1, "KernelReady")"#;
+    let edit = [("Scale(\"Deployment/shop/web\", 5)", steps)];
+    let (loaded, diagnostics) = load_edited("s.ron", &edit);
+    assert_eq!(problems(&diagnostics), [""; 0]);
+    let timeline = loaded.expect("no errors").timeline;
+    let found: Vec<TimelineAction> = timeline.into_iter().map(|(_, action)| action).collect();
+    let (pool, minutes) = (|| "default".to_owned(), SimDuration::from_minutes);
+    let (condition, types) = (NodeCondition::KernelReady, "m5.*".to_owned());
+    let expected = [
+        Action::FailLaunches { pool: pool(), lasts: minutes(6) },
+        Action::FailJoins { pool: pool(), lasts: minutes(20) },
+        Action::LoseInstances { pool: pool(), count: 2 },
+        Action::Withdraw { types },
+        Action::BreakNodes { pool: pool(), count: 1, condition },
+    ];
+    assert_eq!(found, expected.map(TimelineAction::Direct));
+}
+
+#[test]
 fn steps_without_a_target() {
     let steps = [
         (
@@ -522,6 +545,19 @@ fn steps_without_a_target() {
             "KS0307 s.ron:9:49 `capacity_type` does not accept `free`",
         ),
         ("StockOut(lasts: \"long\")", "KS0205 s.ron:9:41 `long` is no duration (lasts)"),
+        (
+            "FailLaunches(\"NodePool/default\", \"long\")",
+            "KS0205 s.ron:9:58 `long` is no duration (lasts)",
+        ),
+        ("FailJoins(\"NodePool/x\", \"1h\")", "KS0212 s.ron:9:35 no manifest defines `NodePool/x`"),
+        (
+            "LoseInstances(\"EC2NodeClass/default\", 1)",
+            "KS0211 s.ron:9:39 `EC2NodeClass/default` is nothing that this action can be done to",
+        ),
+        (
+            "BreakNodes(\"NodePool/default\", 1, \"NetworkReady\")",
+            "KS0307 s.ron:9:59 `condition` does not accept `NetworkReady`",
+        ),
     ];
     for (step, expected) in steps {
         check("s.ron", &[("Scale(\"Deployment/shop/web\", 5)", step)], &[expected]);

@@ -132,14 +132,15 @@ fn classes(pods: &[(PodId, &Pod)]) -> Arc<[(Arc<PodClass>, u32)]> {
     classes.into()
 }
 
-/// The claim's instance type as the NodePool has it at present.
+/// The claim's instance type as the NodePool has it at present; none when the provider no longer lists it.
 fn instance_type_now<'a>(view: &ClusterView<'a>, claim: &Claim) -> Option<&'a InstanceType> {
     let launched = claim.instance.as_ref()?;
     let types = &view.cluster.pools[claim.pool].types;
     let name = launched.instance_type.get().name;
     // Lists rarely change, and when they do the positions usually stay.
     let same = types.get(launched.instance_type.index).filter(|it| it.name == name);
-    same.or_else(|| types.iter().find(|it| it.name == name))
+    let listed = same.or_else(|| types.iter().find(|it| it.name == name));
+    listed.filter(|it| !it.offerings.is_empty())
 }
 
 /// Reschedule cost of a node that is no candidate: the positive eviction costs of what is bound to it (karpenter

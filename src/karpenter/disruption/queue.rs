@@ -68,10 +68,14 @@ impl CommandQueue {
     }
 
     fn time_limit(&self) -> SimDuration {
-        let candidates: usize = self.running.values().map(|r| r.command.candidates.len()).sum();
-        let scaled = SimDuration::from_ms(TIME_PER_CANDIDATE.ms() * candidates as i64);
-        scaled.clamp(SHORTEST_LIMIT, LONGEST_LIMIT)
+        limit_for(self.running.values().map(|r| r.command.candidates.len()).sum())
     }
+}
+
+/// How long a command may take while so many candidates are queued in all.
+fn limit_for(candidates: usize) -> SimDuration {
+    let scaled = SimDuration::from_ms(TIME_PER_CANDIDATE.ms() * candidates as i64);
+    scaled.clamp(SHORTEST_LIMIT, LONGEST_LIMIT)
 }
 
 /// Creates the replacement NodeClaims; `None` when a limit forbids one.
@@ -193,5 +197,18 @@ impl Running {
         }
         let command = self.command.reference(world);
         world.record(Fact::DisruptionFailed { command, message: message.into() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// disruption.md 20.
+    #[test]
+    fn limits_of_commands_match_the_test_vectors() {
+        for (candidates, seconds) in [(1, 600), (7_499, 600), (10_000, 800), (100_000, 3_600)] {
+            assert_eq!(limit_for(candidates), SimDuration::from_seconds(seconds));
+        }
     }
 }

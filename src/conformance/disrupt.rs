@@ -19,6 +19,30 @@ pub const LEVELS: [&str; 5] =
 /// Tolerance of costs and ratios.
 const COST_TOLERANCE: f64 = 1e-9;
 
+/// A disruption pass, ready to be decided as often as one likes.
+pub struct DisruptionPass {
+    snapshot: Snapshot,
+}
+
+impl DisruptionPass {
+    /// Reads a case, as the recordings write it.
+    pub fn read(case: &Value) -> Result<DisruptionPass, NotComparable> {
+        Ok(DisruptionPass { snapshot: super::snapshot::read(case)? })
+    }
+
+    /// What the controller keeps between its passes.
+    pub fn core(&self) -> Core {
+        Core::new(&self.snapshot.world.view())
+    }
+
+    /// The number of commands that the method of a name finds; none for an unknown name.
+    pub fn ask(&self, core: &mut Core, method: &str) -> usize {
+        let found = Method::ORDER.into_iter().find(|known| known.name() == method);
+        let mut ask = |method| disruption::ask(&self.snapshot.world.view(), core, method);
+        found.map_or(0, |method| ask(method).commands.len())
+    }
+}
+
 /// What a method answers.
 #[derive(Debug, Default)]
 struct MethodOutcome {

@@ -26,6 +26,7 @@ mod timeline_events;
 mod timeline_levels;
 mod vectors;
 
+pub use disrupt::DisruptionPass;
 pub use provision::ProvisioningPass;
 pub use report::{CaseReport, Check, Outcome, Report};
 pub use timeline::{Comparison, Difference, compare};

@@ -114,7 +114,8 @@ fn settings(options: &Value) -> Result<Settings, NotComparable> {
     })
 }
 
-fn karpenter_options(options: &Value) -> Result<KarpenterOptions, NotComparable> {
+/// Karpenter's options of a recorded case or timeline.
+pub(super) fn karpenter_options(options: &Value) -> Result<KarpenterOptions, NotComparable> {
     let mut result = KarpenterOptions::default();
     for (key, value) in options.as_object().into_iter().flatten() {
         match (key.as_str(), value.as_str()) {
@@ -129,6 +130,7 @@ fn karpenter_options(options: &Value) -> Result<KarpenterOptions, NotComparable>
                     let on = *on == json!(true);
                     match gate.as_str() {
                         "NodeOverlay" => result.gates.node_overlay = on,
+                        "NodeRepair" => result.gates.node_repair = on,
                         "ReservedCapacity" => result.reserved_capacity = on,
                         "SpotToSpotConsolidation" => result.gates.spot_to_spot = on,
                         "StaticCapacity" => result.gates.static_capacity = on,

@@ -13,15 +13,14 @@ use super::report::{Check, Outcome};
 use super::script::Script;
 use super::timeline_events::{self, TimedEvent};
 use super::timeline_levels::{self, Sums};
-use super::{NotComparable, malformed, objects};
+use super::{NotComparable, malformed, objects, snapshot};
 use crate::engine::Distribution;
 use crate::kube::{NodePool, label};
 use crate::simulation::{Action, Config, PoolConfig, Simulation};
 use crate::units::{SimDuration, SimTime};
 use crate::world::Settings;
 use crate::world::settings::{
-    Boot, Gates, JobRetries, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks,
-    VictimRule,
+    Boot, JobRetries, KarpenterOptions, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule,
 };
 
 /// How a run compares with its recording.
@@ -167,7 +166,6 @@ fn without(list: &[String], other: &[String]) -> Vec<String> {
 
 /// The run of a recorded scenario, with the rules of the world that the recording states.
 fn config(scenario: &Value) -> Result<Config, NotComparable> {
-    let gates = gates(&scenario["options"]["featureGates"])?;
     let mut symbols = label::vocabulary();
     let types = Arc::new(instance_types(&scenario["instanceTypes"], &mut symbols)?);
     let list = scenario["objects"].as_array();
@@ -195,7 +193,7 @@ fn config(scenario: &Value) -> Result<Config, NotComparable> {
         .ok_or_else(|| malformed("start is no time"))?;
     let mut settings = settings(&scenario["constants"])?;
     settings.start_epoch_seconds = start.as_second();
-    settings.karpenter.gates = gates;
+    settings.karpenter = snapshot::karpenter_options(&scenario["options"])?;
     let end_s = scenario["end_s"].as_i64().ok_or_else(|| malformed("end_s is missing"))?;
     Ok(Config {
         sources: Vec::new(),
@@ -258,21 +256,6 @@ fn settings(constants: &Value) -> Result<Settings, NotComparable> {
         ),
         karpenter: KarpenterOptions::default(),
     })
-}
-
-fn gates(gates: &Value) -> Result<Gates, NotComparable> {
-    let mut result = Gates::default();
-    for (gate, on) in gates.as_object().into_iter().flatten() {
-        let on = on.as_bool().unwrap_or(false);
-        match gate.as_str() {
-            "SpotToSpotConsolidation" => result.spot_to_spot = on,
-            "StaticCapacity" => result.static_capacity = on,
-            "NodeOverlay" => result.node_overlay = on,
-            "CapacityBuffer" => result.capacity_buffer = on,
-            _ => return Err(NotComparable::NotModelled(format!("gate {gate}"))),
-        }
-    }
-    Ok(result)
 }
 
 #[cfg(test)]

@@ -57,6 +57,7 @@ impl Difference {
     /// The verdict in a word that fits the metric.
     pub fn word(&self) -> &'static str {
         let words = match self.metric.unit {
+            _ if self.metric.name.starts_with("work_lost") => ("more", "less"),
             Unit::Usd | Unit::UsdPerHour | Unit::UsdPerMonth => ("costlier", "cheaper"),
             Unit::Seconds => ("longer", "shorter"),
             Unit::Percent => ("higher", "lower"),

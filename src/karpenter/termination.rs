@@ -25,6 +25,8 @@ const STUCK_AFTER: SimDuration = SimDuration::from_minutes(1);
 
 impl Karpenter {
     /// One reconcile of a Node with deletionTimestamp.
+    ///
+    /// DEVIATION: that an instance is gone is seen at once, not up to a minute later as through the provider's cache.
     pub fn on_termination(&mut self, world: &mut World, id: NodeId) {
         let Some(node) = world.cluster.nodes.get(id) else {
             return;

@@ -9,7 +9,7 @@ use super::disruption;
 use super::frame::{self, NOTE, TICK, TITLE};
 use super::header;
 use super::layout::MARGIN;
-use super::palette::{BLACK, GRID, POLICIES, Rgb, SECONDARY, TEXT, VERMILLION};
+use super::palette::{BLACK, GRID, POLICIES, Rgb, SECONDARY, TEXT, VERMILLION, WHITE};
 use super::png::{self, PngOptions};
 use super::raster::{Column, columns};
 use super::signed_axis::SignedAxis;
@@ -191,7 +191,13 @@ fn verdict_text(
     let (room_left, room_right) = (low - plot.left, plot.right - high);
     let right = room_right >= room_left;
     let room = room_left.max(room_right) - 10.0;
-    let text = canvas.shorten(verdict, NOTE, room.max(0.0));
+    let short = if verdict == "no change detected" { "unclear" } else { verdict };
+    let fits = canvas.text_width(verdict, NOTE) <= room;
+    let text = canvas.shorten(if fits { verdict } else { short }, NOTE, room.max(0.0));
+    let width = canvas.text_width(&text, NOTE);
+    let left = if right { high + 8.0 } else { low - 8.0 - width };
+    // Grid lines would run through the word.
+    canvas.fill(Area::new(left - 2.0, y - 8.0, left + width + 2.0, y + 8.0), WHITE, 0.85)?;
     let (x, align) = if right { (high + 8.0, Align::Left) } else { (low - 8.0, Align::Right) };
     canvas.text(&text, (x, y + 4.0), align, NOTE)
 }

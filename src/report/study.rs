@@ -117,8 +117,13 @@ pub fn sentence(study: &Study, other: usize) -> String {
         }
         _ => "pods wait no longer".to_owned(),
     };
+    let lost =
+        find("work_lost_vcpu_h").filter(|d| matches!(d.verdict, Verdict::More | Verdict::Less));
+    let lost = lost.map_or(String::new(), |d| {
+        format!(", {} vCPU-hours of work lost", number::signed(d.difference.mean, 1))
+    });
     let names = &study.grid.policies;
-    format!("{} instead of {}: {cost}, {evictions}; {waits}.", names[other], names[0])
+    format!("{} instead of {}: {cost}, {evictions}{lost}; {waits}.", names[other], names[0])
 }
 
 /// `~ NodePool/default  spec.disruption.consolidateAfter   1m -> 5m`

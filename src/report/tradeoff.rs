@@ -53,7 +53,9 @@ fn bills(canvas: &mut Canvas, comparison: &Comparison, plot: &Area) -> Result<()
         let y = values.place(value);
         let line = Area::new(plot.left - 4.0, y, plot.right, y + 1.0);
         canvas.fill(line, if value == 0.0 { BLACK } else { GRID }, 1.0)?;
-        canvas.text(&values.text(value), (plot.left - 10.0, y + 4.0), Align::Right, TICK)?;
+        // The highest label must not touch the unit above.
+        let baseline = (y + 4.0).max(plot.top + 9.0);
+        canvas.text(&values.text(value), (plot.left - 10.0, baseline), Align::Right, TICK)?;
     }
     let base = Area::new(plot.left, plot.bottom, plot.right, plot.bottom + 1.0);
     canvas.fill(base, SECONDARY, 1.0)?;

@@ -159,9 +159,10 @@ impl World {
         }
     }
 
-    /// Whether work queues keep the places that Karpenter's have. Some reconciles change nothing but an object's place
-    /// in a queue, and by it who of several NodeClaims of one age expires first: without canonical ties, where that is
-    /// left to chance, they are not made.
+    /// Whether work queues keep the places that Karpenter's have.
+    ///
+    /// DEVIATION: reconciles that change nothing but an object's place in a queue, and by it who of several NodeClaims
+    /// of one age expires first, are made with canonical ties only.
     pub fn keeps_queue_order(&self) -> bool {
         self.settings.tie_breaks == settings::TieBreaks::Canonical
     }

@@ -10,7 +10,7 @@ use karpsim::engine::Distribution;
 use karpsim::report::diagnostic::{Colour, render};
 use karpsim::scenario::catalog::embedded;
 use karpsim::scenario::{Catalogue, LoadedScenario, MemoryFiles, load, resolve};
-use karpsim::simulation::{Action, Config, Simulation};
+use karpsim::simulation::{Action, Config, Simulation, invariant};
 use karpsim::units::SimDuration;
 use karpsim::world::journal::{Cause, Fact, PodRef};
 use karpsim::world::settings::{Boot, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule};
@@ -185,9 +185,11 @@ fn simulate(config: Config) -> Vec<(i64, String)> {
         for record in simulation.drain_journal() {
             timeline.add(record.at.ms().div_euclid(1_000), &record.fact);
         }
-        if simulation.step().is_none() {
+        let Some((at, event)) = simulation.step() else {
             return timeline.finish();
-        }
+        };
+        let checked = invariant::check(simulation.world(), at, &event);
+        checked.unwrap_or_else(|violation| panic!("{violation}"));
     }
 }
 

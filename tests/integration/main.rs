@@ -1,6 +1,7 @@
 //! One integration-test binary; one module a topic.
 
 mod behaviour;
+mod blueprints;
 mod catalog;
 mod change;
 mod cli;

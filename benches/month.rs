@@ -64,5 +64,9 @@ fn main() {
         count.facts,
         peak_memory(),
     );
-    println!("{} nodes launched, {} disruptions", result.ledger.entries.len(), result.disruptions.len());
+    println!(
+        "{} nodes launched, {} disruptions",
+        result.ledger.entries.len(),
+        result.disruptions.len()
+    );
 }

@@ -1,8 +1,9 @@
 //! A bound for what-ifs of consolidation: what cannot come out well is not tried.
 //!
 //! Pods that the other nodes do not take as they stand need a new NodeClaim, all of them the same one, for a command
-//! has at most one. When no instance type that holds as much as they need at least costs less than the candidates, there is
-//! no command. Everything that the bound leaves out (topology, other pods, zones) could only make the what-if harder.
+//! has at most one. When no instance type that holds as much as they need at least costs less than the candidates,
+//! there is no command. Everything that the bound leaves out (topology, other pods, zones) could only make the what-if
+//! harder.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -67,7 +67,8 @@ pub struct Template {
     pub(super) fit: FitIndex,
     /// Types by capacity, for limits.
     capacity: FitIndex,
-    /// The price of each type's cheapest offering that goes with the requirements, in stock or not; `f64::MAX` without any.
+    /// The price of each type's cheapest offering that goes with the requirements, in stock or not; `f64::MAX` without
+    /// any.
     cheapest: Vec<f64>,
     /// The value `reserved`, when some instance type has a reserved offering.
     pub(super) reserved: Option<LabelValue>,

@@ -112,8 +112,8 @@ impl Room {
 }
 
 impl Ground {
-    /// True when the pods of `classes`, all of which run on `removed`, cannot do without a new NodeClaim that costs
-    /// `limit` USD per hour or more, or without two.
+    /// True when the pods of `classes`, all of which run on `removed` and may move, cannot do without a new NodeClaim
+    /// that costs `limit` USD per hour or more, or without two.
     pub(super) fn is_hopeless<'a>(
         &mut self,
         view: &ClusterView<'_>,

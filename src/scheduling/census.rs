@@ -13,7 +13,7 @@ use super::topology_group::{Count, Group};
 use crate::kube::requirement::Requirements;
 use crate::kube::{Labels, PodClass, Taint, label};
 use crate::units::{Symbol, Symbols};
-use crate::world::cluster::{Node, NodeId};
+use crate::world::cluster::{Node, NodeId, Pod};
 use crate::world::{ClusterView, PodId};
 
 /// Position of a pod class among those seen.
@@ -149,10 +149,10 @@ impl Census {
         if let Some(new) = &new {
             self.count_node(view.symbols, keys, new, slot, 1);
         }
-        let repels = |node: &Option<CountedNode>| {
+        let matters = |node: &Option<CountedNode>| {
             node.as_ref().is_some_and(|node| !node.repelling.is_empty())
         };
-        if repels(&old) || repels(&new) {
+        if matters(&old) || matters(&new) {
             self.repellers = None;
         }
         self.nodes[slot] = new;
@@ -181,7 +181,7 @@ impl Census {
         for id in &node.pods {
             let pod = &view.cluster.pods[*id];
             let Some(class) = self.find_class(&pod.class) else { continue };
-            if !pod.class.pod_anti_affinity.required.is_empty() {
+            if repels(pod) {
                 add_one(&mut counted.repelling, class);
             }
             if pod.is_active() {
@@ -265,7 +265,7 @@ impl Census {
             let pod = &view.cluster.pods[*id];
             let Some(node) = pod.node else { continue };
             let Some(class) = self.find_class(&pod.class) else { continue };
-            if !pod.class.pod_anti_affinity.required.is_empty() {
+            if repels(pod) {
                 absent.repelling.push((node.slot(), class, 1));
             }
             if !pod.is_active() {
@@ -392,7 +392,10 @@ impl Census {
                 continue;
             }
             for pod in view.cluster.nodes[*id].pods.iter().filter(|pod| !batch.contains(*pod)) {
-                let Some(class) = self.find_class(&view.cluster.pods[*pod].class) else { continue };
+                let pod = &view.cluster.pods[*pod];
+                let Some(class) = self.find_class(&pod.class).filter(|_| repels(pod)) else {
+                    continue;
+                };
                 for (identity, _) in &self.terms[class] {
                     let Some(place) = places.get_mut(*identity) else { continue };
                     match place {
@@ -470,6 +473,11 @@ impl Tally {
         *slot = (present || now > 0).then_some(now);
         self.occupied = self.occupied + usize::from(now > 0) - usize::from(before > 0);
     }
+}
+
+/// Required anti-affinity of a pod that has not finished.
+fn repels(pod: &Pod) -> bool {
+    !pod.class.pod_anti_affinity.required.is_empty() && !pod.is_finished()
 }
 
 fn slot_of<T: Clone>(list: &mut Vec<T>, index: usize, empty: T) -> &mut T {

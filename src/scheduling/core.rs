@@ -28,10 +28,9 @@ impl Core {
 
     /// Brings the core up to date with the cluster. To be called after each change, before the next Solve.
     pub fn refresh(&mut self, view: &ClusterView<'_>) {
-        if self.generation != view.cluster.generation {
-            *self = Core::new(view);
-        } else if !self.plain {
-            self.ground.refresh(view, &self.templates);
+        match self.plain || self.generation != view.cluster.generation {
+            true => *self = Core::new(view),
+            false => self.ground.refresh(view, &self.templates),
         }
     }
 

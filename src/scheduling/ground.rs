@@ -147,7 +147,9 @@ impl Ground {
     }
 
     fn is_oversized(&self) -> bool {
-        let kept = self.memory.sets.len() + self.memory.topology.size() + self.variants.size();
+        let Memory { sets, topology, masks, launch_orders, .. } = &self.memory;
+        let kept = sets.len() + topology.size() + masks.len() + launch_orders.len();
+        let kept = kept + self.variants.size();
         kept > PER_NODE * self.order.len() + SLACK
     }
 

@@ -252,9 +252,10 @@ impl Topology {
         self.keys.table(Keys::HOSTNAME).drop_nameless(self.hosts);
     }
 
-    /// Domains and classes that are remembered.
+    /// Entries of all that is remembered.
     pub(super) fn size(&self) -> usize {
-        self.keys.domain_count() + self.census.class_count() + self.identities.len()
+        let lists = self.keys.domain_count() + self.census.class_count() + self.identities.len();
+        lists + self.views.len() + self.restricted.len()
     }
 
     /// The domain of a host; a new one for one without a name.

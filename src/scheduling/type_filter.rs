@@ -94,6 +94,11 @@ pub(super) struct LaunchOrders {
 }
 
 impl LaunchOrders {
+    /// Orders that are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.orders.len()
+    }
+
     /// The options in group order, sorted by price under the requirements of `set`. `requirements` are those of the set
     /// without keys that no offering has.
     pub(super) fn get(
@@ -141,6 +146,11 @@ pub(super) struct TypeMasks {
 }
 
 impl TypeMasks {
+    /// Masks that are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
     /// Types of a template whose labels go with the set and that have an available offering that does.
     pub(super) fn get(
         &mut self,

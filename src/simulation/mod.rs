@@ -196,6 +196,12 @@ impl Simulation {
         Some((at, event))
     }
 
+    /// The same run with every decision derived from the cluster anew; see [`Settings::plain`].
+    pub fn without_memos(mut self) -> Simulation {
+        Arc::make_mut(&mut self.world.settings).plain = true;
+        self
+    }
+
     /// The world, for observers and checks.
     pub fn world(&self) -> &World {
         &self.world

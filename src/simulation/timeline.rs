@@ -295,7 +295,6 @@ impl Simulation {
             return;
         };
         self.world.cluster.pools[index].deleted = true;
-        self.world.apply_withdrawals();
         self.world.evaluate_overlays();
         for id in self.claims_of(Some(index)) {
             self.world.delete_claim(id, DeletionCause::Failed);
@@ -469,6 +468,7 @@ impl Simulation {
                 }
             }
         }
+        self.world.apply_withdrawals();
         self.world.evaluate_overlays();
         self.world.mark_unconsolidated();
         if let Some(index) = self.world.cluster.find_pool(&name) {

@@ -224,7 +224,11 @@ fn every_case_has_its_timeline() {
     let mut wrong = Vec::new();
     for path in paths {
         let case = read(&path);
-        let (found, wanted) = (simulate(config(&scenario(&case, class.clone()))), expected(&case));
+        let config = config(&scenario(&case, class.clone()));
+        let mut plain = config.clone();
+        Arc::make_mut(&mut plain.settings).plain = true;
+        let (found, wanted) = (simulate(config), expected(&case));
+        assert_eq!(found, simulate(plain), "{}: what is kept changes decisions", path.display());
         if found != wanted {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             wrong.push(format!("{name} expected\n{}found\n{}", show(&wanted), show(&found)));

@@ -53,6 +53,12 @@ impl Candidate {
         }
     }
 
+    /// Nothing protects any of its pods now.
+    pub(super) fn all_pods_may_move(&self, view: &ClusterView<'_>) -> bool {
+        let pods = || self.pods.iter().map(|pod| &view.cluster.pods[*pod]);
+        !self.is_guarded || pods().all(|pod| view.may_move(pod))
+    }
+
     /// No pod on it costs anything to move.
     fn is_empty(&self) -> bool {
         self.reschedule_cost <= 1.0

@@ -94,7 +94,9 @@ pub(super) fn compute_consolidation(
     let claims: SmallVec<[ClaimId; 8]> = candidates.iter().map(|c| c.claim).collect();
     let classes = candidates.iter().flat_map(|candidate| candidate.classes.iter());
     let paid: f64 = candidates.iter().map(|candidate| candidate.price).sum();
-    if search.core.is_hopeless(view, classes, &claims, paid) {
+    // The bound counts all pods, a what-if those that may move.
+    let all_move = candidates.iter().all(|candidate| candidate.all_pods_may_move(view));
+    if all_move && search.core.is_hopeless(view, classes, &claims, paid) {
         return None;
     }
     let Search { core, others, .. } = search;

@@ -118,6 +118,17 @@ pub struct Command {
 }
 
 impl Command {
+    /// NodePools that came meanwhile moved the numbers of others. `pools` names those of the replacements.
+    fn renumber_pools(&mut self, world: &World, pools: &[Arc<str>]) {
+        for (plan, name) in self.replacements.iter_mut().zip(pools) {
+            plan.pool = world.cluster.find_pool(name).unwrap_or(plan.pool);
+        }
+        for candidate in &mut self.candidates {
+            let claim = world.cluster.claims.get(candidate.claim);
+            candidate.pool = claim.map_or(candidate.pool, |claim| claim.pool);
+        }
+    }
+
     fn reference(&self, world: &World) -> CommandRef {
         let named = |candidate: &Candidate| -> (ClaimRef, Arc<str>, &'static str) {
             let claim = world.cluster.claim_ref(candidate.claim);
@@ -168,6 +179,8 @@ impl Memory {
 struct Waiting {
     position: usize,
     command: Command,
+    /// NodePools of its replacements, by name.
+    pools: Vec<Arc<str>>,
     due_at: SimTime,
 }
 
@@ -345,7 +358,7 @@ impl Disruption {
         let method = Method::ORDER[position];
         // Both methods of consolidation have the same candidates.
         let (candidates, scores) = match shared.take() {
-            Some(listed) if method == Method::SingleNode => listed,
+            Some(listed) if method == Method::SingleNode && !world.settings.plain => listed,
             _ => roster.candidates(&world.view(), method),
         };
         if candidates.is_empty() || self.is_consolidated(world, position) {
@@ -390,7 +403,9 @@ impl Disruption {
         world.record(Fact::DisruptionComputed(command.reference(world)));
         let due_at = world.now() + spent + VALIDATION_WAIT;
         world.schedule(due_at, Event::DisruptionLoop);
-        self.waiting = Some(Waiting { position, command, due_at });
+        let name = |plan: &ClaimPlan| world.cluster.pools[plan.pool].name.clone();
+        let pools = command.replacements.iter().map(name).collect();
+        self.waiting = Some(Waiting { position, command, pools, due_at });
     }
 
     fn number(&mut self, command: &mut Command) {
@@ -421,7 +436,8 @@ impl Disruption {
         core: &mut Option<Core>,
         waiting: Waiting,
     ) -> Option<SimDuration> {
-        let Waiting { position, mut command, .. } = waiting;
+        let Waiting { position, mut command, pools, .. } = waiting;
+        command.renumber_pools(world, &pools);
         let roster = self.roster(world);
         let valid = validation::validate(&world.view(), kept(core, world), &roster, &mut command);
         self.roster = Some(roster);

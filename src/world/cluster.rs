@@ -1,5 +1,5 @@
 //! The cluster's entities. Other modules read them; only the mutators of this layer write them (`pods.rs`,
-//! `claims.rs`).
+//! `claims.rs`, `nodes.rs` and their like).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -87,7 +87,8 @@ pub struct Cluster {
     /// When something happened that voids Karpenter's consolidated marks (karpenter v1.14.1
     /// `pkg/controllers/state/cluster.go`, `MarkUnconsolidated`).
     pub unconsolidated_at: SimTime,
-    /// Bumped whenever NodePools, what they can launch, or DaemonSets change: what was derived from them is void.
+    /// Bumped whenever NodePools, what they can launch (stock, NodeOverlays, withdrawn types), or DaemonSets change:
+    /// what was derived from them is void.
     pub generation: u64,
     /// Nodes with the disruption taint, by name.
     pub tainted: BTreeMap<Arc<str>, ClaimId>,

@@ -110,7 +110,10 @@ fn draw_row(
         }
         shape(canvas, cause, (mark.x, middle + 0.5), size + 1.5, WHITE)?;
         shape(canvas, cause, (mark.x, middle + 0.5), size, color)?;
-        let left = mark.until.max(mark.x + size) + 6.0;
+        // Bars of earlier marks may reach over this one.
+        let earlier = marks.iter().filter(|other| other.x <= mark.x);
+        let reach = earlier.map(|other| other.until).fold(mark.x + size, f64::max);
+        let left = reach + 6.0;
         let wordings = if mark.count == 1 {
             vec![story(event, types), pods(event.evicted)]
         } else {

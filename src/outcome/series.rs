@@ -104,7 +104,8 @@ impl Steps {
         self.points.push((at, value));
     }
 
-    /// Doubles the width of the buckets until half of the points is enough. The last point always stays.
+    /// Keeps three points a bucket. The buckets become twice as wide when the span asks for it, so that far less than
+    /// the limit is left. The last point always stays.
     fn thin(&mut self) {
         let (Some((first, _)), Some((last, value))) = (self.points.first(), self.points.last())
         else {
@@ -113,7 +114,10 @@ impl Steps {
         let (last, value) = (*last, *value);
         let span = last.since(*first).ms();
         let buckets = Steps::POINT_LIMIT as i64 / 8;
-        self.bucket_ms = (span / buckets + 1).max(self.bucket_ms * 2);
+        let least = span / buckets + 1;
+        if least > self.bucket_ms {
+            self.bucket_ms = least.max(self.bucket_ms * 2);
+        }
         let width = self.bucket_ms;
         let mut kept = Vec::with_capacity(Steps::POINT_LIMIT);
         for bucket in self.points.chunk_by(|a, b| a.0.ms() / width == b.0.ms() / width) {
@@ -170,4 +174,28 @@ pub struct Series {
     pub launches: Vec<SimTime>,
     /// Instants of TerminateInstances calls, ascending, one a node.
     pub terminations: Vec<SimTime>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Millions of changes: the points stay few, integral and maximum exact.
+    #[test]
+    fn long_runs_keep_few_points_and_lose_nothing() {
+        let (mut steps, mut integral) = (Steps::default(), 0_i128);
+        let changes = 3_000_000_i64;
+        for i in 0..changes {
+            let value = 10 + i % 7;
+            steps.set(SimTime::from_ms(i * 800), value);
+            integral += i128::from(value) * 800;
+        }
+        steps.set(SimTime::from_ms(changes * 800), 99);
+        steps.set(SimTime::from_ms(changes * 800 + 1), 0);
+        assert!(steps.is_thinned() && steps.points().len() <= Steps::POINT_LIMIT);
+        assert_eq!(steps.integral(SimTime::from_ms(changes * 800 + 1)), integral + 99);
+        assert_eq!(steps.max(), 99);
+        let instants: Vec<SimTime> = steps.points().iter().map(|(at, _)| *at).collect();
+        assert!(instants.windows(2).all(|pair| pair[0] < pair[1]));
+    }
 }

@@ -77,6 +77,9 @@ pub enum Verb {
     Init(InitOptions),
     /// Replay recorded decisions of Karpenter and print the agreement
     Conformance(ConformanceOptions),
+    /// Run random clusters under all invariants
+    #[command(hide = true)]
+    Fuzz(FuzzOptions),
     /// Print a completion script
     Completions(CompletionsOptions),
     /// Write man pages
@@ -149,6 +152,32 @@ pub struct CatalogOptions {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `karpsim fuzz`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  karpsim fuzz --runs 1000
+  karpsim fuzz --seed 123 --runs 1 --plain --write /tmp/case && karpsim run /tmp/case/cluster.ron
+
+Exit code 1 when a run failed.")]
+pub struct FuzzOptions {
+    /// Seed of the first run; each further run takes the next
+    #[arg(short, long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// How many clusters
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub runs: u64,
+    /// Run each a second time without memos and compare what happened
+    #[arg(long)]
+    pub plain: bool,
+    /// End longer runs early
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub until: Option<SimDuration>,
+    /// Write the files of the first cluster
+    #[arg(long, value_name = "DIR")]
+    pub write: Option<PathBuf>,
 }
 
 /// `karpsim completions`.

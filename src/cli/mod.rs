@@ -10,6 +10,7 @@ mod catalog;
 mod check;
 mod compare;
 mod conformance;
+mod fuzz;
 mod init;
 mod input;
 mod output;
@@ -74,6 +75,7 @@ pub fn main() -> ExitCode {
         Verb::Conformance(options) => conformance::conformance(options, &terminal),
         Verb::Catalog(options) => catalog::catalog(options, &terminal),
         Verb::Init(options) => init::init(options, &terminal),
+        Verb::Fuzz(options) => fuzz::fuzz(options, &terminal),
         Verb::Completions(options) => shell::completions(options, &terminal),
         Verb::Man(options) => shell::man(options, &terminal),
     };

@@ -76,6 +76,8 @@ pub enum Purpose {
     Replication = 30,
     /// Noise of a service's load.
     Load = 31,
+    /// The random clusters of `karpsim fuzz`.
+    RandomCluster = 32,
 }
 
 /// All randomness of one run. Two `Streams` of one seed give the same draws; there is no state.

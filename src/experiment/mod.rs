@@ -4,7 +4,9 @@
 //! they see the same random world (common random numbers) and can be compared run by run.
 
 pub mod comparison;
+pub mod fuzz;
 pub mod grid;
+pub mod random_cluster;
 pub mod run;
 pub mod runner;
 pub mod statistics;

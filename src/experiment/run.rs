@@ -83,17 +83,17 @@ fn fold(
     checks: Checks,
     observer: &mut impl Observer,
 ) -> Result<(), Failure> {
-    let mut reasons = Vec::new();
+    let mut started = Vec::new();
     for record in simulation.drain_journal() {
         recorder.fold(&record);
         observer.observe(&record);
-        if let Fact::DisruptionStarted { command, .. } = &record.fact {
-            reasons.push(command.reason);
+        if let Fact::DisruptionStarted { command, .. } = record.fact {
+            started.push(command);
         }
     }
     if checks == Checks::EveryEvent {
-        for reason in reasons {
-            invariant::check_budgets(simulation.world(), reason).map_err(Failure)?;
+        for command in &started {
+            invariant::check_budgets(simulation.world(), command).map_err(Failure)?;
         }
     }
     Ok(())

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::kube::node_pool::{self, Reason};
 use crate::units::{Lane, ResourceVec, SimTime};
+use crate::world::journal::CommandRef;
 use crate::world::{Event, World};
 
 /// A broken invariant: what, and where.
@@ -109,9 +110,10 @@ fn nothing_in_the_past(world: &World) -> Result<(), Violation> {
 }
 
 /// Budgets: candidates of a command per pool against what the budgets allow, all counted from the nodes themselves.
-/// Checked in the instant in which a command starts, with its candidates already marked.
-pub fn check_budgets(world: &World, reason: &str) -> Result<(), Violation> {
-    let Some(reason) = Reason::ALL.into_iter().find(|known| known.name() == reason) else {
+/// Checked in the instant in which a command starts, with its candidates already marked. Of other pools more nodes may
+/// be on their way: budgets bind neither expiry nor interruptions, and each reason has its own.
+pub fn check_budgets(world: &World, command: &CommandRef) -> Result<(), Violation> {
+    let Some(reason) = Reason::ALL.into_iter().find(|known| known.name() == command.reason) else {
         return Ok(());
     };
     let mut counts: BTreeMap<usize, (i64, i64)> = BTreeMap::new();
@@ -124,6 +126,10 @@ pub fn check_budgets(world: &World, reason: &str) -> Result<(), Violation> {
     }
     for (pool, (total, disrupting)) in counts {
         let pool = &world.cluster.pools[pool];
+        let name = world.symbols.text(pool.spec.name.symbol);
+        if !command.candidates.iter().any(|(claim, ..)| *claim.pool == *name) {
+            continue;
+        }
         let budgets = &pool.spec.disruption.budgets;
         let allowed =
             node_pool::allowed_disruptions(budgets, reason, total, world.view().now_epoch_ms());

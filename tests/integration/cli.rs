@@ -356,3 +356,20 @@ fn a_step_that_applies_an_invalid_node_pool_is_said_with_its_time() {
     assert!(stderr.contains("later.yaml:29:"), "{stderr}");
     assert!(stderr.contains("a step of the timeline applies this at 30m"), "{stderr}");
 }
+
+#[test]
+fn random_clusters_are_counted_and_a_case_can_be_written_and_run() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let case = folder.path().join("case");
+    let mut command = karpsim();
+    command.args(["fuzz", "--seed", "11", "--runs", "3", "--write"]).arg(&case);
+    let output = command.assert().success().get_output().clone();
+    let text = String::from_utf8(output.stdout).expect("a text");
+    assert!(
+        text.starts_with("3 runs, ") && text.ends_with(" facts, all invariants held\n"),
+        "{text}"
+    );
+    karpsim().arg("check").arg(case.join("cluster.ron")).assert().success();
+    let help = karpsim().arg("--help").output().expect("it runs");
+    assert!(!String::from_utf8_lossy(&help.stdout).contains("fuzz"));
+}

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use karpsim::conformance::{self, Comparison};
 use karpsim::simulation::invariant;
 use karpsim::world::Fact;
+use karpsim::world::journal::CommandRef;
 
 fn read(path: &Path) -> String {
     let file = std::fs::File::open(path).expect("the recording is in the repository");
@@ -54,15 +55,15 @@ fn invariants_hold_after_every_event_of_the_recordings() {
         let text = read(&repository(&name));
         let mut simulation = conformance::timeline::simulation(&text).expect("comparable");
         while let Some((at, event)) = simulation.step() {
-            let started: Vec<&'static str> = simulation
+            let started: Vec<CommandRef> = simulation
                 .drain_journal()
                 .filter_map(|record| match record.fact {
-                    Fact::DisruptionStarted { command, .. } => Some(command.reason),
+                    Fact::DisruptionStarted { command, .. } => Some(command),
                     _ => None,
                 })
                 .collect();
             let world = simulation.world();
-            let checked = started.iter().try_for_each(|r| invariant::check_budgets(world, r));
+            let checked = started.iter().try_for_each(|c| invariant::check_budgets(world, c));
             let checked = checked.and_then(|()| invariant::check(world, at, &event));
             checked.unwrap_or_else(|violation| panic!("{name}: {violation}"));
         }

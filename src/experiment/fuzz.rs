@@ -1,0 +1,202 @@
+//! Random clusters under all invariants: `karpsim fuzz`.
+//!
+//! A seed is a whole case: the cluster, what happens to it and all its draws. The clusters go in as texts, through the
+//! loader that every scenario goes through.
+
+use std::ops::{ControlFlow, Range};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::random_cluster;
+use super::run::{Checks, Observer, run};
+use super::runner::words_of;
+use crate::diagnostic::{Diagnostics, Severity};
+use crate::outcome::Header;
+use crate::scenario::{Catalogue, MemoryFiles, catalog, load, resolve};
+use crate::simulation::Config;
+use crate::units::{SimDuration, SimTime};
+use crate::world::journal::Record;
+
+/// Seeds that are run before the first of them is reported.
+const CHUNK: u64 = 256;
+/// Events after which a run is taken for one that never ends; ordinary ones have some thousands.
+const MOST_EVENTS: u64 = 5_000_000;
+
+/// How the run of one seed ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// The seed.
+    pub seed: u64,
+    /// Facts of its journal; 0 after a failure.
+    pub facts: usize,
+    /// What was wrong: input that is not valid, a broken invariant, an assertion, or a difference to the plain run.
+    pub failure: Option<String>,
+}
+
+/// What is run.
+#[derive(Clone, Debug)]
+pub struct Trials {
+    /// A run for each.
+    pub seeds: Range<u64>,
+    /// Each is run a second time without anything that is kept or skipped for speed, and has to tell the same.
+    pub plain: bool,
+    /// Where runs end that would go on for longer.
+    pub until: Option<SimDuration>,
+}
+
+/// Runs the cluster of each seed on `threads` threads (0: as many as there are cores) and hands over how they ended in
+/// the order of the seeds.
+pub fn run_trials(
+    trials: &Trials,
+    threads: usize,
+    mut on_end: impl FnMut(Trial),
+) -> Result<(), rayon::ThreadPoolBuildError> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+    let names = Catalogue::from(catalog::embedded());
+    let mut next = trials.seeds.start;
+    while next < trials.seeds.end {
+        let end = next.saturating_add(CHUNK).min(trials.seeds.end);
+        let seeds = (next..end).into_par_iter();
+        let ended: Vec<Trial> =
+            pool.install(|| seeds.map(|seed| run_trial(seed, trials, &names)).collect());
+        ended.into_iter().for_each(&mut on_end);
+        next = end;
+    }
+    Ok(())
+}
+
+fn run_trial(seed: u64, trials: &Trials, names: &Catalogue) -> Trial {
+    let outcome = catch_unwind(AssertUnwindSafe(|| check(seed, trials, names)))
+        .unwrap_or_else(|panic| Err(words_of(panic.as_ref())));
+    match outcome {
+        Ok(facts) => Trial { seed, facts, failure: None },
+        Err(failure) => Trial { seed, facts: 0, failure: Some(failure) },
+    }
+}
+
+/// The number of facts of a seed's run.
+fn check(seed: u64, trials: &Trials, names: &Catalogue) -> Result<usize, String> {
+    let mut config = config(&random_cluster::files(seed), names)?;
+    if let Some(until) = trials.until {
+        config.horizon = config.horizon.min(SimTime::ZERO + until);
+    }
+    let quick = journal(config.clone(), Checks::EveryEvent, trials.plain)?;
+    if trials.plain {
+        Arc::make_mut(&mut config.settings).plain = true;
+        let plain = journal(config, Checks::Off, true)?;
+        let mut pairs = quick.lines.iter().zip(&plain.lines);
+        if let Some((quick, plain)) = pairs.find(|(quick, plain)| quick != plain) {
+            return Err(format!("differs from the plain run\n  {quick}\n  {plain}"));
+        }
+        if quick.count != plain.count {
+            return Err(format!("{} facts, {} in the plain run", quick.count, plain.count));
+        }
+    }
+    Ok(quick.count)
+}
+
+/// What a run starts from; the first error of the input otherwise.
+fn config(files: &MemoryFiles, names: &Catalogue) -> Result<Config, String> {
+    let mut diagnostics = Diagnostics::default();
+    match load(Path::new(random_cluster::SCENARIO), files, names, &mut diagnostics) {
+        Some(loaded) => Ok(resolve::config(&loaded, catalog::embedded())),
+        None => {
+            let error = diagnostics.iter().find(|problem| problem.severity == Severity::Error);
+            let place = error.and_then(|error| error.span());
+            let place = place.map_or(String::new(), |span| diagnostics.sources.place(span));
+            let message = error.map_or("no error is named", |error| &error.message);
+            Err(format!("the input is not valid: {place}: {message}"))
+        }
+    }
+}
+
+fn journal(config: Config, checks: Checks, keep: bool) -> Result<Journal, String> {
+    let mut journal = Journal { keep, ..Journal::default() };
+    run(Arc::new(config), Header::default(), checks, &mut journal).map_err(|failure| failure.0)?;
+    match journal.endless {
+        true => Err(format!("more than {MOST_EVENTS} events")),
+        false => Ok(journal),
+    }
+}
+
+/// All that happened, one line a fact if they are kept.
+#[derive(Default)]
+struct Journal {
+    keep: bool,
+    count: usize,
+    lines: Vec<String>,
+    endless: bool,
+}
+
+impl Observer for Journal {
+    fn observe(&mut self, record: &Record) {
+        self.count += 1;
+        if self.keep {
+            self.lines.push(format!("{} {:?}", record.at, record.fact));
+        }
+    }
+
+    fn go_on(&mut self, _: SimTime, events: u64) -> ControlFlow<()> {
+        self.endless = events > MOST_EVENTS;
+        if self.endless { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clusters_are_varied() {
+        let names = Catalogue::from(catalog::embedded());
+        let mut missing = vec![
+            " Drifted {",
+            " Expired(",
+            " Interrupted(",
+            " DisruptionStarted { command: CommandRef { id: 0, method: \"Emptiness\"",
+            "method: \"SingleNodeConsolidation\"",
+            "method: \"Drift\"",
+            " ValidationFailed {",
+            " WorkLost {",
+            " InsufficientCapacity {",
+            " GaveUp {",
+            " NodeBroken {",
+            " Applied {",
+            "Job/default/report",
+            "capacity_type: \"spot\"",
+        ];
+        for seed in 0..60 {
+            let mut config = config(&random_cluster::files(seed), &names).expect("valid input");
+            config.horizon = config.horizon.min(SimTime::from_seconds(9_000));
+            let journal = journal(config, Checks::Off, true).expect("a sound run");
+            missing.retain(|text| !journal.lines.iter().any(|line| line.contains(text)));
+            if missing.is_empty() {
+                return;
+            }
+        }
+        panic!("never in 60 seeds: {missing:?}");
+    }
+
+    #[test]
+    fn a_seed_has_one_cluster() {
+        assert_eq!(random_cluster::files(7).0, random_cluster::files(7).0);
+        assert_ne!(random_cluster::files(7).0, random_cluster::files(8).0);
+    }
+
+    #[test]
+    fn threads_show_in_nothing() {
+        let trials =
+            Trials { seeds: 0..4, plain: false, until: Some(SimDuration::from_minutes(20)) };
+        let ended = |threads| {
+            let mut ended = Vec::new();
+            run_trials(&trials, threads, |trial| ended.push(trial)).expect("a pool");
+            ended
+        };
+        assert_eq!(ended(1), ended(3));
+        let seeds: Vec<u64> = ended(2).iter().map(|trial| trial.seed).collect();
+        assert_eq!(seeds, [0, 1, 2, 3]);
+    }
+}

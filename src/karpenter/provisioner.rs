@@ -45,7 +45,7 @@ impl Karpenter {
             return capacity_buffer::note_hosts(world, &Solution::default());
         }
         let core = kept(&mut self.core, world);
-        let mut solution = core.solve(&world.view(), &pods, Purpose::Provision);
+        let mut solution = core.solve(&world.view(), &pods, (Purpose::Provision, None));
         pin_capacity_types(&world.view(), &mut solution);
         self.report(world, &solution);
         capacity_buffer::note_hosts(world, &solution);
@@ -93,12 +93,15 @@ pub(super) fn waiting_pods(view: &ClusterView<'_>) -> Vec<PodId> {
     view.provisionable_pods().filter(is_valid).chain(view.virtual_pods()).collect()
 }
 
-/// The waiting pods, then those of nodes on their way out that may move now.
+/// Pods of nodes on their way out that may move now.
+pub(super) fn leaving_pods(view: &ClusterView<'_>) -> impl Iterator<Item = PodId> {
+    view.deleting_state_nodes().flat_map(|(_, claim)| view.currently_reschedulable_pods(claim))
+}
+
+/// The waiting pods, then the leaving ones.
 pub(crate) fn pods_to_place(view: &ClusterView<'_>) -> Vec<PodId> {
     let mut pods = waiting_pods(view);
-    for (_, claim) in view.deleting_state_nodes() {
-        pods.extend(view.currently_reschedulable_pods(claim));
-    }
+    pods.extend(leaving_pods(view));
     pods
 }
 

@@ -20,7 +20,7 @@ use super::variant::Variants;
 use super::volume::VolumeDemand;
 use crate::kube::PodClass;
 use crate::units::{Lane, ResourceVec, SimTime};
-use crate::world::{ClaimId, ClusterView};
+use crate::world::{ClaimId, ClusterView, Lineup};
 
 /// Answers that are remembered at most.
 const MOST_ANSWERS: usize = 4_096;
@@ -83,18 +83,18 @@ impl Room {
     }
 
     /// Nodes whose consolidateAfter is over are open.
-    fn open_up(&mut self, now: SimTime, nodes: &[ExistingNode]) {
+    fn open_up(&mut self, now: SimTime, nodes: &Lineup<ExistingNode>) {
         while let Some((until, place)) = self.closed.first().copied().filter(|(at, _)| *at <= now) {
             self.closed.remove(&(until, place));
             let index = place as usize;
             self.open.resize(self.open.len().max(index + 1), false);
             self.open[index] = true;
-            self.levels.iter_mut().for_each(|level| level.count(&nodes[index], 1));
+            self.levels.iter_mut().for_each(|level| level.count(&nodes[place], 1));
         }
     }
 
     /// The level of an amount, new or known; `None` for nothing and when there are too many.
-    fn level(&mut self, lane: Lane, amount: i64, nodes: &[ExistingNode]) -> Option<usize> {
+    fn level(&mut self, lane: Lane, amount: i64, nodes: &Lineup<ExistingNode>) -> Option<usize> {
         let next = self.levels.len();
         if let Some(known) = self.by_amount.get(&(lane as usize, amount)) {
             return Some(*known);
@@ -103,7 +103,7 @@ impl Room {
             return None;
         }
         let mut level = Level { lane, amount, slots: 0, free: 0 };
-        let open = nodes.iter().zip(&self.open).filter(|(_, open)| **open);
+        let open = nodes.by_place().iter().zip(&self.open).filter(|(_, open)| **open);
         open.for_each(|(node, _)| level.count(node, 1));
         self.by_amount.insert((lane as usize, amount), next);
         self.levels.push(level);
@@ -162,7 +162,7 @@ impl Ground {
     ) {
         let own: SmallVec<[u32; 4]> = removed
             .iter()
-            .filter_map(|claim| self.place_of(*claim))
+            .filter_map(|claim| self.nodes.place(claim.slot()))
             .filter(|place| self.room.open.get(*place as usize) == Some(&true))
             .collect();
         for lane in LANES {
@@ -181,7 +181,7 @@ impl Ground {
                 volume += count * amount;
                 let Some(level) = self.room.level(lane, amount, &self.nodes) else { continue };
                 let mut level = self.room.levels[level];
-                own.iter().for_each(|place| level.count(&self.nodes[*place as usize], -1));
+                own.iter().for_each(|place| level.count(&self.nodes[*place], -1));
                 let left = ((pods - level.slots) * amount).max(volume - level.free);
                 if left > need.lane(lane) {
                     need.set(lane.name(), left);
@@ -197,7 +197,7 @@ impl Ground {
         class: &Arc<PodClass>,
         removed: &[ClaimId],
     ) -> bool {
-        let Ground { memory, variants, order, nodes, room, .. } = self;
+        let Ground { memory, variants, nodes, room, .. } = self;
         let Memory { sets, topology, .. } = &mut *memory;
         let kind = variants.find(view, class, sets, topology);
         let Variants { list, kinds, .. } = variants;
@@ -211,9 +211,9 @@ impl Ground {
             Seeker { variant, requests: &kind.requests, demand: &demand, volumes: &volumes };
         kind.first = kind.shut.next_absent(kind.first);
         let mut position = kind.first;
-        while let Some(place) = order.get(position) {
-            let node = &nodes[*place as usize];
-            let is_open = room.open.get(*place as usize) == Some(&true);
+        while let Some(place) = nodes.at(position) {
+            let node = &nodes[place];
+            let is_open = room.open.get(place as usize) == Some(&true);
             if is_open && !removed.contains(&node.claim) {
                 if kind.home == Some(position) {
                     return true;

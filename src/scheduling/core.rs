@@ -12,31 +12,25 @@ pub struct Core {
     /// The cluster's generation that the templates belong to.
     generation: u64,
     templates: Templates,
-    ground: Ground,
-    /// Keeps nothing: the yardstick for what is kept.
-    plain: bool,
+    /// `None` where nothing is to be kept: each Solve makes its own.
+    ground: Option<Ground>,
 }
 
 impl Core {
     /// The core of a cluster.
     pub fn new(view: &ClusterView<'_>) -> Core {
         let templates = Templates::build(view);
-        let ground = Ground::new(view, &templates);
-        let plain = view.settings.plain;
-        Core { generation: view.cluster.generation, templates, ground, plain }
+        let ground = (!view.settings.plain).then(|| Ground::new(view, &templates));
+        Core { generation: view.cluster.generation, templates, ground }
     }
 
     /// Brings the core up to date with the cluster. To be called after each change, before the next Solve.
     pub fn refresh(&mut self, view: &ClusterView<'_>) {
-        match self.plain || self.generation != view.cluster.generation {
-            true => *self = Core::new(view),
-            false => self.ground.refresh(view, &self.templates),
+        let is_current = self.generation == view.cluster.generation;
+        match &mut self.ground {
+            Some(ground) if is_current => ground.refresh(view, &self.templates),
+            _ => *self = Core::new(view),
         }
-    }
-
-    /// The templates of the NodePools.
-    pub fn templates(&self) -> &Templates {
-        &self.templates
     }
 
     /// True when a what-if that takes the nodes of `removed` away can be known to find nothing that costs less than
@@ -48,26 +42,21 @@ impl Core {
         removed: &[ClaimId],
         limit: f64,
     ) -> bool {
-        !self.plain && self.ground.is_hopeless(view, &self.templates, classes, removed, limit)
+        let Core { templates, ground, .. } = self;
+        let ground = ground.as_mut();
+        ground.is_some_and(|g| g.is_hopeless(view, templates, classes, removed, limit))
     }
 
-    /// Packs `pods` into what `view` shows; see [`solve`].
-    pub fn solve(&mut self, view: &ClusterView<'_>, pods: &[PodId], purpose: Purpose) -> Solution {
-        match self.plain {
-            true => solve(view, &self.templates, pods, purpose),
-            false => solve_on(&mut self.ground, view, &self.templates, pods, (purpose, None)),
-        }
-    }
-
-    /// Packs the pods of a what-if of consolidation whose outcome has to cost less than `limit` USD per hour; see
-    /// [`solve_on`].
-    pub fn try_below(&mut self, view: &ClusterView<'_>, pods: &[PodId], limit: f64) -> Solution {
-        let purpose = Purpose::Consolidation;
-        match self.plain {
-            true => solve(view, &self.templates, pods, purpose),
-            false => {
-                solve_on(&mut self.ground, view, &self.templates, pods, (purpose, Some(limit)))
-            }
+    /// Packs `pods` into what `view` shows; see [`solve_on`] for the limit.
+    pub fn solve(
+        &mut self,
+        view: &ClusterView<'_>,
+        pods: &[PodId],
+        (purpose, limit): (Purpose, Option<f64>),
+    ) -> Solution {
+        match &mut self.ground {
+            Some(ground) => solve_on(ground, view, &self.templates, pods, (purpose, limit)),
+            None => solve(view, &self.templates, pods, purpose),
         }
     }
 }

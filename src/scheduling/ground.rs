@@ -7,8 +7,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
 use super::bound::Room;
 use super::claim::Memory;
 use super::existing::ExistingNode;
@@ -20,7 +18,7 @@ use super::variant::Variants;
 use super::{Purpose, Templates};
 use crate::kube::Labels;
 use crate::units::{LabelValue, ResourceVec};
-use crate::world::{ClaimId, ClusterView, PodId};
+use crate::world::{ClusterView, Lineup, PodId, Seen};
 
 /// So much may be remembered per node and beyond that, gone nodes, pods and sets included, before all is made anew.
 const PER_NODE: usize = 8;
@@ -33,20 +31,14 @@ pub struct Ground {
     pub(super) variants: Variants,
     /// The set that new claims of each template start with.
     pub(super) template_sets: Vec<SetId>,
-    /// Nodes that may take pods; those that `order` does not name are gone.
-    pub(super) nodes: Vec<ExistingNode>,
-    /// Places in `nodes`, in the order of first fit.
-    pub(super) order: Vec<u32>,
-    /// Places in `nodes` by slot of the claim.
-    places: FxHashMap<u32, u32>,
-    free: Vec<u32>,
+    /// Nodes that may take pods, by slot of the claim, in the order of first fit.
+    pub(super) nodes: Lineup<ExistingNode>,
     /// What the nodes of each NodePool use of its limits.
     usage: Vec<ResourceVec>,
     /// The host of nodes whose name no label holds.
     nameless: Option<LabelValue>,
     namespaces: BTreeMap<Arc<str>, Labels>,
-    /// Writes to claims, nodes and pods that were looked at.
-    seen: [u64; 3],
+    seen: Seen,
     /// Places of nodes that are taken away in the present Solve.
     removed: Vec<u32>,
     /// The reason of what-ifs that fail.
@@ -59,7 +51,6 @@ impl Ground {
     pub fn new(view: &ClusterView<'_>, templates: &Templates) -> Ground {
         let mut ground = Ground::empty(view, templates);
         let cluster = view.cluster;
-        ground.seen = [cluster.claims.written(), cluster.nodes.written(), cluster.pods.written()];
         let all = view.without(&[]);
         for id in cluster.nodes_by_name.values() {
             ground.memory.topology.refresh_node(&all, id.slot());
@@ -88,14 +79,11 @@ impl Ground {
                 strict_reservations: false,
             },
             variants: Variants::new(prefer, view.settings.karpenter.ignore_preferences),
-            nodes: Vec::new(),
-            order: Vec::new(),
-            places: FxHashMap::default(),
-            free: Vec::new(),
+            nodes: Lineup::default(),
             usage: vec![ResourceVec::default(); view.cluster.pools.len()],
             nameless: templates.placeholder.or(empty),
             namespaces: view.cluster.namespaces.clone(),
-            seen: [0; 3],
+            seen: view.cluster.seen(),
             removed: Vec::new(),
             no_text: "".into(),
             room: Room::default(),
@@ -105,126 +93,74 @@ impl Ground {
     /// Brings the ground up to date with a cluster whose templates are still the same.
     pub fn refresh(&mut self, view: &ClusterView<'_>, templates: &Templates) {
         let cluster = view.cluster;
-        let changes = (
-            cluster.claims.written_since(self.seen[0]),
-            cluster.nodes.written_since(self.seen[1]),
-            cluster.pods.written_since(self.seen[2]),
-        );
-        let (Some(claims), Some(nodes), Some(pods)) = changes else {
-            *self = Ground::new(view, templates);
-            return;
-        };
         // How many volumes a node can attach depends on more than the node.
         let is_stale = !cluster.storage.attach_limits.is_empty()
             || self.namespaces != cluster.namespaces
             || self.usage.len() != cluster.pools.len()
             || self.is_oversized();
-        if is_stale {
+        let changes = if is_stale { None } else { cluster.changes_since(self.seen) };
+        let Some(changes) = changes else {
             *self = Ground::new(view, templates);
             return;
-        }
-        self.seen = [cluster.claims.written(), cluster.nodes.written(), cluster.pods.written()];
-        let mut nodes = nodes.to_vec();
-        nodes.extend(
-            (pods.iter().filter_map(|slot| cluster.pods.at(*slot)))
-                .filter_map(|(_, pod)| pod.node.map(|node| node.slot())),
-        );
-        let mut claims = claims.to_vec();
-        for slot in &claims {
-            let claim = cluster.claims.at(*slot);
-            nodes.extend(claim.and_then(|(_, claim)| claim.node).map(|node| node.slot()));
-        }
-        nodes.sort_unstable();
-        nodes.dedup();
-        for slot in &nodes {
-            let node = cluster.nodes.at(*slot);
-            claims.extend(node.map(|(_, node)| node.claim.slot()));
-            self.memory.topology.refresh_node(view, *slot);
-        }
-        claims.sort_unstable();
-        claims.dedup();
-        claims.into_iter().for_each(|slot| self.refresh_claim(view, slot));
+        };
+        self.seen = cluster.seen();
+        changes.nodes.iter().for_each(|slot| self.memory.topology.refresh_node(view, *slot));
+        changes.claims.iter().for_each(|slot| self.refresh_claim(view, *slot));
     }
 
     fn is_oversized(&self) -> bool {
         let Memory { sets, topology, masks, launch_orders, .. } = &self.memory;
         let kept = sets.len() + topology.size() + masks.len() + launch_orders.len();
         let kept = kept + self.variants.size();
-        kept > PER_NODE * self.order.len() + SLACK
+        kept > PER_NODE * self.nodes.len() + SLACK
     }
 
     /// Looks at a claim again. Its node is counted already.
     fn refresh_claim(&mut self, view: &ClusterView<'_>, slot: u32) {
         let claim = view.cluster.claims.at(slot).filter(|(id, _)| view.is_active(*id));
-        let old = self.places.get(&slot).copied();
+        let old = self.nodes.place(slot);
         let new = claim.zip(self.nameless).map(|((id, _), nameless)| {
-            let old = old.map(|place| &self.nodes[place as usize]);
+            let old = old.map(|place| &self.nodes[place]);
             ExistingNode::new(view, &mut self.memory, id, nameless, old)
         });
         if let Some(place) = old {
             self.charge(place, false);
-            self.room.remove(place, &self.nodes[place as usize]);
+            self.room.remove(place, &self.nodes[place]);
         }
-        match (old, new) {
-            (Some(place), Some(new)) if self.nodes[place as usize].rank() == new.rank() => {
-                let position = self.position(&new);
-                self.variants.change_node(position);
-                self.nodes[place as usize] = new;
-                self.charge(place, true);
-                self.room.add(place, &self.nodes[place as usize]);
+        let place = match (old, new) {
+            (Some(place), Some(new)) if self.nodes[place].rank() == new.rank() => {
+                self.variants.change_node(self.position(&new));
+                self.nodes[place] = new;
+                Some(place)
             }
             (old, new) => {
                 if let Some(place) = old {
-                    self.take_out(slot, place);
+                    let position = self.position(&self.nodes[place]);
+                    self.nodes.remove(slot, position);
+                    self.variants.remove_node(position);
                 }
-                if let Some(new) = new {
-                    self.put_in(slot, new);
-                }
-            }
-        }
-    }
-
-    fn take_out(&mut self, slot: u32, place: u32) {
-        let position = self.position(&self.nodes[place as usize]);
-        self.order.remove(position);
-        self.variants.remove_node(position);
-        self.places.remove(&slot);
-        self.free.push(place);
-    }
-
-    fn put_in(&mut self, slot: u32, node: ExistingNode) {
-        let position = self.position(&node);
-        let place = match self.free.pop() {
-            Some(place) => {
-                self.nodes[place as usize] = node;
-                place
-            }
-            None => {
-                self.nodes.push(node);
-                self.nodes.len() as u32 - 1
+                new.map(|new| {
+                    let position = self.position(&new);
+                    self.variants.insert_node(position);
+                    self.nodes.insert(slot, position, new)
+                })
             }
         };
-        self.order.insert(position, place);
-        self.variants.insert_node(position);
-        self.places.insert(slot, place);
-        self.charge(place, true);
-        self.room.add(place, &self.nodes[place as usize]);
-    }
-
-    /// The place of a claim's node.
-    pub(super) fn place_of(&self, claim: ClaimId) -> Option<u32> {
-        self.places.get(&claim.slot()).copied()
+        if let Some(place) = place {
+            self.charge(place, true);
+            self.room.add(place, &self.nodes[place]);
+        }
     }
 
     /// Where a node stands in the order of first fit, or would stand.
     fn position(&self, node: &ExistingNode) -> usize {
         let rank = node.rank();
-        self.order.partition_point(|place| self.nodes[*place as usize].rank() < rank)
+        self.nodes.position(|known| known.rank() < rank)
     }
 
     /// Counts a node in the usage of its NodePool, or no longer.
     fn charge(&mut self, place: u32, counts: bool) {
-        let ExistingNode { pool, capacity, .. } = &self.nodes[place as usize];
+        let ExistingNode { pool, capacity, .. } = &self.nodes[place];
         if let Some((usage, capacity)) = self.usage.get_mut(*pool).zip(capacity.as_ref()) {
             match counts {
                 true => usage.add(capacity),
@@ -242,7 +178,7 @@ impl Ground {
         let remaining = templates.list.iter().map(|template| {
             let limits = view.cluster.pools[template.pool].spec.limits.as_ref()?;
             let mut usage = self.usage.get(template.pool)?.clone();
-            let removed = self.removed.iter().map(|place| &self.nodes[*place as usize]);
+            let removed = self.removed.iter().map(|place| &self.nodes[*place]);
             for node in removed.filter(|node| node.pool == template.pool) {
                 node.capacity.iter().for_each(|capacity| usage.subtract(capacity));
             }
@@ -254,20 +190,20 @@ impl Ground {
     /// A Solve begins.
     pub(super) fn begin(&mut self, view: &ClusterView<'_>, pods: &[PodId], purpose: Purpose) {
         for claim in view.removed() {
-            if let Some(place) = self.places.get(&claim.slot()) {
-                self.nodes[*place as usize].removed = true;
-                self.removed.push(*place);
+            if let Some(place) = self.nodes.place(claim.slot()) {
+                self.nodes[place].removed = true;
+                self.removed.push(place);
             }
         }
         let exactly = purpose == Purpose::Provision;
         self.memory.topology.begin(view, view.removed(), pods, exactly);
-        self.variants.begin(self.order.len());
+        self.variants.begin(self.nodes.len());
     }
 
     /// The Solve is over: nothing is left of it.
     pub(super) fn end(&mut self) {
         for place in self.removed.drain(..) {
-            self.nodes[place as usize].removed = false;
+            self.nodes[place].removed = false;
         }
         self.memory.topology.end();
     }

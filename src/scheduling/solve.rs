@@ -93,6 +93,7 @@ struct Solve<'a> {
 /// An existing node that was given pods.
 struct Changed {
     position: usize,
+    place: u32,
     before: Before,
 }
 
@@ -185,7 +186,8 @@ impl<'a> Solve<'a> {
             false => VolumeDemand::of(self.view, pod, &mut self.ground.memory.sets),
         };
         let first = self.first_kind(id);
-        let exempt = usize::from(self.is_exempt(id));
+        // Pending pods and pods of deleting nodes may go to nodes within consolidateAfter.
+        let exempt = usize::from(!self.view.is_on_staying_node(id));
         if let Some((version, failure)) = &self.ground.variants.kinds[first].failed[exempt]
             && *version == self.version
         {
@@ -224,13 +226,6 @@ impl<'a> Solve<'a> {
         topology.demand(self.view, &variant.rules, strict, ordinal, self.attempt)
     }
 
-    /// Pending pods and pods of deleting nodes may go to nodes within consolidateAfter.
-    fn is_exempt(&self, pod: PodId) -> bool {
-        let cluster = self.view.cluster;
-        let node = cluster.pods[pod].node;
-        node.is_none_or(|node| cluster.claims[cluster.nodes[node].claim].is_deleting())
-    }
-
     fn add(
         &mut self,
         pod: PodId,
@@ -256,21 +251,21 @@ impl<'a> Solve<'a> {
         volumes: &VolumeDemand,
         exempt: bool,
     ) -> bool {
-        let Ground { memory, variants: Variants { list, kinds, .. }, order, nodes, .. } =
+        let Ground { memory, variants: Variants { list, kinds, .. }, nodes, .. } =
             &mut *self.ground;
         let kind = &mut kinds[kind];
         let variant = &list[kind.variant];
         let seeker = Seeker { variant, requests: &kind.requests, demand, volumes };
         let heeds_closing = self.purpose == Purpose::Consolidation && !exempt;
         let mut position = kind.refused_nodes.next_absent(0);
-        while let Some(slot) = order.get(position) {
-            let node = &mut nodes[*slot as usize];
+        while let Some(place) = nodes.at(position) {
+            let node = &mut nodes[place];
             let closed = heeds_closing && self.view.now < node.closed_until;
             if !closed && !node.removed {
                 match node.can_add(memory, &seeker) {
                     Ok(set) => {
                         if node.pods.is_empty() {
-                            self.changed.push(Changed { position, before: node.before() });
+                            self.changed.push(Changed { position, place, before: node.before() });
                         }
                         node.add(memory, pod, &seeker, set);
                         let starting = heeds_closing && !node.initialized;
@@ -467,8 +462,8 @@ impl<'a> Solve<'a> {
         let given_up = self.given_up;
         let Solve { ground, view, templates, claims, order, mut changed, .. } = self;
         changed.sort_unstable_by_key(|changed| changed.position);
-        let placed = |Changed { position, before }: Changed| {
-            let node = &mut ground.nodes[ground.order[position] as usize];
+        let placed = |Changed { place, before, .. }: Changed| {
+            let node = &mut ground.nodes[place];
             let pods = node.restore(before);
             ExistingPlacement { claim: node.claim, initialized: node.initialized, pods }
         };

@@ -24,8 +24,6 @@ pub struct Templates {
     pub(super) list: Vec<Template>,
     /// Some template has a PreferNoSchedule taint, so that relaxation may tolerate such taints.
     pub(super) tolerate_prefer_no_schedule: bool,
-    /// NodePools whose requirements leave no instance type.
-    pub(super) without_types: Vec<PoolIndex>,
     /// All NodePools: new nodes' topology domains come from these, whether a template is left or not.
     pub(super) sources: Vec<Source>,
     /// The value that the hosts of new claims share while solving.
@@ -110,18 +108,11 @@ impl Templates {
             let taints = &template.spec.template.taints;
             templates.tolerate_prefer_no_schedule |=
                 taints.iter().any(|taint| taint.effect == Effect::PreferNoSchedule);
-            if template.options.is_empty() {
-                templates.without_types.push(pool);
-            } else {
+            if !template.options.is_empty() {
                 templates.list.push(template);
             }
         }
         templates
-    }
-
-    /// NodePools whose requirements leave no instance type.
-    pub fn pools_without_types(&self) -> &[PoolIndex] {
-        &self.without_types
     }
 
     /// Instance types, by position, that a NodePool may launch.

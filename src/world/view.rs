@@ -201,6 +201,13 @@ impl<'a> ClusterView<'a> {
         !self.is_protected(pod) && !self.is_fully_blocked(pod)
     }
 
+    /// Bound, and not to a node on its way out.
+    pub fn is_on_staying_node(&self, pod: PodId) -> bool {
+        let cluster = self.cluster;
+        let node = cluster.pods[pod].node;
+        node.is_some_and(|node| !cluster.claims[cluster.nodes[node].claim].is_deleting())
+    }
+
     /// do-not-disrupt is in force.
     pub fn is_protected(&self, pod: &Pod) -> bool {
         pod.is_active() && pod.do_not_disrupt.in_force(pod.bound_at, self.now)

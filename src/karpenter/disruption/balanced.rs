@@ -26,7 +26,7 @@ struct Totals {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scores(BTreeMap<PoolIndex, Totals>);
 
-fn is_balanced(view: &ClusterView<'_>, pool: PoolIndex) -> bool {
+pub(super) fn is_balanced(view: &ClusterView<'_>, pool: PoolIndex) -> bool {
     view.cluster.pools[pool].spec.disruption.policy == ConsolidationPolicy::Balanced
 }
 

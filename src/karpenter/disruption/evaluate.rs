@@ -35,10 +35,9 @@ pub(super) struct Others {
 
 impl Others {
     pub(super) fn of(view: &ClusterView<'_>) -> Others {
-        let leaving = view.deleting_state_nodes();
         Others {
             waiting: provisioner::waiting_pods(view),
-            leaving: leaving.flat_map(|(_, c)| view.currently_reschedulable_pods(c)).collect(),
+            leaving: provisioner::leaving_pods(view).collect(),
         }
     }
 }
@@ -63,24 +62,16 @@ pub(super) fn simulate(
     }
     pods.extend(&others.leaving);
     let without = view.without(&claims);
-    let solution = match limit {
-        Some(limit) => core.try_below(&without, &pods, limit),
-        None => core.solve(&without, &pods, purpose),
-    };
+    let solution = core.solve(&without, &pods, (purpose, limit));
+    // A pod that runs and could stay may not rely on a node that is still starting.
     let relies_on_starting_node = solution
         .existing
         .iter()
         .filter(|placement| !placement.initialized)
         .flat_map(|placement| &placement.pods)
-        .any(|pod| is_running_on_staying_node(view, *pod));
+        .any(|pod| view.is_on_staying_node(*pod));
     let strands_running_pods = relies_on_starting_node || solution.unplaced_running(view);
     Some(WhatIf { strands_running_pods, solution })
-}
-
-/// Bound, and not to a node that is being deleted: such a pod may not rely on a node that is still starting.
-fn is_running_on_staying_node(view: &ClusterView<'_>, pod: PodId) -> bool {
-    let node = view.cluster.pods[pod].node;
-    node.is_some_and(|node| !view.cluster.claims[view.cluster.nodes[node].claim].is_deleting())
 }
 
 /// The command that consolidates `candidates`, if there is one that saves.

@@ -6,32 +6,23 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
 use super::Method;
-use super::balanced::Scores;
+use super::balanced::{Scores, is_balanced};
 use super::candidate::{self, Candidate};
 use crate::engine::{Purpose, Streams};
-use crate::kube::node_pool::ConsolidationPolicy;
 use crate::units::SimTime;
 use crate::world::cluster::Claim;
 use crate::world::settings::TieBreaks;
-use crate::world::{ClaimId, ClusterView, PoolIndex};
+use crate::world::{ClaimId, ClusterView, Lineup, PoolIndex, Seen};
 
 /// See the [module](self).
 #[derive(Clone, Debug)]
 pub(super) struct Roster {
     /// The cluster's generation that eligibility and prices belong to.
     generation: u64,
-    /// Writes to claims, nodes and pods that were looked at.
-    seen: [u64; 3],
-    /// State nodes; those that `order` does not name are gone.
-    entries: Vec<Entry>,
-    /// Places in `entries`, by name.
-    order: Vec<u32>,
-    /// Places in `entries` by slot of the claim.
-    places: FxHashMap<u32, u32>,
-    free: Vec<u32>,
+    seen: Seen,
+    /// State nodes by slot of the claim, in the order of their names.
+    entries: Lineup<Entry>,
     /// Nodes that budgets count, by NodePool.
     counts: Vec<Counts>,
     /// Entries that a method wants, by method.
@@ -73,11 +64,8 @@ impl Roster {
         let seeded = view.settings.tie_breaks == TieBreaks::Seeded;
         let mut roster = Roster {
             generation: cluster.generation,
-            seen: [cluster.claims.written(), cluster.nodes.written(), cluster.pods.written()],
-            entries: Vec::new(),
-            order: Vec::new(),
-            places: FxHashMap::default(),
-            free: Vec::new(),
+            seen: cluster.seen(),
+            entries: Lineup::default(),
             counts: vec![Counts::default(); cluster.pools.len()],
             wanted: [0; 5],
             streams: seeded.then(|| Streams::new(view.settings.seed)),
@@ -91,57 +79,46 @@ impl Roster {
     /// Brings the roster up to date with the cluster.
     pub(super) fn refresh(&mut self, view: &ClusterView<'_>) {
         let cluster = view.cluster;
-        let changes = (
-            cluster.claims.written_since(self.seen[0]),
-            cluster.nodes.written_since(self.seen[1]),
-            cluster.pods.written_since(self.seen[2]),
-        );
         let is_stale = view.settings.plain
             || self.generation != cluster.generation
             || self.counts.len() != cluster.pools.len();
-        let ((Some(claims), Some(nodes), Some(pods)), false) = (changes, is_stale) else {
+        let changes = if is_stale { None } else { cluster.changes_since(self.seen) };
+        let Some(changes) = changes else {
             *self = Roster::new(view);
             return;
         };
-        self.seen = [cluster.claims.written(), cluster.nodes.written(), cluster.pods.written()];
-        let mut slots = claims.to_vec();
-        let claim_of = |node: &crate::world::cluster::Node| node.claim.slot();
-        let nodes = nodes.iter().filter_map(|slot| cluster.nodes.at(*slot));
-        slots.extend(nodes.map(|(_, node)| claim_of(node)));
-        let pods = pods.iter().filter_map(|slot| cluster.pods.at(*slot));
-        let their_nodes = pods.filter_map(|(_, pod)| cluster.nodes.get(pod.node?));
-        slots.extend(their_nodes.map(claim_of));
-        slots.sort_unstable();
-        slots.dedup();
-        slots.into_iter().for_each(|slot| self.look_at(view, slot));
+        self.seen = cluster.seen();
+        changes.claims.iter().for_each(|slot| self.look_at(view, *slot));
     }
 
     /// Looks at a claim again.
     fn look_at(&mut self, view: &ClusterView<'_>, slot: u32) {
         let claim = view.cluster.claims.at(slot).filter(|(_, claim)| claim.is_state_node());
         let new = claim.map(|(id, claim)| Entry::new(view, id, claim));
-        let old = self.places.get(&slot).copied();
+        let old = self.entries.place(slot);
         if let Some(place) = old {
             self.count(place, -1);
         }
-        match (old, new) {
-            (Some(place), Some(new)) if self.entries[place as usize].claim == new.claim => {
-                self.entries[place as usize] = new;
-                self.count(place, 1);
+        let place = match (old, new) {
+            (Some(place), Some(new)) if self.entries[place].claim == new.claim => {
+                self.entries[place] = new;
+                Some(place)
             }
             (old, new) => {
                 if let Some(place) = old {
-                    self.take_out(slot, place);
+                    let position = self.position(&self.entries[place].name);
+                    self.entries.remove(slot, position);
                 }
-                if let Some(new) = new {
-                    self.put_in(slot, new);
-                }
+                new.map(|new| self.entries.insert(slot, self.position(&new.name), new))
             }
+        };
+        if let Some(place) = place {
+            self.count(place, 1);
         }
     }
 
     fn count(&mut self, place: u32, sign: i64) {
-        let entry = &self.entries[place as usize];
+        let entry = &self.entries[place];
         let counts = &mut self.counts[entry.pool];
         counts.total += sign * entry.counts.total;
         counts.disrupting += sign * entry.counts.disrupting;
@@ -154,31 +131,7 @@ impl Roster {
     }
 
     fn position(&self, name: &str) -> usize {
-        self.order.partition_point(|place| self.entries[*place as usize].name.as_ref() < name)
-    }
-
-    fn take_out(&mut self, slot: u32, place: u32) {
-        let position = self.position(&self.entries[place as usize].name);
-        self.order.remove(position);
-        self.places.remove(&slot);
-        self.free.push(place);
-    }
-
-    fn put_in(&mut self, slot: u32, entry: Entry) {
-        let position = self.position(&entry.name);
-        let place = match self.free.pop() {
-            Some(place) => {
-                self.entries[place as usize] = entry;
-                place
-            }
-            None => {
-                self.entries.push(entry);
-                self.entries.len() as u32 - 1
-            }
-        };
-        self.order.insert(position, place);
-        self.places.insert(slot, place);
-        self.count(place, 1);
+        self.entries.position(|known| known.name.as_ref() < name)
     }
 
     /// Nodes that budgets count, by NodePool.
@@ -200,8 +153,7 @@ impl Roster {
         if self.wanted[number] == 0 && !any_weighs {
             return (Vec::new(), Scores::default());
         }
-        let entries = self.order.iter().map(|place| &self.entries[*place as usize]);
-        let mut listed: Vec<(u64, &Entry, &Candidate)> = entries
+        let mut listed: Vec<(u64, &Entry, &Candidate)> = (self.entries.iter())
             .filter(|entry| entry.wanted[number] || (any_weighs && weighs(entry.pool)))
             .filter(|entry| entry.nominated_until <= view.now)
             .filter(|entry| !entry.is_guarded || entry.pods_permit(view, method))
@@ -270,8 +222,4 @@ impl Entry {
     fn pods_permit(&self, view: &ClusterView<'_>, method: Method) -> bool {
         candidate::pods_permit(view, &view.cluster.claims[self.claim], method)
     }
-}
-
-fn is_balanced(view: &ClusterView<'_>, pool: PoolIndex) -> bool {
-    view.cluster.pools[pool].spec.disruption.policy == ConsolidationPolicy::Balanced
 }

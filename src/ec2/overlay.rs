@@ -151,7 +151,7 @@ mod tests {
     use super::*;
     use crate::ec2::CapacityType;
     use crate::kube::node_overlay::sort_by_weight;
-    use crate::kube::node_pool::{ConsolidationPolicy, Disruption, NodeClaimTemplate};
+
     use crate::kube::requirement::Operator;
     use crate::kube::{Labels, label};
     use crate::units::{Symbol, Symbols};
@@ -196,27 +196,9 @@ mod tests {
                 }
             });
             let (team, a) = (s.intern("team"), s.intern_value("a"));
-            let pool = NodePool {
-                name: s.intern_value("p"),
-                template: NodeClaimTemplate {
-                    labels: Labels::from_iter([(team, a)]),
-                    requirements: Requirements::default(),
-                    taints: Vec::new(),
-                    startup_taints: Vec::new(),
-                    node_class: s.intern_value("default"),
-                    expire_after: None,
-                    termination_grace_period: None,
-                    drift_fields: String::new(),
-                },
-                disruption: Disruption {
-                    consolidate_after: None,
-                    policy: ConsolidationPolicy::WhenEmpty,
-                    budgets: Vec::new(),
-                },
-                limits: None,
-                weight: 0,
-                replicas: None,
-            };
+            let mut pool = NodePool::bare(s.intern_value("p"));
+            pool.template.labels = Labels::from_iter([(team, a)]);
+            pool.template.node_class = s.intern_value("default");
             Shop { symbols, pool, types: types.into() }
         }
 

@@ -28,6 +28,34 @@ pub struct NodePool {
     pub replicas: Option<i64>,
 }
 
+impl NodePool {
+    /// A NodePool without labels, taints, requirements and rules: nothing of it is ever disrupted. Its EC2NodeClass has
+    /// the same name.
+    pub fn bare(name: LabelValue) -> NodePool {
+        NodePool {
+            name,
+            template: NodeClaimTemplate {
+                labels: Labels::default(),
+                requirements: Requirements::default(),
+                taints: Vec::new(),
+                startup_taints: Vec::new(),
+                node_class: name,
+                expire_after: None,
+                termination_grace_period: None,
+                drift_fields: String::new(),
+            },
+            disruption: Disruption {
+                consolidate_after: None,
+                policy: ConsolidationPolicy::WhenEmpty,
+                budgets: Vec::new(),
+            },
+            limits: None,
+            weight: 0,
+            replicas: None,
+        }
+    }
+}
+
 /// What a NodePool's nodes are made from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeClaimTemplate {

@@ -5,12 +5,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::cluster::{Owner, Pod, PodId};
-use super::settings::PodUids;
 use super::{Wake, World};
-use crate::engine::{Purpose, Timer};
+use crate::engine::Timer;
 use crate::kube::PodClass;
 use crate::kube::capacity_buffer::{CapacityBuffer, PodShape, PodTemplate};
 use crate::kube::pod::DoNotDisrupt;
@@ -145,30 +142,12 @@ impl World {
         let ordinal = FIRST_ORDINAL + ((index as u64) << 32) + number as u64;
         let spec = self.cluster.capacity_buffers[index].spec.as_ref();
         let name = spec.map_or("", |spec| &*spec.name);
+        let name = format!("capacity-buffer-{name}-{}", number + 1).into();
         Pod {
-            ordinal,
-            uid: match self.settings.pod_uids {
-                PodUids::CreationOrder => ordinal,
-                PodUids::Hash => self.streams.mix(Purpose::PodUid, ordinal, 0),
-            },
-            name: format!("capacity-buffer-{name}-{}", number + 1).into(),
-            class: class.clone(),
-            owner: Owner::Buffer,
-            work: None,
-            draws: ordinal,
-            created_at: self.now(),
+            uid: self.pod_uid(ordinal, (ordinal, 0)),
             unschedulable: true,
-            node: None,
-            bound_at: None,
-            running_at: None,
-            finished_at: None,
-            deletion_at: None,
             do_not_disrupt: DoNotDisrupt::No,
-            budgets: SmallVec::new(),
-            eviction_attempts: 0,
-            in_eviction_queue: false,
-            kubelet_timer: None,
-            trigger_timer: None,
+            ..Pod::new(ordinal, name, class.clone(), Owner::Buffer, self.now())
         }
     }
 

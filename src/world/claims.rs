@@ -12,7 +12,7 @@ use crate::ec2::{CapacityType, InstanceType};
 use crate::engine::{Distribution, Purpose};
 use crate::kube::taint::Effect;
 use crate::kube::{Labels, NodePool, Requirements, label};
-use crate::units::{LabelValue, ResourceVec, SimDuration, SimTime};
+use crate::units::{LabelValue, ResourceVec, SimDuration};
 
 /// A NodeClaim to be created.
 #[derive(Clone, Debug)]
@@ -61,41 +61,14 @@ impl World {
         };
         let requirements = self.describe_requirements(&new.requirements);
         let requests = new.requests.clone();
+        let created_at = now.floor_to_second();
         let id = self.cluster.claims.insert(Claim {
-            ordinal,
-            name: name.clone(),
-            pool: new.pool,
-            managed: true,
-            created_at: now.floor_to_second(),
             class_fields,
             requirements: new.requirements,
             options: new.options,
             requests: new.requests,
             labels,
-            template,
-            instance: None,
-            node: None,
-            registered_at: None,
-            initialized_at: None,
-            consolidatable: false,
-            drifted: None,
-            last_pod_event_at: None,
-            deletion_at: None,
-            deletion_cause: None,
-            termination_at: None,
-            marked_for_deletion: false,
-            in_command: false,
-            nominated_until: SimTime::ZERO,
-            lifecycle_not_before: SimTime::ZERO,
-            launching: false,
-            type_checked_at: None,
-            launch_errors: 0,
-            consistency_scanned_at: None,
-            consistent: false,
-            lifecycle_timer: None,
-            conditions_timer: None,
-            expiration_timer: None,
-            consistency_timer: None,
+            ..Claim::new(ordinal, name.clone(), new.pool, template, created_at)
         });
         self.cluster.claims_by_name.insert(name, id);
         self.cluster.unlaunched_count += 1;

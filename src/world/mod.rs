@@ -11,6 +11,7 @@ use crate::engine::{Clock, EventQueue, Streams, Timer};
 use crate::units::{SimDuration, SimTime, Symbols};
 
 pub mod arena;
+mod blank;
 mod budgets;
 pub mod buffers;
 mod changes;

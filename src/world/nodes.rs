@@ -7,7 +7,7 @@ use super::{Wake, World};
 use crate::engine::Purpose;
 use crate::kube::label;
 use crate::kube::taint::{Effect, Taint};
-use crate::units::{ResourceVec, SimDuration, SimTime};
+use crate::units::SimDuration;
 
 /// Key of the taint that Karpenter puts on nodes it disrupts.
 pub const DISRUPTED_TAINT: &str = "karpenter.sh/disrupted";
@@ -35,30 +35,10 @@ impl World {
         taints.extend(claim.template.template.startup_taints.iter().cloned());
         let (name, ordinal) = (claim.name.clone(), claim.ordinal);
         let node = self.cluster.nodes.insert(Node {
-            name: name.clone(),
-            claim: id,
-            created_at: now,
             labels,
             taints,
             allocatable: instance_type.allocatable.clone(),
-            ready: false,
-            conditions: Vec::new(),
-            initializable: false,
-            do_not_disrupt: false,
-            pods: Vec::new(),
-            used: ResourceVec::default(),
-            daemon_used: ResourceVec::default(),
-            nonzero_cpu_milli: 0,
-            nonzero_memory_bytes: 0,
-            deletion_at: None,
-            drain_started_at: None,
-            drained: false,
-            attached_until: SimTime::ZERO,
-            images: Vec::new(),
-            pulls_end_at: now,
-            health_timer: None,
-            termination_timer: None,
-            trigger_timer: None,
+            ..Node::new(name.clone(), id, now)
         });
         self.cluster.nodes_by_name.insert(name, node);
         self.cluster.claims[id].node = Some(node);

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::cluster::{NodeId, Owner, Pod, PodId};
 use super::event::Event;
 use super::journal::{Cause, Fact};
@@ -30,33 +28,12 @@ impl World {
     ) -> PodId {
         let ordinal = self.cluster.pod_count;
         self.cluster.pod_count += 1;
-        let uid = match self.settings.pod_uids {
-            PodUids::CreationOrder => ordinal,
-            PodUids::Hash => self.streams.mix(Purpose::PodUid, uid_parts.0, uid_parts.1 as u32),
-        };
+        let uid = self.pod_uid(ordinal, uid_parts);
         let draws = self.streams.mix(Purpose::PodUid, uid_parts.0, uid_parts.1 as u32) >> 8;
-        let do_not_disrupt = class.do_not_disrupt;
         let id = self.cluster.pods.insert(Pod {
-            ordinal,
             uid,
-            name,
-            class,
-            owner,
-            work: None,
             draws,
-            created_at: self.now(),
-            unschedulable: false,
-            node: None,
-            bound_at: None,
-            running_at: None,
-            finished_at: None,
-            deletion_at: None,
-            do_not_disrupt,
-            budgets: SmallVec::new(),
-            eviction_attempts: 0,
-            in_eviction_queue: false,
-            kubelet_timer: None,
-            trigger_timer: None,
+            ..Pod::new(ordinal, name, class, owner, self.now())
         });
         self.cluster.pods_by_ordinal.insert(ordinal, id);
         self.cluster.count_pod(id);
@@ -78,6 +55,14 @@ impl World {
             }
         }
         id
+    }
+
+    /// The UID of a pod; `parts` tell it apart under every policy.
+    pub(super) fn pod_uid(&self, ordinal: u64, parts: (u64, u64)) -> u64 {
+        match self.settings.pod_uids {
+            PodUids::CreationOrder => ordinal,
+            PodUids::Hash => self.streams.mix(Purpose::PodUid, parts.0, parts.1 as u32),
+        }
     }
 
     /// kube-scheduler found no node: the pod becomes provisionable. Said once per pod.

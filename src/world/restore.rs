@@ -6,8 +6,6 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::World;
 use super::cluster::{
     BudgetState, Claim, ClaimId, DeletionCause, Drift, Instance, InstanceTypeRef, Node, NodeId,
@@ -16,7 +14,7 @@ use super::cluster::{
 use crate::ec2::CapacityType;
 use crate::kube::disruption_budget::DisruptionBudget;
 use crate::kube::label::Labels;
-use crate::kube::node_pool::{ConsolidationPolicy, Disruption, NodeClaimTemplate, NodePool};
+use crate::kube::node_pool::NodePool;
 use crate::kube::{PodClass, Requirements, Taint};
 use crate::units::{LabelValue, ResourceVec, SimTime};
 
@@ -133,7 +131,7 @@ impl World {
             last_pod_event_at: found.last_pod_event_at,
             deletion_at: found.deletion_at,
             deletion_cause: found.deletion_at.map(|_| DeletionCause::Failed),
-            ..bare_claim(ordinal, found.name, found.pool, found.template, found.created_at)
+            ..Claim::new(ordinal, found.name, found.pool, found.template, found.created_at)
         };
         self.insert_claim(claim)
     }
@@ -141,41 +139,24 @@ impl World {
     /// A Node. `claim` is its NodeClaim; a Node that Karpenter did not make gets a stand-in for one.
     pub fn restore_node(&mut self, claim: Option<ClaimId>, found: FoundNode) -> NodeId {
         let claim = claim.unwrap_or_else(|| {
-            let template = Arc::new(nothing(self.symbols.intern_value("")));
+            let template = Arc::new(NodePool::bare(self.symbols.intern_value("")));
             let ordinal = self.cluster.claim_count;
             let at = found.created_at;
             self.insert_claim(Claim {
                 managed: false,
                 registered_at: Some(at),
                 initialized_at: Some(at),
-                ..bare_claim(ordinal, found.name.clone(), PoolIndex::MAX, template, at)
+                ..Claim::new(ordinal, found.name.clone(), PoolIndex::MAX, template, at)
             })
         });
         let id = self.cluster.nodes.insert(Node {
-            name: found.name.clone(),
-            claim,
-            created_at: found.created_at,
             labels: found.labels,
             taints: found.taints,
             allocatable: found.allocatable,
             ready: found.ready,
-            conditions: Vec::new(),
             initializable: self.cluster.claims[claim].is_initialized(),
             do_not_disrupt: found.do_not_disrupt,
-            pods: Vec::new(),
-            used: ResourceVec::default(),
-            daemon_used: ResourceVec::default(),
-            nonzero_cpu_milli: 0,
-            nonzero_memory_bytes: 0,
-            deletion_at: None,
-            drain_started_at: None,
-            drained: false,
-            attached_until: SimTime::ZERO,
-            images: Vec::new(),
-            pulls_end_at: found.created_at,
-            health_timer: None,
-            termination_timer: None,
-            trigger_timer: None,
+            ..Node::new(found.name.clone(), claim, found.created_at)
         });
         self.cluster.nodes_by_name.insert(found.name, id);
         self.cluster.claims[claim].node = Some(id);
@@ -187,28 +168,11 @@ impl World {
         let ordinal = self.cluster.pod_count;
         self.cluster.pod_count += 1;
         let priority_key = (-i64::from(found.class.priority), ordinal);
-        let do_not_disrupt = found.class.do_not_disrupt;
         let id = self.cluster.pods.insert(Pod {
-            ordinal,
             uid: found.uid,
-            name: found.name,
-            class: found.class,
-            owner: found.owner,
-            work: None,
-            draws: ordinal,
-            created_at: found.created_at,
             unschedulable: found.bound.is_none() && found.unschedulable,
-            node: None,
-            bound_at: None,
-            running_at: None,
-            finished_at: None,
             deletion_at: found.deletion_at,
-            do_not_disrupt,
-            budgets: SmallVec::new(),
-            eviction_attempts: 0,
-            in_eviction_queue: false,
-            kubelet_timer: None,
-            trigger_timer: None,
+            ..Pod::new(ordinal, found.name, found.class, found.owner, found.created_at)
         });
         self.cluster.pods_by_ordinal.insert(ordinal, id);
         match found.bound {
@@ -238,76 +202,5 @@ impl World {
         self.cluster.claims_by_name.insert(name, id);
         self.cluster.index_leaving(id);
         id
-    }
-}
-
-/// A claim of which nothing but its origin is known.
-fn bare_claim(
-    ordinal: u64,
-    name: Arc<str>,
-    pool: PoolIndex,
-    template: Arc<NodePool>,
-    created_at: SimTime,
-) -> Claim {
-    Claim {
-        ordinal,
-        name,
-        pool,
-        managed: true,
-        created_at,
-        class_fields: "".into(),
-        requirements: Requirements::default(),
-        options: Vec::new(),
-        requests: ResourceVec::default(),
-        labels: Labels::default(),
-        template,
-        instance: None,
-        node: None,
-        registered_at: None,
-        initialized_at: None,
-        consolidatable: false,
-        drifted: None,
-        last_pod_event_at: None,
-        deletion_at: None,
-        deletion_cause: None,
-        termination_at: None,
-        marked_for_deletion: false,
-        in_command: false,
-        nominated_until: SimTime::ZERO,
-        lifecycle_not_before: SimTime::ZERO,
-        launching: false,
-        type_checked_at: None,
-        launch_errors: 0,
-        consistency_scanned_at: None,
-        consistent: false,
-        lifecycle_timer: None,
-        conditions_timer: None,
-        expiration_timer: None,
-        consistency_timer: None,
-    }
-}
-
-/// The template of a stand-in: no labels, no taints, no rules.
-fn nothing(empty: LabelValue) -> NodePool {
-    NodePool {
-        name: empty,
-        template: NodeClaimTemplate {
-            labels: Labels::default(),
-            requirements: Requirements::default(),
-            taints: Vec::new(),
-            startup_taints: Vec::new(),
-            node_class: empty,
-            expire_after: None,
-            termination_grace_period: None,
-            drift_fields: String::new(),
-        },
-        disruption: Disruption {
-            consolidate_after: None,
-            policy: ConsolidationPolicy::WhenEmpty,
-            budgets: Vec::new(),
-        },
-        limits: None,
-        weight: 0,
-        replicas: None,
     }
 }

@@ -18,6 +18,12 @@ pub struct Folder {
 }
 
 impl Folder {
+    /// The folder of a scenario's results: `--out`, or `reports/NAME` of the working directory.
+    pub fn of_run(out: Option<&Path>, name: &str, force: bool) -> Result<Folder> {
+        let by_name = Path::new("reports").join(name);
+        Folder::new(out.unwrap_or(&by_name), force)
+    }
+
     /// Says no to a folder with somebody else's files, unless `force`. Creates nothing yet.
     pub fn new(path: &Path, force: bool) -> Result<Folder> {
         let shown = path.display();

@@ -1,7 +1,6 @@
 //! `karpsim run`: one policy, its answer and its files.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 
@@ -31,7 +30,8 @@ pub fn run(options: &RunOptions, terminal: &Terminal) -> Result<Exit> {
         config.horizon = config.horizon.min(SimTime::ZERO + until);
     }
     let header = resolve::header(&input.scenario, &input.config, input.catalog);
-    let mut folder = Folder::new(&folder_of(options, &input), options.force)?;
+    let name = &input.scenario.settings.name;
+    let mut folder = Folder::of_run(options.out.as_deref(), name, options.force)?;
     let signals = Signals::catch()?;
     let mut watch = Watch::new(options, terminal, &mut folder, &input, signals.clone())?;
     let checks = if options.invariants { Checks::EveryEvent } else { Checks::Off };
@@ -45,12 +45,6 @@ pub fn run(options: &RunOptions, terminal: &Terminal) -> Result<Exit> {
     let written: Vec<String> = folder.written().iter().map(|p| p.display().to_string()).collect();
     terminal.say(&format!("wrote {}", written.join(" ")));
     Ok(exit(options, &result, signals.caught()))
-}
-
-/// `reports/NAME` of the working directory, or `--out`.
-fn folder_of(options: &RunOptions, input: &Input) -> PathBuf {
-    let by_name = || Path::new("reports").join(&input.scenario.settings.name);
-    options.out.clone().unwrap_or_else(by_name)
 }
 
 fn exit(options: &RunOptions, result: &RunResult, signal: Option<u8>) -> Exit {

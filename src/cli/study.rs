@@ -72,9 +72,10 @@ impl Prepared {
         }
     }
 
-    /// The scenario's name.
-    pub fn name(&self) -> &str {
-        self.variants.first().map_or("", |variant| &variant.scenario.settings.name)
+    /// The folder of the outputs: the one that was asked for, or one of the scenario's name.
+    pub fn folder(&self, options: &StudyOptions) -> Result<Folder> {
+        let name = self.variants.first().map_or("", |variant| &variant.scenario.settings.name);
+        Folder::of_run(options.out.as_deref(), name, options.force)
     }
 
     fn jobs(&self) -> Vec<(usize, u32, Job)> {

@@ -1,13 +1,10 @@
 //! `karpsim sweep`: axes, policies and replications in parallel.
 
-use std::path::Path;
-
 use anyhow::Result;
 
 use super::Exit;
 use super::args::SweepOptions;
 use super::input::Origin;
-use super::output::Folder;
 use super::study::{self, Prepared};
 use super::terminal::Terminal;
 use crate::diagnostic::Diagnostics;
@@ -58,9 +55,7 @@ pub fn sweep(options: &SweepOptions, terminal: &Terminal) -> Result<Exit> {
         Ok(prepared) => prepared,
         Err(exit) => return Ok(exit),
     };
-    let by_name = || Path::new("reports").join(prepared.name());
-    let mut folder =
-        Folder::new(&options.study.out.clone().unwrap_or_else(by_name), options.study.force)?;
+    let mut folder = prepared.folder(&options.study)?;
     let Some((study, signal)) =
         prepared.run(&options.study, &mut folder, options.resume, terminal)?
     else {

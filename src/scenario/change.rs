@@ -104,14 +104,7 @@ impl Changes {
         match target {
             Target::Object(object, path) => {
                 let patch = node(text, &part.value, diagnostics);
-                let object_span = path_span;
-                self.objects.extend(patch.map(|patch| ObjectChange {
-                    object,
-                    object_span,
-                    path,
-                    path_span,
-                    patch,
-                }));
+                self.add_object(object, path, path_span, patch);
             }
             Target::Setting(path) => {
                 if let Some(Step::Key(first)) = path.first()
@@ -122,6 +115,19 @@ impl Changes {
                 self.add_leaves(text, path, path_span, &part.value);
             }
         }
+    }
+
+    /// A change of an object; none when its patch could not be read. One span says what object and what path.
+    fn add_object(
+        &mut self,
+        object: String,
+        path: Vec<Step>,
+        path_span: Span,
+        patch: Option<Node>,
+    ) {
+        let object_span = path_span;
+        let change = |patch| ObjectChange { object, object_span, path, path_span, patch };
+        self.objects.extend(patch.map(change));
     }
 
     /// A mapping patches the fields that it names; everything else replaces what is there.
@@ -154,14 +160,7 @@ impl Changes {
         match target {
             Target::Object(object, path) => {
                 let patch = yaml::parse_value(&value, value_span, diagnostics);
-                let object_span = path_span;
-                self.objects.extend(patch.map(|patch| ObjectChange {
-                    object,
-                    object_span,
-                    path,
-                    path_span,
-                    patch,
-                }));
+                self.add_object(object, path, path_span, patch);
             }
             Target::Setting(path) => match path.first() {
                 Some(Step::Key(first)) if FIXED.contains(&first.as_str()) => {

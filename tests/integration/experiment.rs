@@ -11,18 +11,14 @@ use karpsim::diagnostic::Diagnostics;
 use karpsim::experiment::run::{Checks, Observer, run};
 use karpsim::experiment::{Ended, Estimate, Job, Watch, grid, run_all};
 use karpsim::outcome::RunResult;
-use karpsim::scenario::{
-    Catalogue, Choice, DiskFiles, Setting, Written, catalog, load_variant, resolve,
-};
+use karpsim::scenario::{Catalogue, Choice, DiskFiles, catalog, load_variant, resolve};
 use karpsim::simulation::{Config, Load, Recording, RowSource, Term, TraceRow};
 use karpsim::units::{SimDuration, SimTime};
 use karpsim::world::Fact;
 use karpsim::world::journal::{Cause, Record};
 use tempfile::TempDir;
 
-fn scenario(name: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name)
-}
+use crate::shipped;
 
 /// What happened to the pods and NodeClaims of a run.
 #[derive(Default)]
@@ -79,19 +75,8 @@ impl Observer for Seen {
 
 /// ci-burst for some hours with another consolidateAfter.
 fn config(hours: i64, consolidate_after: &str) -> Config {
-    let setting = Setting {
-        path: "NodePool/default:spec.disruption.consolidateAfter".to_owned(),
-        value: consolidate_after.to_owned(),
-        written: Written::Option("--set #1".to_owned()),
-    };
-    let choice = Choice { policy: None, settings: vec![setting] };
-    let catalog = catalog::embedded();
-    let (names, mut diagnostics) = (Catalogue::from(catalog), Diagnostics::default());
-    let path = scenario("ci-burst.ron");
-    let loaded = load_variant(&path, &[], &choice, &DiskFiles, &names, &mut diagnostics);
-    let mut config = resolve::config(&loaded.expect("a shipped scenario"), catalog);
-    config.horizon = SimTime::from_seconds(hours * 3_600);
-    config
+    let after = "NodePool/default:spec.disruption.consolidateAfter";
+    shipped::config("ci-burst.ron", hours * 60, &[(after, consolidate_after)])
 }
 
 fn done(mut config: Config, seed: u64, checks: Checks) -> (RunResult, Seen) {
@@ -152,7 +137,8 @@ fn expiring(folder: &Path, on_eviction: &str, rows: &str) -> Config {
     workloads: [Trace(name: "t", namespace: "batch", file: "t.csv", on_eviction: {on_eviction})],
 )"#
     );
-    let manifests = std::fs::read_to_string(scenario("ci-burst/nodepool.yaml")).expect("a pool");
+    let manifests =
+        std::fs::read_to_string(shipped::path("ci-burst/nodepool.yaml")).expect("a pool");
     let manifests = manifests.replace("expireAfter: 720h", "expireAfter: 30m");
     assert!(manifests.contains("expireAfter: 30m"));
     let head = "pod_name,group,kind,arrival_s,duration_s,cpu_milli,memory_mib\n";
@@ -340,7 +326,7 @@ fn sweep(folder: &Path, options: &[&str]) -> i32 {
     let mut command = Command::cargo_bin("karpsim").expect("the program is built");
     let axis = "NodePool/default:spec.disruption.consolidateAfter=30s,Never";
     let command =
-        command.current_dir(folder).arg("sweep").arg(scenario("eks-workshop-policies.ron"));
+        command.current_dir(folder).arg("sweep").arg(shipped::path("eks-workshop-policies.ron"));
     let output = command
         .args(["--axis", axis, "--reps", "2", "--set", "horizon=30m", "-q"])
         .args(options)
@@ -380,7 +366,7 @@ fn threads_and_resuming_change_no_byte() {
 fn start_sweep(folder: &Path, resume: bool) -> std::process::Child {
     let axis = "NodePool/default:spec.disruption.consolidateAfter=0s,30s,5m,Never";
     let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("karpsim"));
-    command.current_dir(folder).arg("sweep").arg(scenario("eks-workshop-policies.ron"));
+    command.current_dir(folder).arg("sweep").arg(shipped::path("eks-workshop-policies.ron"));
     command.args(["--axis", axis, "--reps", "5", "--set", "horizon=12m", "-q", "-j", "2"]);
     command.args(resume.then_some("--resume")).stdout(std::process::Stdio::null());
     command.stderr(std::process::Stdio::null()).spawn().expect("the program is built")
@@ -519,7 +505,7 @@ fn bad_input_has_a_code_a_place_and_a_help_and_leaves_nothing_behind() {
     ] {
         std::fs::write(folder.path().join(name), format!("{head}{rows}")).expect("written");
     }
-    std::fs::copy(scenario("ci-burst/nodepool.yaml"), folder.path().join("m.yaml"))
+    std::fs::copy(shipped::path("ci-burst/nodepool.yaml"), folder.path().join("m.yaml"))
         .expect("a copy");
     let cluster =
         r#"cluster: (region: "us-east-1", zones: ["us-east-1a"], manifests: ["m.yaml"]),"#;
@@ -552,19 +538,21 @@ fn nothing_is_written_for_a_study_that_cannot_start() {
     let folder = TempDir::new().expect("a folder");
     for axis in ["NodePool/defualt:spec.weight=1,2", "seed="] {
         let mut command = Command::cargo_bin("karpsim").expect("the program is built");
-        let command = command.current_dir(&folder).arg("sweep").arg(scenario("eks-workshop.ron"));
+        let command =
+            command.current_dir(&folder).arg("sweep").arg(shipped::path("eks-workshop.ron"));
         let output = command.args(["--axis", axis]).output().expect("runs");
         assert_eq!(output.status.code(), Some(2), "{axis}");
     }
     let mut command = Command::cargo_bin("karpsim").expect("the program is built");
-    let command = command.current_dir(&folder).arg("sweep").arg(scenario("eks-workshop.ron"));
+    let command = command.current_dir(&folder).arg("sweep").arg(shipped::path("eks-workshop.ron"));
     let output = command.args(["--axis", "seed=1,2", "--dry-run"]).output().expect("runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.starts_with("2 runs = 2 points, "), "{said}");
     assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0));
     for options in [vec!["--reps", "0"], vec![]] {
         let mut command = Command::cargo_bin("karpsim").expect("the program is built");
-        let command = command.current_dir(&folder).arg("compare").arg(scenario("eks-workshop.ron"));
+        let command =
+            command.current_dir(&folder).arg("compare").arg(shipped::path("eks-workshop.ron"));
         assert_eq!(command.args(&options).output().expect("runs").status.code(), Some(2));
     }
     assert!(!folder.path().join("reports").exists());

@@ -12,5 +12,6 @@ mod kustomize;
 mod manifests;
 mod memos;
 mod scenario;
+mod shipped;
 mod tidy;
 mod timeline;

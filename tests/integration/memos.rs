@@ -6,14 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use karpsim::conformance;
-use karpsim::diagnostic::Diagnostics;
 use karpsim::experiment::run::{Checks, Observer, run};
-use karpsim::scenario::{
-    Catalogue, Choice, DiskFiles, Setting, Written, catalog, load_variant, resolve,
-};
 use karpsim::simulation::Simulation;
 use karpsim::units::SimTime;
 use karpsim::world::journal::Record;
+
+use crate::shipped;
 
 /// All that happened, one line a fact.
 #[derive(Default)]
@@ -30,18 +28,7 @@ impl Observer for Journal {
 }
 
 fn journal(name: &str, minutes: i64, settings: &[(&str, &str)], plain: bool) -> Vec<String> {
-    let setting = |(path, value): &(&str, &str)| Setting {
-        path: (*path).to_owned(),
-        value: (*value).to_owned(),
-        written: Written::Option("--set #1".to_owned()),
-    };
-    let choice = Choice { policy: None, settings: settings.iter().map(setting).collect() };
-    let catalog = catalog::embedded();
-    let (names, mut diagnostics) = (Catalogue::from(catalog), Diagnostics::default());
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name);
-    let loaded = load_variant(&path, &[], &choice, &DiskFiles, &names, &mut diagnostics);
-    let mut config = resolve::config(&loaded.expect("a shipped scenario"), catalog);
-    config.horizon = SimTime::from_seconds(minutes * 60);
+    let mut config = shipped::config(name, minutes, settings);
     Arc::make_mut(&mut config.settings).plain = plain;
     let mut journal = Journal::default();
     run(Arc::new(config), Default::default(), Checks::Off, &mut journal).expect("a sound run");

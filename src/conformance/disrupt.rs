@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::case::Case;
 use super::outcome::{Claim, PRICE_TOLERANCE, pod_names, texts};
 use super::report::{Check, Outcome, difference};
 use super::snapshot::Snapshot;
@@ -27,7 +28,7 @@ pub struct DisruptionPass {
 impl DisruptionPass {
     /// Reads a case, as the recordings write it.
     pub fn read(case: &Value) -> Result<DisruptionPass, NotComparable> {
-        Ok(DisruptionPass { snapshot: super::snapshot::read(case)? })
+        Ok(DisruptionPass { snapshot: super::snapshot::read(Case::of(case)?)? })
     }
 
     /// What the controller keeps between its passes.

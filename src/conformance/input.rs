@@ -5,9 +5,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-/// Bytes of a line whose text is not kept beside what was read of it.
-const LONG_LINE: usize = 1 << 20;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// The recordings of a path: the file itself, or all files below a folder in the order of their names.
@@ -32,8 +31,8 @@ pub(super) fn files(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), String>
     Ok(())
 }
 
-/// Hands every JSON value of a file to `each`, with its place. The error names file, line and what is wrong.
-pub(super) fn values(path: &Path, each: &mut dyn FnMut(&str, Value)) -> Result<(), String> {
+/// Hands the text of every JSON value of a file to `each`, with its place. The error names file, line and what is wrong.
+pub(super) fn values(path: &Path, each: &mut dyn FnMut(&str, &str)) -> Result<(), String> {
     let mut reader =
         open(path).map_err(|error| format!("{}: {}", path.display(), reason(&error)))?;
     let mut line = Vec::new();
@@ -49,22 +48,15 @@ pub(super) fn values(path: &Path, each: &mut dyn FnMut(&str, Value)) -> Result<(
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        match serde_json::from_slice(&line) {
-            Ok(value) => {
-                if line.len() > LONG_LINE {
-                    line = Vec::new();
-                }
-                each(&format!("line {number}"), value);
-            }
+        match serde_json::from_slice::<&RawValue>(&line) {
+            Ok(value) => each(&format!("line {number}"), value.get()),
             Err(error) if error.is_eof() && number == 1 => {
                 // A document over several lines.
                 reader.read_to_end(&mut line).map_err(|error| at(reason(&error)))?;
-                let value = serde_json::from_slice(&line).map_err(|error| {
+                let value: &RawValue = serde_json::from_slice(&line).map_err(|error| {
                     format!("{}: line {}: {error}", path.display(), error.line())
                 })?;
-                // The text may be as large as what was read of it.
-                drop(line);
-                each("line 1", value);
+                each("line 1", value.get());
                 return Ok(());
             }
             Err(error) => return Err(at(format!("column {}: {error}", error.column()))),
@@ -84,8 +76,9 @@ pub(super) fn result_beside(path: &Path) -> Result<Option<Value>, String> {
         return Ok(None);
     }
     let mut result = None;
-    values(&beside, &mut |_, value| result = Some(value))?;
-    Ok(result)
+    values(&beside, &mut |_, text| result = Some(serde_json::from_str(text)))?;
+    let unreadable = |error| format!("{}: {error}", beside.display());
+    result.transpose().map_err(unreadable)
 }
 
 fn open(path: &Path) -> std::io::Result<Box<dyn BufRead>> {

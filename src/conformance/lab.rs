@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::Options;
+use super::case::Case;
 use super::outcome::Launch;
 use super::provision::{Pass, decide};
 use super::snapshot;
@@ -79,7 +80,8 @@ impl Lab {
 
     /// Decides a batch and changes nothing.
     pub(super) fn decide(&self) -> Pass {
-        let snapshot = snapshot::read(&self.case()).expect("a sound case");
+        let snapshot =
+            snapshot::read(Case::of(&self.case()).expect("a case")).expect("a sound case");
         decide(&snapshot, &Options::default()).0
     }
 

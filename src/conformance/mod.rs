@@ -5,10 +5,13 @@
 //! the recording states. What they answer is compared with what was recorded. What a recording needs and the
 //! program does not model is counted by name, never as equal.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
+mod case;
 mod catalogue;
 mod disrupt;
 mod input;
@@ -26,6 +29,7 @@ mod timeline_events;
 mod timeline_levels;
 mod vectors;
 
+use case::Case;
 pub use disrupt::DisruptionPass;
 pub use provision::ProvisioningPass;
 pub use report::{CaseReport, Check, Outcome, Report};
@@ -42,6 +46,10 @@ pub enum NotComparable {
 
 fn malformed(what: impl Into<String>) -> NotComparable {
     NotComparable::Malformed(what.into())
+}
+
+fn not_modelled(what: impl Into<String>) -> NotComparable {
+    NotComparable::NotModelled(what.into())
 }
 
 /// What to replay and what to measure.
@@ -76,78 +84,100 @@ pub fn run(paths: &[PathBuf], options: &Options<'_>) -> Report {
 }
 
 fn run_file(file: &Path, options: &Options<'_>, report: &mut Report) {
-    let result = input::values(file, &mut |place, value| {
-        let profile = profile_of(file, &value);
-        match replay(file, place, &value, options) {
-            Ok(Some(case)) => report.push(file, &profile, case),
-            Ok(None) => {}
-            Err(what) => report.problems.push(format!("{}: {place}: {what}", file.display())),
-        }
+    let result = input::values(file, &mut |place, text| match replay(file, place, text, options) {
+        Ok(Some((profile, case))) => report.push(file, &profile, case),
+        Ok(None) => {}
+        Err(what) => report.problems.push(format!("{}: {place}: {what}", file.display())),
     });
     if let Err(problem) = result {
         report.problems.push(problem);
     }
 }
 
-/// The profile that the recording names, else the file's own name.
-fn profile_of(file: &Path, value: &Value) -> String {
-    let named = [&value["case"]["profile"], &value["profile"]].into_iter().find_map(Value::as_str);
+/// The profile that a recording names, else the file's own name.
+fn profile_of(file: &Path, named: &Value) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let plain = name.strip_suffix(".gz").unwrap_or(&name);
     let stem = plain.strip_suffix(".json").or_else(|| plain.strip_suffix(".jsonl"));
-    named.unwrap_or(stem.unwrap_or(plain)).to_owned()
+    named.as_str().unwrap_or(stem.unwrap_or(plain)).to_owned()
 }
 
-/// Replays one recording, whatever its kind. `None` when it is not asked for.
+/// Replays one recording, whatever its kind. Returns its profile too; `None` when it is not asked for.
 fn replay(
     file: &Path,
     place: &str,
-    value: &Value,
+    text: &str,
     options: &Options<'_>,
-) -> Result<Option<CaseReport>, String> {
-    let wanted = |name: &Value| {
-        let wanted = options.case.is_none_or(|wanted| name.as_str() == Some(wanted));
-        wanted.then(|| name.as_str().unwrap_or("unnamed").to_owned())
-    };
-    let (name, outcome) = if value.get("case").is_some() {
-        let Some(name) = wanted(&value["case"]["name"]) else { return Ok(None) };
-        let recorded = if value["canonical"] == "same" { "result" } else { "canonical" };
-        (name, case(&value["case"], value.get(recorded), options))
-    } else if value.get("instanceTypes").is_some() {
-        let Some(name) = wanted(&value["name"]) else { return Ok(None) };
+) -> Result<Option<(String, CaseReport)>, String> {
+    let parts: BTreeMap<String, &RawValue> = serde_json::from_str(text).unwrap_or_default();
+    let wanted = |name: &str| options.case.is_none_or(|wanted| name == wanted);
+    let text_or = |name: &Value, otherwise: &str| name.as_str().unwrap_or(otherwise).to_owned();
+    let (profile, name, outcome) = if let Some(case) = parts.get("case") {
+        let case: Case = parse(case.get())?;
+        let name = text_or(&case.name, "unnamed");
+        if !wanted(&name) {
+            return Ok(None);
+        }
+        let same = parts.get("canonical").is_some_and(|canonical| canonical.get() == "\"same\"");
+        let recorded = parts.get(if same { "result" } else { "canonical" });
+        let recorded = recorded.map(|recorded| parse(recorded.get())).transpose()?;
+        (case.profile.clone(), name, replay_case(case, recorded.as_ref(), options))
+    } else if parts.contains_key("instanceTypes") {
+        let case: Case = parse(text)?;
+        let name = text_or(&case.name, "unnamed");
+        if !wanted(&name) {
+            return Ok(None);
+        }
         let recorded = input::result_beside(file)?;
-        (name, case(value, recorded.as_ref(), options))
-    } else if value.get("methods").is_some() {
+        (case.profile.clone(), name, replay_case(case, recorded.as_ref(), options))
+    } else if parts.contains_key("methods") {
         // A result that lies beside its case.
         return Ok(None);
-    } else if value.get("scenario").is_some() {
-        let Some(name) = wanted(&value["scenario"]["name"]) else { return Ok(None) };
-        (name, timeline::replay(value))
-    } else if options.case.is_some_and(|wanted| wanted != place) {
-        return Ok(None);
-    } else if let Some(outcome) = primitive::replay(value) {
-        (place.to_owned(), outcome)
     } else {
-        return Err("this is no recording of a kind that is known".to_owned());
-    };
-    match outcome {
-        Ok(outcome) => Ok(Some(CaseReport { name, outcome })),
-        Err(NotComparable::NotModelled(what)) => {
-            Ok(Some(CaseReport { name, outcome: Outcome::NotModelled(what) }))
+        let value: Value = parse(text)?;
+        let scenario = value.get("scenario").map(|scenario| text_or(&scenario["name"], "unnamed"));
+        let name = scenario.clone().unwrap_or_else(|| place.to_owned());
+        if !wanted(&name) {
+            return Ok(None);
         }
+        let outcome = match scenario {
+            Some(_) => Some(timeline::replay(&value)),
+            None => primitive::replay(&value),
+        };
+        let outcome = outcome.ok_or("this is no recording of a kind that is known")?;
+        (value["profile"].clone(), name, outcome)
+    };
+    let outcome = named(place, &name, outcome)?;
+    Ok(Some((profile_of(file, &profile), CaseReport { name, outcome })))
+}
+
+fn parse<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+/// The outcome of a recording that could be read. What is not modelled is an outcome, what is malformed a problem.
+fn named(
+    place: &str,
+    name: &str,
+    outcome: Result<Outcome, NotComparable>,
+) -> Result<Outcome, String> {
+    match outcome {
+        Ok(outcome) => Ok(outcome),
+        Err(NotComparable::NotModelled(what)) => Ok(Outcome::NotModelled(what)),
         Err(NotComparable::Malformed(what)) if name == place => Err(what),
         Err(NotComparable::Malformed(what)) => Err(format!("{name}: {what}")),
     }
 }
 
 /// Replays a case and compares it with what was recorded, if it was.
-fn case(
-    case: &Value,
+fn replay_case(
+    case: Case,
     recorded: Option<&Value>,
     options: &Options<'_>,
 ) -> Result<Outcome, NotComparable> {
+    let kind = case.kind.clone();
     let snapshot = snapshot::read(case)?;
-    match case["kind"].as_str() {
+    match kind.as_str() {
         Some("provision") => provision::replay(snapshot, recorded, options),
         Some("disrupt") => disrupt::replay(snapshot, recorded, options),
         _ => Err(malformed("kind is neither provision nor disrupt")),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::case::Case;
 use super::lab::{Lab, instance_type, node_pool, pod};
 use super::outcome::Launch;
 use super::snapshot;
@@ -267,7 +268,8 @@ proptest! {
 /// Decisions on a cluster: with all that is remembered, on a ground that is kept from one to the next, and with the
 /// plain evaluation. The batch comes first, and again last; between them are what-ifs that take nodes away.
 fn decisions(seed: u64) -> Vec<(Solution, Solution)> {
-    let mut snapshot = snapshot::read(&lab(seed).case()).expect("a sound case");
+    let mut snapshot =
+        snapshot::read(Case::of(&lab(seed).case()).expect("a case")).expect("a sound case");
     // What-ifs go on to their end, whatever they find.
     Arc::make_mut(&mut snapshot.world.settings).plain = true;
     let view = snapshot.world.view();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::case::Case;
 use super::outcome::{Claim, PRICE_TOLERANCE, pod_names, texts};
 use super::report::{Check, Outcome, difference};
 use super::snapshot::Snapshot;
@@ -26,7 +27,7 @@ pub struct ProvisioningPass {
 impl ProvisioningPass {
     /// Reads a case, as the recordings write it.
     pub fn read(case: &Value) -> Result<ProvisioningPass, NotComparable> {
-        let snapshot = super::snapshot::read(case)?;
+        let snapshot = super::snapshot::read(Case::of(case)?)?;
         let view = snapshot.world.view();
         let (templates, pods) = (Templates::build(&view), provisioner::pods_to_place(&view));
         Ok(ProvisioningPass { snapshot, templates, pods })

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{NotComparable, catalogue, malformed, objects};
+use super::case::{Case, Objects, RecordedPod, instant};
+use super::{NotComparable, catalogue, malformed, not_modelled, objects};
 use crate::ec2::{CapacityType, InstanceType};
 use crate::engine::Distribution;
 use crate::kube::label::{self, Labels};
@@ -30,19 +31,18 @@ pub(super) struct Snapshot {
 }
 
 /// Reads a case.
-pub(super) fn read(case: &Value) -> Result<Snapshot, NotComparable> {
-    let now = instant(&case["now"]).ok_or_else(|| malformed("now is missing"))?;
-    let settings = settings(&case["options"])?;
-    let list = case["objects"].as_array().ok_or_else(|| malformed("objects is not a list"))?;
-    let kinds = Kinds::sort(list)?;
+pub(super) fn read(case: Case) -> Result<Snapshot, NotComparable> {
+    let now = instant(&case.now).ok_or_else(|| malformed("now is missing"))?;
+    let settings = settings(&case.options)?;
+    let objects = case.objects.ok_or_else(|| malformed("objects is missing"))?;
+    let mut kinds = objects.sorted()?;
     let mut symbols = label::vocabulary();
-    let pools = kinds.node_pools(&mut symbols)?;
-    let classes = Classes::read(&kinds.pods, &mut symbols)?;
+    let pools = kinds.read_node_pools(&mut symbols)?;
+    let classes = kinds.read_classes(&mut symbols)?;
     let daemon_sets = daemon_sets(&kinds, &classes, &mut symbols)?;
-    refuse_further_well_known(&case["options"], &symbols)?;
-    let others: Vec<Value> = kinds.others.iter().map(|object| (*object).clone()).collect();
-    let others = objects::read(&others, &mut symbols)?;
-    let types = Arc::new(catalogue::instance_types(&case["instanceTypes"], &mut symbols)?);
+    refuse_further_well_known(&case.options, &symbols)?;
+    let others = objects::read(&kinds.others, &mut symbols)?;
+    let types = Arc::new(catalogue::instance_types(&case.instance_types, &mut symbols)?);
     scheduling::intern_fixed_values(&mut symbols);
     let boot = Arc::new(Boot::same(Distribution::Fixed(0)));
     let pool = |spec: NodePool| Pool {
@@ -78,12 +78,6 @@ pub(super) fn read(case: &Value) -> Result<Snapshot, NotComparable> {
     restore_budgets(&kinds, &mut world)?;
     restore_pods(&kinds, &classes, &nodes, &mut world)?;
     Ok(Snapshot { world })
-}
-
-/// An RFC 3339 time, as time since 1970.
-fn instant(value: &Value) -> Option<SimTime> {
-    let timestamp: jiff::Timestamp = value.as_str()?.parse().ok()?;
-    Some(SimTime::from_ms(timestamp.as_millisecond()))
 }
 
 fn settings(options: &Value) -> Result<Settings, NotComparable> {
@@ -145,13 +139,9 @@ pub(super) fn karpenter_options(options: &Value) -> Result<KarpenterOptions, Not
     Ok(result)
 }
 
-fn not_modelled(what: impl Into<String>) -> NotComparable {
-    NotComparable::NotModelled(what.into())
-}
-
 /// PodDisruptionBudgets, with the disruptions that their status allows.
-fn restore_budgets(kinds: &Kinds<'_>, world: &mut World) -> Result<(), NotComparable> {
-    let mut list: Vec<Value> = kinds.budgets.iter().map(|budget| (*budget).clone()).collect();
+fn restore_budgets(kinds: &Objects, world: &mut World) -> Result<(), NotComparable> {
+    let mut list = kinds.budgets.clone();
     for (i, budget) in list.iter_mut().enumerate() {
         // Some recorded names are such as the API server would refuse.
         budget["metadata"]["name"] = json!(format!("budget-{i}"));
@@ -173,81 +163,6 @@ fn refuse_further_well_known(options: &Value, symbols: &Symbols) -> Result<(), N
     }
 }
 
-/// The objects of a case by kind, each list in the order of namespace and name.
-#[derive(Default)]
-struct Kinds<'a> {
-    node_pools: Vec<&'a Value>,
-    node_claims: Vec<&'a Value>,
-    nodes: Vec<&'a Value>,
-    pods: Vec<&'a Value>,
-    daemon_sets: Vec<&'a Value>,
-    /// Storage kinds, namespaces and NodeOverlays.
-    others: Vec<&'a Value>,
-    budgets: Vec<&'a Value>,
-}
-
-impl<'a> Kinds<'a> {
-    fn sort(list: &'a [Value]) -> Result<Kinds<'a>, NotComparable> {
-        let mut kinds = Kinds::default();
-        for object in list {
-            if object["metadata"]["name"].as_str().is_none() {
-                return Err(malformed(format!("object without metadata.name: {object:.100}")));
-            }
-            match object["kind"].as_str() {
-                Some("NodePool") => kinds.node_pools.push(object),
-                Some("NodeClaim") => kinds.node_claims.push(object),
-                Some("Node") => kinds.nodes.push(object),
-                Some("Pod") => kinds.pods.push(object),
-                Some("DaemonSet") => kinds.daemon_sets.push(object),
-                Some(
-                    "CSINode"
-                    | "Namespace"
-                    | "NodeOverlay"
-                    | "PersistentVolume"
-                    | "PersistentVolumeClaim"
-                    | "StorageClass",
-                ) => kinds.others.push(object),
-                Some("PodDisruptionBudget") => kinds.budgets.push(object),
-                Some(kind) => return Err(not_modelled(kind)),
-                None => return Err(malformed("object without kind")),
-            }
-        }
-        let key = |object: &&Value| {
-            let text = |field: &str| object["metadata"][field].as_str().unwrap_or("").to_owned();
-            (text("namespace"), text("name"))
-        };
-        let Kinds { node_pools, node_claims, nodes, pods, daemon_sets, budgets, .. } = &mut kinds;
-        for list in [node_pools, node_claims, nodes, pods, daemon_sets, budgets] {
-            list.sort_by_key(key);
-        }
-        Ok(kinds)
-    }
-
-    fn node_pools(&self, symbols: &mut Symbols) -> Result<Vec<NodePool>, NotComparable> {
-        let mut list: Vec<Value> = self.node_pools.iter().map(|pool| (*pool).clone()).collect();
-        for pool in &mut list {
-            // Recorded objects were not admitted by an API server, which asks for the list even when it is empty.
-            let spec = pool.pointer_mut("/spec/template/spec").and_then(Value::as_object_mut);
-            if let Some(spec) = spec {
-                let list = spec.entry("requirements").or_insert_with(|| json!([]));
-                if list.is_null() {
-                    *list = json!([]);
-                }
-            }
-        }
-        let classes: BTreeMap<&str, ()> = (self.node_pools.iter())
-            .filter_map(|p| p["spec"]["template"]["spec"]["nodeClassRef"]["name"].as_str())
-            .map(|name| (name, ()))
-            .collect();
-        list.extend(classes.keys().map(|name| {
-            json!({
-                "apiVersion": "karpenter.k8s.aws/v1", "kind": "EC2NodeClass", "metadata": { "name": name },
-            })
-        }));
-        Ok(objects::read(&list, symbols)?.node_pools)
-    }
-}
-
 /// When a condition became True; `None` while it is not.
 fn condition(object: &Value, name: &str) -> Option<SimTime> {
     let mut conditions = object["status"]["conditions"].as_array().into_iter().flatten();
@@ -255,119 +170,18 @@ fn condition(object: &Value, name: &str) -> Option<SimTime> {
     Some(instant(&condition["lastTransitionTime"]).unwrap_or(SimTime::ZERO))
 }
 
-/// So many classes of pods are read at once: their texts are held meanwhile.
-const CLASSES_AT_ONCE: usize = 256;
-
-/// What a pod's siblings share: pods of equal specification have one class.
-#[derive(Default)]
-struct Classes {
-    /// By the pod's position.
-    of_pod: Vec<Arc<PodClass>>,
-}
-
-impl Classes {
-    fn read(pods: &[&Value], symbols: &mut Symbols) -> Result<Classes, NotComparable> {
-        let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
-        let mut of_pod = Vec::new();
-        // The first pod of each class, and whether a DaemonSet owns it: such pods are read by different rules.
-        let mut firsts: Vec<(&Value, bool)> = Vec::new();
-        for pod in pods {
-            let object = template(pod);
-            let daemon = owner(pod, "DaemonSet").is_some();
-            let namespace = &pod["metadata"]["namespace"];
-            let key = format!("{daemon}{}{}{namespace}", object["metadata"], object["spec"]);
-            let number = *numbers.entry(key).or_insert_with(|| {
-                firsts.push((pod, daemon));
-                firsts.len() - 1
-            });
-            of_pod.push(number);
-        }
-        drop(numbers);
-        let mut classes: Vec<Arc<PodClass>> = Vec::new();
-        for some in firsts.chunks(CLASSES_AT_ONCE) {
-            classes.extend(read_classes(some, symbols)?);
-        }
-        let class = |number: usize| classes.get(number).cloned();
-        let of_pod: Option<Vec<_>> = of_pod.into_iter().map(class).collect();
-        Ok(Classes { of_pod: of_pod.ok_or_else(|| malformed("a pod that cannot be read"))? })
-    }
-}
-
-/// The classes of some pods, in their order.
-fn read_classes(
-    pods: &[(&Value, bool)],
-    symbols: &mut Symbols,
-) -> Result<Vec<Arc<PodClass>>, NotComparable> {
-    let as_objects = |wanted: bool| -> Vec<Value> {
-        let pods = pods.iter().filter(|(_, daemon)| *daemon == wanted);
-        pods.map(|(pod, daemon)| match daemon {
-            true => as_daemon_set(pod, &template(pod)),
-            false => as_pod(pod, template(pod)),
-        })
-        .collect()
-    };
-    let plain = objects::read(&as_objects(false), symbols)?.pods;
-    let daemons = objects::read(&as_objects(true), symbols)?.daemon_sets;
-    let (mut plain, mut daemons) = (plain.into_iter(), daemons.into_iter());
-    let classes = pods.iter().map(|(_, daemon)| match daemon {
-        true => daemons.next().map(|set| set.template),
-        false => plain.next().map(|pod| pod.template),
-    });
-    let classes: Option<Vec<_>> = classes.collect();
-    classes.ok_or_else(|| malformed("a pod that cannot be read"))
-}
-
-/// The part of a pod that siblings share: labels, annotations, spec without the node.
-fn template(pod: &Value) -> Value {
-    let mut spec = pod["spec"].clone();
-    if let Some(spec) = spec.as_object_mut() {
-        spec.shift_remove("nodeName");
-    }
-    let mut metadata = json!({});
-    for key in ["labels", "annotations"] {
-        if let Some(value) = pod["metadata"].get(key) {
-            metadata[key] = value.clone();
-        }
-    }
-    json!({ "metadata": metadata, "spec": spec })
-}
-
-fn as_pod(pod: &Value, mut template: Value) -> Value {
-    let metadata = &mut template["metadata"];
-    metadata["name"] = pod["metadata"]["name"].clone();
-    metadata["namespace"] = pod["metadata"]["namespace"].clone();
-    json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"] })
-}
-
-fn as_daemon_set(pod: &Value, template: &Value) -> Value {
-    let (name, namespace) = (&pod["metadata"]["name"], &pod["metadata"]["namespace"]);
-    json!({
-        "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": { "name": name, "namespace": namespace },
-        "spec": { "selector": {}, "template": template },
-    })
-}
-
-/// The name of the pod's owner of a kind.
-fn owner<'a>(pod: &'a Value, kind: &str) -> Option<&'a str> {
-    let mut owners = pod["metadata"]["ownerReferences"].as_array().into_iter().flatten();
-    owners.find(|owner| owner["kind"] == kind)?["name"].as_str()
-}
-
 /// DaemonSets; where a pod of one exists, the newest pod's specification stands for its template.
 fn daemon_sets(
-    kinds: &Kinds<'_>,
-    classes: &Classes,
+    kinds: &Objects,
+    classes: &[Arc<PodClass>],
     symbols: &mut Symbols,
 ) -> Result<Vec<DaemonSet>, NotComparable> {
-    let list: Vec<Value> = kinds.daemon_sets.iter().map(|set| (*set).clone()).collect();
-    let mut sets = objects::read(&list, symbols)?.daemon_sets;
+    let mut sets = objects::read(&kinds.daemon_sets, symbols)?.daemon_sets;
     for set in &mut sets {
         let pods = kinds.pods.iter().enumerate().filter(|(_, pod)| is_daemon_of(pod, set));
-        let newest = pods.max_by_key(|(i, pod)| {
-            (instant(&pod["metadata"]["creationTimestamp"]), std::cmp::Reverse(*i))
-        });
+        let newest = pods.max_by_key(|(i, pod)| (pod.created_at, std::cmp::Reverse(*i)));
         if let Some((i, _)) = newest {
-            let mut class = classes.of_pod[i].as_ref().clone();
+            let mut class = classes[i].as_ref().clone();
             // The template's required affinity stands for the pod's, which names its node.
             let required = &set.template.node_affinity.required;
             if !required.is_empty() {
@@ -379,20 +193,19 @@ fn daemon_sets(
     Ok(sets)
 }
 
-fn is_daemon_of(pod: &Value, set: &DaemonSet) -> bool {
-    owner(pod, "DaemonSet") == Some(&set.name)
-        && pod["metadata"]["namespace"].as_str() == Some(&set.namespace)
+fn is_daemon_of(pod: &RecordedPod, set: &DaemonSet) -> bool {
+    pod.daemon_set.as_deref() == Some(&set.name) && *pod.namespace == *set.namespace
 }
 
 /// NodeClaims and Nodes. Returns the Nodes by name.
 fn restore_nodes(
-    kinds: &Kinds<'_>,
+    kinds: &Objects,
     types: &Arc<Vec<InstanceType>>,
     world: &mut World,
 ) -> Result<BTreeMap<String, NodeId>, NotComparable> {
     let node_of = |claim: &Value| {
         let provider_id = claim["status"]["providerID"].as_str()?;
-        kinds.nodes.iter().find(|node| node["spec"]["providerID"] == provider_id).copied()
+        kinds.nodes.iter().find(|node| node["spec"]["providerID"] == provider_id)
     };
     let mut claims: BTreeMap<String, ClaimId> = BTreeMap::new();
     for claim in &kinds.node_claims {
@@ -537,58 +350,46 @@ fn duration(value: &Value) -> Option<SimDuration> {
 }
 
 fn restore_pods(
-    kinds: &Kinds<'_>,
-    classes: &Classes,
+    kinds: &Objects,
+    classes: &[Arc<PodClass>],
     nodes: &BTreeMap<String, NodeId>,
     world: &mut World,
 ) -> Result<(), NotComparable> {
-    let uid = |pod: &Value| pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
-    let mut uids: Vec<String> = kinds.pods.iter().map(|pod| uid(pod)).collect();
+    let mut uids: Vec<&str> = kinds.pods.iter().map(|pod| pod.uid.as_str()).collect();
     uids.sort_unstable();
-    for (pod, class) in kinds.pods.iter().zip(&classes.of_pod) {
-        let metadata = &pod["metadata"];
-        let name = metadata["name"].as_str().unwrap_or_default();
-        if matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed")) {
-            // Neither takes room nor counts anywhere.
+    for (pod, class) in kinds.pods.iter().zip(classes) {
+        // A finished one neither takes room nor counts anywhere.
+        if pod.is_finished {
             continue;
         }
-        let bound = match pod["spec"]["nodeName"].as_str().filter(|name| !name.is_empty()) {
+        let name = &pod.name;
+        let bound = match &pod.node {
             Some(node) => {
                 let id = nodes.get(node);
                 let id =
                     id.ok_or_else(|| malformed(format!("pod {name} on unknown node {node}")))?;
-                Some((*id, instant(&pod["status"]["startTime"]).unwrap_or(SimTime::ZERO)))
+                Some((*id, pod.started_at.unwrap_or(SimTime::ZERO)))
             }
             None => None,
         };
-        let is_daemon = owner(pod, "DaemonSet").is_some();
         let daemon = world.cluster.daemon_sets.iter().position(|set| is_daemon_of(pod, set));
-        let owner = match (is_daemon, daemon) {
-            (true, Some(index)) => Owner::DaemonSet(index),
-            (true, None) => return Err(malformed(format!("pod {name} of an unknown DaemonSet"))),
-            (false, _) => Owner::Bare,
+        let owner = match (&pod.daemon_set, daemon) {
+            (Some(_), Some(index)) => Owner::DaemonSet(index),
+            (Some(_), None) => {
+                return Err(malformed(format!("pod {name} of an unknown DaemonSet")));
+            }
+            (None, _) => Owner::Bare,
         };
         world.restore_pod(FoundPod {
-            name: name.into(),
-            uid: uids.binary_search(&uid(pod)).unwrap_or_default() as u64,
+            name: name.as_str().into(),
+            uid: uids.binary_search(&pod.uid.as_str()).unwrap_or_default() as u64,
             class: class.clone(),
             owner,
-            created_at: instant(&metadata["creationTimestamp"]).unwrap_or(SimTime::ZERO),
-            unschedulable: !is_daemon && is_unschedulable(pod),
-            deletion_at: instant(&metadata["deletionTimestamp"]),
+            created_at: pod.created_at.unwrap_or(SimTime::ZERO),
+            unschedulable: pod.is_unschedulable,
+            deletion_at: pod.deletion_at,
             bound,
         });
     }
     Ok(())
-}
-
-/// kube-scheduler found no node and nominated none either. A recording without conditions means pending pods so.
-fn is_unschedulable(pod: &Value) -> bool {
-    let status = &pod["status"];
-    let nominated = status["nominatedNodeName"].as_str().is_some_and(|name| !name.is_empty());
-    let conditions = status["conditions"].as_array();
-    let said = conditions.is_none_or(|conditions| {
-        conditions.iter().any(|c| c["type"] == "PodScheduled" && c["reason"] == "Unschedulable")
-    });
-    said && !nominated
 }

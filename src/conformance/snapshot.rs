@@ -12,9 +12,9 @@ use crate::engine::Distribution;
 use crate::kube::label::{self, Labels};
 use crate::kube::taint::{Effect, Taint};
 use crate::kube::workload::DaemonSet;
-use crate::kube::{NodePool, PodClass};
+use crate::kube::{NodePool, PodClass, Requirements};
 use crate::scheduling;
-use crate::units::{ResourceVec, SimDuration, SimTime, Symbols};
+use crate::units::{LabelValue, ResourceVec, SimDuration, SimTime, Symbols};
 use crate::world::cluster::{Drift, InstanceTypeRef, Owner, Pool, PoolCost};
 use crate::world::faults::PoolFaults;
 use crate::world::restore::{FoundClaim, FoundInstance, FoundNode, FoundPod};
@@ -275,22 +275,36 @@ fn instance(
 ) -> Result<FoundInstance, NotComparable> {
     let text = |key| labels.get(key).map(|value| world.symbols.text(value.symbol));
     let named = labels.get(label::INSTANCE_TYPE);
-    let index = types.iter().position(|it| Some(it.name) == named);
-    let index = index.ok_or_else(|| {
-        let name = text(label::INSTANCE_TYPE).unwrap_or("without a name");
-        not_modelled(format!("node of the instance type {name}, which is not on offer"))
-    })?;
+    let listed = types.iter().position(|it| Some(it.name) == named);
+    let instance_type = match listed {
+        Some(index) => InstanceTypeRef { list: types.clone(), index },
+        None => InstanceTypeRef { list: Arc::new(vec![unlisted_type(claim, named)?]), index: 0 },
+    };
     let zone = labels.get(label::ZONE).ok_or_else(|| malformed("NodeClaim without zone"))?;
     let capacity_type = text(label::CAPACITY_TYPE).and_then(CapacityType::parse);
     let capacity_type =
         capacity_type.ok_or_else(|| malformed("NodeClaim without capacity type"))?;
     let provider_id = claim["status"]["providerID"].as_str().unwrap_or_default();
     Ok(FoundInstance {
-        price: types[index].offering_price(zone, capacity_type).unwrap_or(0.0),
-        instance_type: InstanceTypeRef { list: types.clone(), index },
+        price: instance_type.get().offering_price(zone, capacity_type).unwrap_or(0.0),
+        instance_type,
         zone,
         capacity_type,
         provider_id: provider_id.into(),
+    })
+}
+
+/// The type of a node that the provider does not list any longer, as the NodeClaim's status tells of it.
+fn unlisted_type(claim: &Value, name: Option<LabelValue>) -> Result<InstanceType, NotComparable> {
+    let name = name.ok_or_else(|| malformed("NodeClaim without instance type"))?;
+    Ok(InstanceType {
+        name,
+        requirements: Requirements::default(),
+        capacity: catalogue::resources(&claim["status"]["capacity"])?,
+        allocatable: catalogue::resources(&claim["status"]["allocatable"])?,
+        bare_metal: false,
+        has_ami: true,
+        offerings: Vec::new(),
     })
 }
 

@@ -4,7 +4,9 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use karpsim::conformance::{self, NotComparable, Options, ProvisioningPass, Report};
+use karpsim::conformance::{
+    self, DisruptionPass, NotComparable, Options, ProvisioningPass, Report,
+};
 use serde_json::{Value, json};
 
 fn root(path: &str) -> PathBuf {
@@ -46,13 +48,15 @@ fn survey_of_recorded_cases() {
 
 /// The first selected case of a profile, with its canonical outcome as `result`.
 fn selected(kind: &str, profile: &str) -> Value {
+    let mut all = all_selected(kind).into_iter();
+    all.find(|value| value["case"]["profile"] == profile).expect("the profile is in the selection")
+}
+
+fn all_selected(kind: &str) -> Vec<Value> {
     let file = std::fs::File::open(root("tests/conformance").join(format!("{kind}.jsonl.gz")))
         .expect("the selection is in the repository");
     let text = std::io::read_to_string(flate2::read::GzDecoder::new(file)).expect("valid gzip");
-    text.lines()
-        .map(|line| serde_json::from_str::<Value>(line).expect("valid JSON"))
-        .find(|value| value["case"]["profile"] == profile)
-        .expect("the profile is in the selection")
+    text.lines().map(|line| serde_json::from_str::<Value>(line).expect("valid JSON")).collect()
 }
 
 fn write(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
@@ -350,5 +354,26 @@ fn damaged_cases_are_refused_or_decided() {
             }
         }
         assert!(refused > 10 && decided > 10, "{profile}: {refused} refused, {decided} decided");
+    }
+}
+
+/// A node whose instance type the provider no longer lists goes when it is empty, and is nothing for consolidation:
+/// its price is unknown (spec/disruption.md, candidates of consolidation: `Instance Type "x" not found`).
+#[test]
+fn nodes_of_types_that_are_not_listed_are_empty_but_not_underutilized() {
+    let commands = |case: &Value, method: &str| {
+        let pass = DisruptionPass::read(case).expect("a sound case");
+        pass.ask(&mut pass.core(), method)
+    };
+    for (method, left) in [("Emptiness", true), ("SingleNodeConsolidation", false)] {
+        let cases = all_selected("disrupt").into_iter().map(|value| value["case"].clone());
+        let mut found = cases.map(|case| (commands(&case, method), case));
+        let (before, mut case) = found.find(|(count, _)| *count > 0).expect("a command");
+        for object in case["objects"].as_array_mut().expect("a list") {
+            if ["Node", "NodeClaim"].contains(&object["kind"].as_str().expect("a kind")) {
+                object["metadata"]["labels"]["node.kubernetes.io/instance-type"] = json!("x1.old");
+            }
+        }
+        assert_eq!(commands(&case, method), if left { before } else { 0 }, "{method}");
     }
 }

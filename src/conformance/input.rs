@@ -31,7 +31,7 @@ pub(super) fn files(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), String>
     Ok(())
 }
 
-/// Hands the text of every JSON value of a file to `each`, with its place. The error names file, line and what is wrong.
+/// Hands the text of every JSON value of a file to `each`, with its place. The error names file, line and reason.
 pub(super) fn values(path: &Path, each: &mut dyn FnMut(&str, &str)) -> Result<(), String> {
     let mut reader =
         open(path).map_err(|error| format!("{}: {}", path.display(), reason(&error)))?;

@@ -296,10 +296,12 @@ fn pod(lot: &mut Lot, app: &str, annotation: &str) -> String {
     let annotations = annotations.join(", ");
     let grace = lot.pick(&[0, 5, 30, 120]);
     let tolerations = lot.maybe(60, |lot| {
-        // Not all taints: pods that tolerate `not-ready` may take the place of a new node's DaemonSet pods, which the
-        // model binds whether or not they fit.
-        let key = lot.pick(&["operator: Equal, value: a", "operator: Exists"]);
-        format!("      tolerations: [{{key: team, {key}}}]\n")
+        let what = lot.pick(&[
+            "key: team, operator: Equal, value: a",
+            "key: team, operator: Exists",
+            "operator: Exists",
+        ]);
+        format!("      tolerations: [{{{what}}}]\n")
     });
     let selector = lot.maybe(15, |lot| {
         let label = lot.pick(&[

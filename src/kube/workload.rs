@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::pod::PodClass;
+use super::taint::Effect;
 use crate::units::SimDuration;
 
 /// A Deployment. It owns its pods directly: ReplicaSets only matter during a rolling update, which is not modelled.
@@ -58,6 +59,27 @@ pub struct Job {
     pub waits_for_termination: bool,
     /// The pods' template.
     pub template: Arc<PodClass>,
+}
+
+impl DaemonSet {
+    /// Taints that its pods tolerate, whatever the template says (Kubernetes v1.36
+    /// `pkg/controller/daemon/util/daemonset_util.go`, `AddOrUpdateDaemonPodTolerations`). The one for pods in the
+    /// host's network is left out: no node has that taint here.
+    pub fn always_tolerates(key: &str, effect: Effect) -> bool {
+        match effect {
+            Effect::NoExecute => {
+                ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"].contains(&key)
+            }
+            Effect::NoSchedule => [
+                "node.kubernetes.io/disk-pressure",
+                "node.kubernetes.io/memory-pressure",
+                "node.kubernetes.io/pid-pressure",
+                "node.kubernetes.io/unschedulable",
+            ]
+            .contains(&key),
+            Effect::PreferNoSchedule => false,
+        }
+    }
 }
 
 /// A pod without an owner: nothing brings it back once it is gone.

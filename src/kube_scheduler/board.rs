@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::{is_feasible, least_allocated};
 use crate::kube::PodClass;
-use crate::world::cluster::Cluster;
+use crate::world::cluster::{Cluster, Node};
 use crate::world::{NodeId, World};
 
 /// Classes that are remembered at most.
@@ -90,9 +90,13 @@ impl Scores {
         self.seen = nodes.written();
     }
 
+    fn takes(&self, node: &Node) -> bool {
+        is_feasible(node, &self.class, |taint| self.class.tolerates(taint))
+    }
+
     fn score(&mut self, cluster: &Cluster, slot: u32) {
         let node = cluster.nodes.at(slot).map(|(_, node)| node);
-        let score = match node.filter(|node| is_feasible(node, &self.class)) {
+        let score = match node.filter(|node| self.takes(node)) {
             // At most 100.
             Some(node) => i16::try_from(least_allocated(node, &self.class)).unwrap_or(i16::MAX),
             None => -1,

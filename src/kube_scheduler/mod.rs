@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use crate::engine::Purpose;
 use crate::kube::PodClass;
-use crate::kube::taint::Effect;
+use crate::kube::taint::{Effect, Taint};
+use crate::kube::workload::DaemonSet;
 use crate::units::Lane;
 use crate::world::cluster::Node;
 use crate::world::settings::SchedulerTies;
@@ -31,27 +32,33 @@ pub struct KubeScheduler {
     board: Board,
 }
 
-/// One pass over all pending pods: higher priority first, then order of creation.
+/// One pass over all pending pods: new DaemonSet pods, then higher priority first, then order of creation.
 pub fn on_scheduler_pass(scheduler: &mut KubeScheduler, world: &mut World) {
     if world.settings.plain {
         scheduler.board.clear();
     }
-    let pending: Vec<PodId> = world.cluster.pending.values().copied().collect();
     let mut pass = Pass::default();
-    for pod in pending {
+    for pod in pending_pods(world) {
         let class = world.cluster.pods[pod].class.clone();
+        let destination = world.cluster.pods[pod].destination;
         let kind = pass.kind(world, &class);
-        if pass.is_refused(kind) {
+        if destination.is_none() && pass.is_refused(kind) {
             world.mark_unschedulable(pod);
             continue;
         }
-        match choose_node(&mut scheduler.board, world, pod, &pass.kinds[kind]) {
+        let found = match destination {
+            Some(node) => fits_on(world, pod, node, &pass.kinds[kind]).then_some(node),
+            None => choose_node(&mut scheduler.board, world, pod, &pass.kinds[kind]),
+        };
+        match found {
             Some(node) => {
                 world.bind_pod(pod, node);
                 pass.on_bound(world, pod, node);
             }
             None => {
-                pass.kinds[kind].refused_at = Some(pass.bound);
+                if destination.is_none() {
+                    pass.kinds[kind].refused_at = Some(pass.bound);
+                }
                 world.mark_unschedulable(pod);
             }
         }
@@ -60,6 +67,22 @@ pub fn on_scheduler_pass(scheduler: &mut KubeScheduler, world: &mut World) {
         // A pod that was bound later may be what an earlier one waits for.
         world.wake(Wake::Scheduler);
     }
+}
+
+/// In the order of their turns.
+fn pending_pods(world: &World) -> Vec<PodId> {
+    let cluster = &world.cluster;
+    if cluster.pending_daemons.is_empty() {
+        return cluster.pending.values().copied().collect();
+    }
+    let tried = |id: &PodId| cluster.pods[*id].unschedulable;
+    let daemons = &cluster.pending_daemons;
+    let mut pods: Vec<PodId> = daemons.values().copied().filter(|id| !tried(id)).collect();
+    let waiting = daemons.iter().filter(|(_, id)| tried(id));
+    let mut others: Vec<(&(i64, u64), &PodId)> = cluster.pending.iter().chain(waiting).collect();
+    others.sort_unstable_by_key(|(turn, _)| **turn);
+    pods.extend(others.into_iter().map(|(_, id)| *id));
+    pods
 }
 
 /// What one pass knows of the classes that it has seen.
@@ -146,12 +169,28 @@ fn choose_node(board: &mut Board, world: &World, pod: PodId, kind: &Kind) -> Opt
     }
 }
 
+/// A DaemonSet's pod fits the node that it was made for.
+fn fits_on(world: &World, pod: PodId, node: NodeId, kind: &Kind) -> bool {
+    let Kind { class, surroundings, .. } = kind;
+    let tolerates = |taint: &Taint| {
+        DaemonSet::always_tolerates(world.symbols.text(taint.key.symbol), taint.effect)
+            || class.tolerates(taint)
+    };
+    world.cluster.nodes.get(node).is_some_and(|node| {
+        is_feasible(node, class, tolerates)
+            && placement::has_free_ports(world, node, class)
+            && (class.volumes.is_empty()
+                || placement::admits_volumes(world, node, &world.cluster.pods[pod]))
+            && surroundings.admits(node)
+    })
+}
+
 /// The filters: taints, node selector and affinity, resources.
-fn is_feasible(node: &Node, class: &PodClass) -> bool {
+fn is_feasible(node: &Node, class: &PodClass, tolerates: impl Fn(&Taint) -> bool) -> bool {
     let hindered = node
         .taints
         .iter()
-        .any(|taint| taint.effect != Effect::PreferNoSchedule && !class.tolerates(taint));
+        .any(|taint| taint.effect != Effect::PreferNoSchedule && !tolerates(taint));
     !hindered
         && class.node_affinity.matches(&node.labels)
         && class.requests.iter().all(|(name, wanted)| {

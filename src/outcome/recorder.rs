@@ -93,6 +93,11 @@ impl Recorder {
                     live.error = Some(error.clone());
                 }
             }
+            Fact::PodUnschedulable(pod) if pod.daemon => {
+                if let Some(live) = self.pods.get_mut(&pod.ordinal) {
+                    live.error = Some("it does not fit on its node".into());
+                }
+            }
             Fact::InsufficientCapacity { .. } => self.counts.insufficient_capacity += 1,
             Fact::LaunchFailed { .. } => self.counts.launch_failures += 1,
             Fact::DisruptionComputed(command) => {
@@ -272,11 +277,13 @@ impl Recorder {
         let mut left: BTreeMap<Arc<str>, LeftPending> = BTreeMap::new();
         let pods = std::mem::take(&mut self.pods);
         for pod in pods.into_values() {
-            if pod.daemon || pod.node.is_some() {
+            if pod.node.is_some() {
                 continue;
             }
             let wait = end.since(pod.created_at);
-            self.pod_waits.add(wait.ms());
+            if !pod.daemon {
+                self.pod_waits.add(wait.ms());
+            }
             let workload = pod.workload;
             let row = left.entry(workload.clone()).or_insert(LeftPending {
                 workload,

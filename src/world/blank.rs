@@ -108,6 +108,7 @@ impl Pod {
             draws: ordinal,
             created_at,
             unschedulable: false,
+            destination: None,
             node: None,
             bound_at: None,
             running_at: None,

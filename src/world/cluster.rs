@@ -66,8 +66,11 @@ pub struct Cluster {
     pub disruption_budgets: Vec<BudgetState>,
     /// All pods by their number in order of creation.
     pub pods_by_ordinal: BTreeMap<u64, PodId>,
-    /// Unbound pods without deletionTimestamp: higher priority first, then order of creation.
+    /// Unbound pods without deletionTimestamp, those of DaemonSets left out: higher priority first, then order of
+    /// creation.
     pub pending: BTreeMap<(i64, u64), PodId>,
+    /// The same of DaemonSets' pods, which wait for room on the node that they were made for.
+    pub pending_daemons: BTreeMap<(i64, u64), PodId>,
     /// Bound pods with required anti-affinity, by ordinal: they keep others away.
     pub repelling: BTreeMap<u64, PodId>,
     /// Live NodeClaims by name, the order in which lists of state nodes are taken.
@@ -80,7 +83,7 @@ pub struct Cluster {
     pub dirty_deployments: BTreeSet<usize>,
     /// Jobs whose pods changed since the last workload pass.
     pub dirty_jobs: BTreeSet<usize>,
-    /// Nodes that have not got their DaemonSet pods yet.
+    /// Nodes for which DaemonSet pods may have to be made yet.
     pub nodes_without_daemons: Vec<NodeId>,
     /// NodeClaims without a provider id: while there is one, Karpenter's view of the cluster is not synced.
     pub unlaunched_count: usize,
@@ -269,6 +272,8 @@ pub struct Pod {
     pub created_at: SimTime,
     /// kube-scheduler said once that no node takes it: Karpenter may provision for it.
     pub unschedulable: bool,
+    /// The only node that a DaemonSet's pod may be bound to (required affinity on `metadata.name`).
+    pub destination: Option<NodeId>,
     /// Its node.
     pub node: Option<NodeId>,
     /// When it was bound; the kubelet accepts it at once.

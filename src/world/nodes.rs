@@ -194,10 +194,12 @@ impl World {
         now < node.attached_until && deadline.is_none_or(|deadline| now <= deadline)
     }
 
-    /// Removes a Node object, and in the same instant the pods still bound to it.
+    /// Removes a Node object, and in the same instant the pods still bound to it and those that were made for it.
     pub fn remove_node(&mut self, id: NodeId) {
         let node = &self.cluster.nodes[id];
-        let (pods, claim) = (node.pods.clone(), node.claim);
+        let (mut pods, claim) = (node.pods.clone(), node.claim);
+        let waiting = self.cluster.pending_daemons.values().copied();
+        pods.extend(waiting.filter(|pod| self.cluster.pods[*pod].destination == Some(id)));
         let fact = Fact::NodeRemoved(self.cluster.claim_ref(claim));
         self.record(fact);
         for pod in pods {

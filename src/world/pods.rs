@@ -17,14 +17,14 @@ use crate::units::{SimDuration, SimTime};
 const SHORTEST_STOP: SimDuration = SimDuration::from_ms(10);
 
 impl World {
-    /// Creates a pod. With `node` it is bound from the start (DaemonSets), else it waits for kube-scheduler.
+    /// Creates a pod, which waits for kube-scheduler; with `destination` (DaemonSets) for room on that node alone.
     pub fn create_pod(
         &mut self,
         name: Arc<str>,
         class: Arc<PodClass>,
         owner: Owner,
         uid_parts: (u64, u64),
-        node: Option<NodeId>,
+        destination: Option<NodeId>,
     ) -> PodId {
         let ordinal = self.cluster.pod_count;
         self.cluster.pod_count += 1;
@@ -33,6 +33,7 @@ impl World {
         let id = self.cluster.pods.insert(Pod {
             uid,
             draws,
+            destination,
             ..Pod::new(ordinal, name, class, owner, self.now())
         });
         self.cluster.pods_by_ordinal.insert(ordinal, id);
@@ -45,15 +46,13 @@ impl World {
         self.create_ephemeral_claims(id);
         let fact = Fact::PodCreated(self.cluster.pods[id].reference());
         self.record(fact);
-        match node {
-            Some(node) => self.bind_pod(id, node),
-            None => {
-                let pod = &self.cluster.pods[id];
-                let key = (-i64::from(pod.class.priority), pod.ordinal);
-                self.cluster.pending.insert(key, id);
-                self.wake(Wake::Scheduler);
-            }
-        }
+        let pod = &self.cluster.pods[id];
+        let key = (-i64::from(pod.class.priority), pod.ordinal);
+        match destination {
+            Some(_) => self.cluster.pending_daemons.insert(key, id),
+            None => self.cluster.pending.insert(key, id),
+        };
+        self.wake(Wake::Scheduler);
         id
     }
 
@@ -65,23 +64,28 @@ impl World {
         }
     }
 
-    /// kube-scheduler found no node: the pod becomes provisionable. Said once per pod.
+    /// kube-scheduler found no node: the pod becomes provisionable, unless a DaemonSet owns it (karpenter v1.14.1
+    /// `pkg/utils/pod/scheduling.go`, `IsProvisionable`). Said once per pod.
     pub fn mark_unschedulable(&mut self, id: PodId) {
         let pod = &mut self.cluster.pods[id];
         if pod.unschedulable {
             return;
         }
         pod.unschedulable = true;
-        let fact = Fact::PodUnschedulable(pod.reference());
+        let (fact, provisionable) = (Fact::PodUnschedulable(pod.reference()), !pod.is_daemon());
         self.record(fact);
-        self.wake(Wake::PodTrigger(id));
+        if provisionable {
+            self.wake(Wake::PodTrigger(id));
+        }
     }
 
     /// Binds a pod to a node and, once the node is Ready, starts it.
     pub fn bind_pod(&mut self, id: PodId, node_id: NodeId) {
         let now = self.now();
         let pod = &mut self.cluster.pods[id];
-        self.cluster.pending.remove(&(-i64::from(pod.class.priority), pod.ordinal));
+        let key = (-i64::from(pod.class.priority), pod.ordinal);
+        self.cluster.pending.remove(&key);
+        self.cluster.pending_daemons.remove(&key);
         pod.bound_at = Some(now);
         let reference = pod.reference();
         self.occupy(id, node_id);
@@ -340,7 +344,9 @@ impl World {
         for timer in [pod.kubelet_timer, pod.trigger_timer].into_iter().flatten() {
             self.queue.cancel(timer);
         }
-        self.cluster.pending.remove(&(-i64::from(pod.class.priority), pod.ordinal));
+        let key = (-i64::from(pod.class.priority), pod.ordinal);
+        self.cluster.pending.remove(&key);
+        self.cluster.pending_daemons.remove(&key);
         self.cluster.repelling.remove(&pod.ordinal);
         self.detach_volumes(&pod);
         self.remove_ephemeral_claims(&pod.class.namespace, &pod.name, &pod.class.volumes);

@@ -93,7 +93,8 @@ impl Timeline {
 
     fn pod(&mut self, at: i64, verb: &str, pod: &PodRef, rest: String) {
         let rest = format!("of {}{rest}", pod.workload);
-        *self.pods.entry((at, verb.to_owned(), rest)).or_default() += usize::from(!pod.daemon);
+        let counts = !pod.daemon || self.pending.contains(&pod.ordinal);
+        *self.pods.entry((at, verb.to_owned(), rest)).or_default() += usize::from(counts);
     }
 
     fn add(&mut self, at: i64, fact: &Fact) {
@@ -158,6 +159,10 @@ impl Timeline {
                 return self.pod(at, &verb, pod, rest.to_owned());
             }
             Fact::JobFailed { workload } => format!("{workload} failed"),
+            Fact::PodUnschedulable(pod) if pod.daemon => {
+                self.pending.push(pod.ordinal);
+                return self.pod(at, "left pending", pod, String::new());
+            }
             Fact::PodFailedScheduling { pod, .. } if !self.pending.contains(&pod.ordinal) => {
                 self.pending.push(pod.ordinal);
                 return self.pod(at, "left pending", pod, String::new());

@@ -299,6 +299,11 @@ pub struct Pod {
 }
 
 impl Pod {
+    /// Namespace and name, as lists are ordered by them.
+    pub fn rank(&self) -> (&str, &str) {
+        (&self.class.namespace, &self.name)
+    }
+
     /// Neither finished nor told to go.
     pub const fn is_active(&self) -> bool {
         self.deletion_at.is_none() && !self.is_finished()
@@ -367,7 +372,7 @@ pub struct Node {
     pub initializable: bool,
     /// Annotated with `karpenter.sh/do-not-disrupt: "true"`.
     pub do_not_disrupt: bool,
-    /// Bound pods, in order of binding; terminating ones included.
+    /// Bound pods, in order of namespace and name; terminating ones included.
     pub pods: Vec<PodId>,
     /// Sum of the pods' requests.
     pub used: ResourceVec,

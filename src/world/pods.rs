@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::cluster::{NodeId, Owner, Pod, PodId};
+use super::cluster::{Cluster, NodeId, Owner, Pod, PodId};
 use super::event::Event;
 use super::journal::{Cause, Fact};
 use super::settings::PodUids;
@@ -114,10 +114,11 @@ impl World {
 
     /// The pod takes its share of a node.
     pub(super) fn occupy(&mut self, id: PodId, node_id: NodeId) {
-        let pod = &mut self.cluster.pods[id];
-        pod.node = Some(node_id);
-        let node = &mut self.cluster.nodes[node_id];
-        node.pods.push(id);
+        self.cluster.pods[id].node = Some(node_id);
+        let Cluster { pods, nodes, repelling, .. } = &mut self.cluster;
+        let (pod, node) = (&pods[id], &mut nodes[node_id]);
+        let position = node.pods.partition_point(|known| pods[*known].rank() < pod.rank());
+        node.pods.insert(position, id);
         node.used.add(&pod.class.requests);
         node.nonzero_cpu_milli += pod.class.nonzero_cpu_milli;
         node.nonzero_memory_bytes += pod.class.nonzero_memory_bytes;
@@ -125,7 +126,7 @@ impl World {
             node.daemon_used.add(&pod.class.requests);
         }
         if !pod.class.pod_anti_affinity.required.is_empty() {
-            self.cluster.repelling.insert(pod.ordinal, id);
+            repelling.insert(pod.ordinal, id);
         }
     }
 

@@ -103,12 +103,7 @@ impl<'a> ClusterView<'a> {
         let Some(node) = self.node(claim) else {
             return Vec::new();
         };
-        let mut pods: Vec<(PodId, &Pod)> =
-            node.pods.iter().map(|id| (*id, &self.cluster.pods[*id])).collect();
-        pods.sort_by(|(_, a), (_, b)| {
-            (&a.class.namespace, &a.name).cmp(&(&b.class.namespace, &b.name))
-        });
-        pods
+        node.pods.iter().map(|id| (*id, &self.cluster.pods[*id])).collect()
     }
 
     /// Labels of a state node: the claim's until it is registered, then the Node's.

@@ -13,9 +13,13 @@ use crate::units::{LabelValue, SimTime};
 use crate::world::cluster::{Claim, Pod};
 use crate::world::{ClaimId, ClusterView, PodId, PoolIndex, World};
 
-/// A node that may be disrupted.
+/// A node that may be disrupted. Cheap to copy: most passes list all nodes.
 #[derive(Clone, Debug)]
-pub struct Candidate {
+pub struct Candidate(Arc<Details>);
+
+/// What is known of a [`Candidate`].
+#[derive(Clone, Debug)]
+pub struct Details {
     /// The NodeClaim.
     pub claim: ClaimId,
     /// Its NodePool.
@@ -38,7 +42,22 @@ pub struct Candidate {
     pub(super) drifted_at: Option<SimTime>,
 }
 
+impl std::ops::Deref for Candidate {
+    type Target = Details;
+
+    fn deref(&self) -> &Details {
+        &self.0
+    }
+}
+
 impl Candidate {
+    /// The NodePool's number changed.
+    pub(super) fn renumber_pool(&mut self, pool: PoolIndex) {
+        if self.pool != pool {
+            Arc::make_mut(&mut self.0).pool = pool;
+        }
+    }
+
     /// What its removal saves per cost of moving its pods.
     pub fn savings_ratio(&self) -> f64 {
         self.price / self.reschedule_cost
@@ -106,7 +125,7 @@ pub(super) fn new(view: &ClusterView<'_>, id: ClaimId, claim: &Claim) -> Option<
     }
     let price = instance_type_now(view, claim)
         .and_then(|it| it.offering_price(instance.zone, instance.capacity_type));
-    Some(Candidate {
+    Some(Candidate(Arc::new(Details {
         claim: id,
         pool: claim.pool,
         type_name: view.symbols.text(launched.name.symbol).into(),
@@ -119,7 +138,7 @@ pub(super) fn new(view: &ClusterView<'_>, id: ClaimId, claim: &Claim) -> Option<
         classes: classes(&pods),
         pods: pods.into_iter().map(|(pod, _)| pod).collect(),
         drifted_at: claim.drifted.as_ref().map(|drift| drift.since),
-    })
+    })))
 }
 
 /// do-not-disrupt or a PodDisruptionBudget may hold the pod.

@@ -125,7 +125,7 @@ impl Command {
         }
         for candidate in &mut self.candidates {
             let claim = world.cluster.claims.get(candidate.claim);
-            candidate.pool = claim.map_or(candidate.pool, |claim| claim.pool);
+            candidate.renumber_pool(claim.map_or(candidate.pool, |claim| claim.pool));
         }
     }
 

@@ -4,6 +4,7 @@
 //! A memo and nothing else. Upstream goes through all nodes for every method (karpenter v1.14.1
 //! `pkg/controllers/disruption/helpers.go`, `GetCandidates`).
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::Method;
@@ -51,6 +52,8 @@ struct Entry {
     nominated_until: SimTime,
     /// Set for nodes that may be disrupted at all, as far as time does not matter.
     candidate: Option<Candidate>,
+    /// Orders as the candidate's saving per cost of moving.
+    ratio_rank: i64,
     /// Methods whose tests it passes.
     wanted: [bool; 5],
     /// Some pod is protected or has a PodDisruptionBudget: whether it may move has to be asked each time.
@@ -153,41 +156,57 @@ impl Roster {
         if self.wanted[number] == 0 && !any_weighs {
             return (Vec::new(), Scores::default());
         }
-        let mut listed: Vec<(u64, &Entry, &Candidate)> = (self.entries.iter())
-            .filter(|entry| entry.wanted[number] || (any_weighs && weighs(entry.pool)))
-            .filter(|entry| entry.nominated_until <= view.now)
-            .filter(|entry| !entry.is_guarded || entry.pods_permit(view, method))
-            .filter_map(|entry| Some((0, entry, entry.candidate.as_ref()?)))
-            .collect();
+        let mut listed: Vec<Place<'_>> = Vec::with_capacity(self.entries.len());
+        for (position, entry) in self.entries.iter().enumerate() {
+            let Some(candidate) = &entry.candidate else { continue };
+            if (entry.wanted[number] || (any_weighs && weighs(entry.pool)))
+                && entry.nominated_until <= view.now
+                && (!entry.is_guarded || entry.pods_permit(view, method))
+            {
+                let rank = entry.ratio_rank;
+                // Without draws the order of the names decides among equals.
+                let (draw, tie) = (0, position as u64);
+                listed.push(Place { rank, draw, tie, entry, candidate });
+            }
+        }
         if let Some(streams) = &self.streams {
             // Karpenter lists its nodes in the order of a Go map: a different one in each pass.
             let pass = (view.now.ms() / 1_000) as u32;
-            for (draw, entry, _) in &mut listed {
-                *draw = streams.mix(Purpose::CandidateTie, entry.ordinal, pass);
+            for place in &mut listed {
+                place.draw = streams.mix(Purpose::CandidateTie, place.entry.ordinal, pass);
+                place.tie = place.entry.ordinal;
             }
             if any_weighs {
-                listed.sort_by_key(|(draw, entry, _)| (*draw, entry.ordinal));
+                listed.sort_unstable_by_key(|place| (place.draw, place.tie));
             }
         }
         let scores = match any_weighs {
-            true => Scores::build(view, listed.iter().map(|(_, _, candidate)| *candidate)),
+            true => Scores::build(view, listed.iter().map(|place| place.candidate)),
             false => Scores::default(),
         };
         // The last provisioning pass counted on the node for virtual pods of a CapacityBuffer.
         let hosts_buffer = |entry: &Entry| {
             method == Method::Emptiness && view.cluster.buffer_hosts.contains(&entry.ordinal)
         };
-        listed.retain(|(_, entry, _)| entry.wanted[number] && !hosts_buffer(entry));
-        // Without draws the order of the names decides among equals.
-        listed.sort_by(|(draw, a, one), (other, b, two)| {
-            let ratio = two.savings_ratio().total_cmp(&one.savings_ratio());
-            ratio.then(draw.cmp(other)).then_with(|| match self.streams.is_some() {
-                true => a.ordinal.cmp(&b.ordinal),
-                false => std::cmp::Ordering::Equal,
-            })
-        });
-        (listed.into_iter().map(|(_, _, candidate)| candidate.clone()).collect(), scores)
+        listed.retain(|place| place.entry.wanted[number] && !hosts_buffer(place.entry));
+        listed.sort_unstable_by_key(|place| (Reverse(place.rank), place.draw, place.tie));
+        (listed.into_iter().map(|place| place.candidate.clone()).collect(), scores)
     }
+}
+
+/// A candidate that is being put in order.
+struct Place<'a> {
+    rank: i64,
+    draw: u64,
+    tie: u64,
+    entry: &'a Entry,
+    candidate: &'a Candidate,
+}
+
+/// A whole number that orders as the float does.
+const fn total_order(value: f64) -> i64 {
+    let bits = value.to_bits() as i64;
+    bits ^ (((bits >> 63) as u64) >> 1) as i64
 }
 
 impl Entry {
@@ -213,6 +232,7 @@ impl Entry {
                 disrupting: i64::from(is_counted && (!is_ready || claim.is_deleting())),
             },
             nominated_until: claim.nominated_until,
+            ratio_rank: candidate.as_ref().map_or(0, |c| total_order(c.savings_ratio())),
             candidate,
             wanted,
             is_guarded: pods.map(|pod| &view.cluster.pods[*pod]).any(candidate::is_guarded),
@@ -221,5 +241,19 @@ impl Entry {
 
     fn pods_permit(&self, view: &ClusterView<'_>, method: Method) -> bool {
         candidate::pods_permit(view, &view.cluster.claims[self.claim], method)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_order_as_floats_do() {
+        let mut values =
+            [0.096, -0.0, f64::INFINITY, 1e-300, f64::NAN, -3.5, 0.0, f64::NEG_INFINITY, 0.0961];
+        values.sort_by(f64::total_cmp);
+        assert!(values.is_sorted_by_key(|value| total_order(*value)));
+        assert!(total_order(0.096) < total_order(0.0961));
     }
 }

@@ -7,8 +7,6 @@ use std::sync::Arc;
 
 use super::Karpenter;
 use crate::ec2::{CapacityType, Offering};
-use crate::kube::Requirements;
-use crate::kube::requirement::AllowUndefined;
 use crate::units::SimDuration;
 use crate::world::cluster::{Claim, DRIFT_PERIOD, Instance, Pool};
 use crate::world::{ClaimId, ClusterView, PodId, Wake, World};
@@ -119,8 +117,7 @@ fn pool_reason(view: &ClusterView<'_>, claim: &Claim) -> Option<&'static str> {
     if claim.template.template.drift_fields != template.drift_fields {
         return Some("NodePoolDrifted");
     }
-    let labels = Requirements::from_labels(&claim.labels);
-    if !labels.compatible(&template.requirements, AllowUndefined::Nothing) {
+    if !template.requirements.hold_for(&claim.labels) {
         return Some("RequirementsDrifted");
     }
     None

@@ -5,6 +5,8 @@
 //! A run's [`Symbols`] come from [`vocabulary`], which interns the well-known keys first, in the order of
 //! [`WELL_KNOWN`]: whether a key is well known is then a comparison of its index.
 
+use std::sync::Arc;
+
 use crate::units::{LabelValue, Symbol, Symbols};
 
 /// Keys that the cloud provider defines on every node, so that they may be undefined on a NodePool's side of a
@@ -124,16 +126,17 @@ pub fn is_restricted(key: &str) -> bool {
     key == FIXED[0] || within("karpenter.sh") || within("karpenter.k8s.aws")
 }
 
-/// A label map: keys normalised, ascending by symbol, one value a key.
+/// A label map: keys normalised, ascending by symbol, one value a key. A copy shares the entries until it is changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Labels(Vec<(Symbol, LabelValue)>);
+pub struct Labels(Arc<Vec<(Symbol, LabelValue)>>);
 
 impl Labels {
     /// Sets `key`, replacing an earlier value.
     pub fn set(&mut self, key: Symbol, value: LabelValue) {
-        match self.0.binary_search_by_key(&key, |(k, _)| *k) {
-            Ok(i) => self.0[i].1 = value,
-            Err(i) => self.0.insert(i, (key, value)),
+        let entries = Arc::make_mut(&mut self.0);
+        match entries.binary_search_by_key(&key, |(k, _)| *k) {
+            Ok(i) => entries[i].1 = value,
+            Err(i) => entries.insert(i, (key, value)),
         }
     }
 

@@ -210,6 +210,11 @@ impl Requirement {
         }
     }
 
+    /// NotIn or DoesNotExist: satisfied by the absence of the label.
+    pub fn is_negative(&self) -> bool {
+        matches!(self.operator(), Operator::NotIn | Operator::DoesNotExist)
+    }
+
     /// `Operator [v1 v2 ...]` as upstream prints a requirement without its key; values ascending by text, at most five.
     pub fn describe(&self, symbols: &Symbols) -> String {
         let mut text = self.operator().name().to_owned();
@@ -362,9 +367,7 @@ impl Requirements {
                 have.next();
             }
             let (_, had) = have.peek().filter(|(k, _)| k == key)?;
-            let negative =
-                |r: &Requirement| matches!(r.operator(), Operator::NotIn | Operator::DoesNotExist);
-            let both_negative = negative(had) && negative(wanted);
+            let both_negative = had.is_negative() && wanted.is_negative();
             (!both_negative && !had.intersects(wanted)).then_some(*key)
         })
     }
@@ -372,17 +375,30 @@ impl Requirements {
     /// True iff `want` can be satisfied on this side (upstream `Compatible`): every wanted key is defined here,
     /// negative, or may be undefined, and all common keys intersect.
     pub fn compatible(&self, want: &Requirements, allow: AllowUndefined) -> bool {
-        self.conflict(want, allow).is_none()
+        self.undefined_key(want, allow).is_none() && self.intersects(want)
+    }
+
+    fn undefined_key(&self, want: &Requirements, allow: AllowUndefined) -> Option<Symbol> {
+        let undefined = |(key, wanted): &&(Symbol, Requirement)| {
+            let may_be_undefined = allow == AllowUndefined::WellKnown && label::is_well_known(*key);
+            !may_be_undefined && !wanted.is_negative() && self.get(*key).is_none()
+        };
+        want.0.iter().find(undefined).map(|(key, _)| *key)
+    }
+
+    /// True iff labels satisfy this side: [`Requirements::compatible`] of the labels' own requirements, none of which
+    /// may be undefined.
+    pub fn hold_for(&self, labels: &Labels) -> bool {
+        self.0.iter().all(|(key, wanted)| match labels.get(*key) {
+            Some(value) => wanted.has(value),
+            None => wanted.is_negative(),
+        })
     }
 
     /// What [`Requirements::compatible`] fails on first.
     pub fn conflict(&self, want: &Requirements, allow: AllowUndefined) -> Option<Conflict> {
-        for (key, wanted) in &want.0 {
-            let may_be_undefined = allow == AllowUndefined::WellKnown && label::is_well_known(*key);
-            let negative = matches!(wanted.operator(), Operator::NotIn | Operator::DoesNotExist);
-            if !may_be_undefined && !negative && self.get(*key).is_none() {
-                return Some(Conflict::Undefined(*key));
-            }
+        if let Some(key) = self.undefined_key(want, allow) {
+            return Some(Conflict::Undefined(key));
         }
         let disjoint: Vec<Symbol> = self.disjoint_keys(want).collect();
         (!disjoint.is_empty()).then_some(Conflict::Disjoint(disjoint))
@@ -432,6 +448,31 @@ mod tests {
     fn requirement(symbols: &mut Symbols, operator: Operator, values: &[&str]) -> Requirement {
         let values: Vec<LabelValue> = values.iter().map(|v| symbols.intern_value(v)).collect();
         Requirement::new(operator, values)
+    }
+
+    #[test]
+    fn labels_satisfy_what_their_requirements_are_compatible_with() {
+        let s = &mut label::vocabulary();
+        let key = s.intern("key");
+        let values = ["1", "2", "a"].map(|value| s.intern_value(value));
+        let mut wanted: Vec<Requirement> = [In, NotIn, Exists, DoesNotExist]
+            .into_iter()
+            .flat_map(|operator| [0, 1, 2].map(|count| (operator, &values[..count])))
+            .filter(|(operator, values)| matches!(operator, In | NotIn) != values.is_empty())
+            .map(|(operator, values)| Requirement::new(operator, values.iter().copied()))
+            .collect();
+        let mut above = requirement(s, Exists, &[]);
+        above.gte = Some(2);
+        wanted.push(above);
+        for wanted in wanted {
+            let want: Requirements = [(key, wanted)].into_iter().collect();
+            for label in [None, Some(values[0]), Some(values[1]), Some(values[2])] {
+                let labels: Labels = label.map(|value| (key, value)).into_iter().collect();
+                let have = Requirements::from_labels(&labels);
+                let compatible = have.compatible(&want, AllowUndefined::Nothing);
+                assert_eq!(want.hold_for(&labels), compatible, "{want:?} {label:?}");
+            }
+        }
     }
 
     /// The table of `provisioning.md` 15.2, which mirrors karpenter v1.14.1 `pkg/scheduling/requirement_test.go`.

@@ -39,6 +39,30 @@ struct Level {
     free: i64,
 }
 
+/// The classes of a node's pods, with their numbers.
+pub type Classes = Arc<[(Arc<PodClass>, u32)]>;
+
+/// Pods of at least a certain size in a resource, and what the nodes that are taken away count in its level.
+#[derive(Clone, Copy, Debug)]
+struct Crowd {
+    level: usize,
+    pods: i64,
+    /// What these pods ask for.
+    volume: i64,
+    own: Level,
+}
+
+/// Why a node alone was hopeless: true again as long as it and its pods are the same and no more room is left than
+/// this.
+#[derive(Clone, Debug)]
+struct Witness {
+    classes: Classes,
+    limit: f64,
+    level: usize,
+    most_slots: i64,
+    most_free: i64,
+}
+
 /// What the bound knows of all nodes together.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Room {
@@ -50,6 +74,27 @@ pub(super) struct Room {
     open: Vec<bool>,
     /// Whether no NodeClaim below a price holds so much.
     answers: FxHashMap<(ResourceVec, u64), bool>,
+    /// The largest amount of a resource that a NodeClaim below a price holds.
+    largest: FxHashMap<(usize, u64), i64>,
+    /// By slot of the claim.
+    witnesses: Vec<Option<Witness>>,
+}
+
+impl Crowd {
+    /// What is left over when all nodes that stay are filled with pods of this size.
+    fn left(&self, levels: &[Level]) -> i64 {
+        let Level { amount, slots, free, .. } = levels[self.level];
+        let (slots, free) = (slots - self.own.slots, free - self.own.free);
+        ((self.pods - slots) * amount).max(self.volume - free)
+    }
+
+    /// The most slots, and the most that may be free, with which no less than `least` is left over.
+    fn most(&self, least: i64) -> (i64, i64) {
+        let amount = self.own.amount;
+        // The quotient, rounded up: amounts of levels are positive.
+        let pods = least.saturating_add(amount - 1).div_euclid(amount);
+        (self.pods - pods + self.own.slots, self.volume - least + self.own.free)
+    }
 }
 
 impl Level {
@@ -93,6 +138,17 @@ impl Room {
         }
     }
 
+    /// A node alone was hopeless before, and still is for the same reason.
+    fn is_known(&self, slot: u32, list: &Classes, limit: f64) -> bool {
+        let witness = self.witnesses.get(slot as usize).and_then(Option::as_ref);
+        witness.is_some_and(|witness| {
+            let level = &self.levels[witness.level];
+            Arc::ptr_eq(&witness.classes, list)
+                && witness.limit.to_bits() == limit.to_bits()
+                && (level.slots <= witness.most_slots || level.free <= witness.most_free)
+        })
+    }
+
     /// The level of an amount, new or known; `None` for nothing and when there are too many.
     fn level(&mut self, lane: Lane, amount: i64, nodes: &Lineup<ExistingNode>) -> Option<usize> {
         let next = self.levels.len();
@@ -112,20 +168,34 @@ impl Room {
 }
 
 impl Ground {
-    /// True when the pods of `classes`, all of which run on `removed` and may move, cannot do without a new NodeClaim
+    /// True when the pods of `lists`, all of which run on `removed` and may move, cannot do without a new NodeClaim
     /// that costs `limit` USD per hour or more, or without two.
     pub(super) fn is_hopeless<'a>(
         &mut self,
         view: &ClusterView<'_>,
         templates: &Templates,
-        classes: impl Iterator<Item = &'a (Arc<PodClass>, u32)> + Clone,
+        lists: impl Iterator<Item = &'a Classes> + Clone,
         removed: &[ClaimId],
         limit: f64,
     ) -> bool {
         self.room.open_up(view.now, &self.nodes);
+        let alone = lists.clone().next().zip(removed.first()).filter(|_| removed.len() == 1);
+        if alone.is_some_and(|(list, claim)| self.room.is_known(claim.slot(), list, limit)) {
+            return true;
+        }
+        let classes = lists.flat_map(|list| list.iter());
+        let crowds = self.crowds(classes.clone(), removed);
         let mut need = ResourceVec::default();
-        self.add_crowded(classes.clone(), removed, &mut need);
+        for crowd in &crowds {
+            let (lane, left) = (crowd.own.lane, crowd.left(&self.room.levels));
+            if left > need.lane(lane) {
+                need.set_lane(lane, left);
+            }
+        }
         if !need.is_empty() && self.is_beyond(templates, need.clone(), limit) {
+            if let Some((list, claim)) = alone {
+                self.keep_witness(templates, (claim.slot(), list), &crowds, limit);
+            }
             return true;
         }
         let mut homeless = ResourceVec::default();
@@ -135,6 +205,46 @@ impl Ground {
             }
         }
         !homeless.is_empty() && self.is_beyond(templates, homeless, limit)
+    }
+
+    /// Remembers the reason that lasts longest, if one resource is reason enough.
+    fn keep_witness(
+        &mut self,
+        templates: &Templates,
+        (slot, list): (u32, &Classes),
+        crowds: &[Crowd],
+        limit: f64,
+    ) {
+        let mut best: Option<(i64, Witness)> = None;
+        for crowd in crowds {
+            let least = self.largest_below(templates, crowd.own.lane, limit).saturating_add(1);
+            if least == i64::MAX {
+                continue;
+            }
+            let Level { amount, slots, free, .. } = self.room.levels[crowd.level];
+            let (most_slots, most_free) = crowd.most(least);
+            let slack = (most_slots - slots).max((most_free - free).div_euclid(amount));
+            if slack >= 0 && best.as_ref().is_none_or(|(known, _)| *known < slack) {
+                let (classes, level) = (list.clone(), crowd.level);
+                best = Some((slack, Witness { classes, limit, level, most_slots, most_free }));
+            }
+        }
+        let (index, witnesses) = (slot as usize, &mut self.room.witnesses);
+        if best.is_some() && witnesses.len() <= index {
+            witnesses.resize(index + 1, None);
+        }
+        if let Some((place, (_, witness))) = witnesses.get_mut(index).zip(best) {
+            *place = Some(witness);
+        }
+    }
+
+    /// The largest amount of a resource that a NodeClaim below `limit` holds; `i64::MAX` when that cannot be told.
+    fn largest_below(&mut self, templates: &Templates, lane: Lane, limit: f64) -> i64 {
+        let largest = self.room.largest.entry((lane as usize, limit.to_bits()));
+        *largest.or_insert_with(|| {
+            let amounts = templates.list.iter().map(|template| template.largest_below(lane, limit));
+            amounts.max().unwrap_or(0)
+        })
     }
 
     /// True when no NodeClaim below `limit` holds `need`.
@@ -152,19 +262,19 @@ impl Ground {
         answer
     }
 
-    /// Raises `need` to what is left over when all nodes are filled with pods of at least a certain size, for each size
-    /// and resource: more pods than a node has slots of that size do not fit there, nor more than is free.
-    fn add_crowded<'a>(
+    /// Pods of at least a certain size, for each size and resource. Of these, no more fit on a node than it has slots
+    /// of that size, nor more than is free.
+    fn crowds<'a>(
         &mut self,
         classes: impl Iterator<Item = &'a (Arc<PodClass>, u32)> + Clone,
         removed: &[ClaimId],
-        need: &mut ResourceVec,
-    ) {
+    ) -> SmallVec<[Crowd; 8]> {
         let own: SmallVec<[u32; 4]> = removed
             .iter()
             .filter_map(|claim| self.nodes.place(claim.slot()))
             .filter(|place| self.room.open.get(*place as usize) == Some(&true))
             .collect();
+        let mut crowds = SmallVec::new();
         for lane in LANES {
             let mut sizes: SmallVec<[(i64, i64); 8]> = SmallVec::new();
             for (class, pods) in classes.clone() {
@@ -180,14 +290,12 @@ impl Ground {
                 pods += count;
                 volume += count * amount;
                 let Some(level) = self.room.level(lane, amount, &self.nodes) else { continue };
-                let mut level = self.room.levels[level];
-                own.iter().for_each(|place| level.count(&self.nodes[*place], -1));
-                let left = ((pods - level.slots) * amount).max(volume - level.free);
-                if left > need.lane(lane) {
-                    need.set(lane.name(), left);
-                }
+                let mut counted = Level { lane, amount, slots: 0, free: 0 };
+                own.iter().for_each(|place| counted.count(&self.nodes[*place], 1));
+                crowds.push(Crowd { level, pods, volume, own: counted });
             }
         }
+        crowds
     }
 
     /// False when no open node but those of `removed` takes such a pod as it stands, whatever the pod gives up.

@@ -1,9 +1,6 @@
 //! The provisioner core as a controller keeps it: the templates of the present NodePools, and the ground of its Solves.
 
-use std::sync::Arc;
-
-use super::{Ground, Purpose, Solution, Templates, solve, solve_on};
-use crate::kube::PodClass;
+use super::{Classes, Ground, Purpose, Solution, Templates, solve, solve_on};
 use crate::world::{ClaimId, ClusterView, PodId};
 
 /// See the [module](self).
@@ -34,17 +31,18 @@ impl Core {
     }
 
     /// True when a what-if that takes the nodes of `removed` away can be known to find nothing that costs less than
-    /// `limit` USD per hour. `classes` are those of the nodes' pods, with their numbers.
+    /// `limit` USD per hour. `lists` are the classes of the nodes' pods; a list that is the
+    /// same as before stands for pods and a node that are.
     pub fn is_hopeless<'a>(
         &mut self,
         view: &ClusterView<'_>,
-        classes: impl Iterator<Item = &'a (Arc<PodClass>, u32)> + Clone,
+        lists: impl Iterator<Item = &'a Classes> + Clone,
         removed: &[ClaimId],
         limit: f64,
     ) -> bool {
         let Core { templates, ground, .. } = self;
         let ground = ground.as_mut();
-        ground.is_some_and(|g| g.is_hopeless(view, templates, classes, removed, limit))
+        ground.is_some_and(|g| g.is_hopeless(view, templates, lists, removed, limit))
     }
 
     /// Packs `pods` into what `view` shows; see [`solve_on`] for the limit.

@@ -37,6 +37,7 @@ pub mod validation;
 mod variant;
 mod volume;
 
+pub use bound::Classes;
 pub use core::Core;
 pub use ground::Ground;
 pub use solve::{solve, solve_on};

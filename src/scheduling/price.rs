@@ -14,7 +14,11 @@ fn launchable<'a>(
     instance_type: &'a InstanceType,
     requirements: &'a Requirements,
 ) -> impl Iterator<Item = &'a Offering> {
-    instance_type.offerings.iter().filter(|o| o.available && o.compatible_with(requirements))
+    instance_type.offerings.iter().filter(|o| is_launchable(o, requirements))
+}
+
+fn is_launchable(offering: &Offering, requirements: &Requirements) -> bool {
+    offering.available && offering.compatible_with(requirements)
 }
 
 /// The cheapest launchable offering's price, `f64::MAX` without one.
@@ -58,8 +62,9 @@ pub fn capacity_types(
 ) -> Vec<CapacityType> {
     let mut found: Vec<CapacityType> = Vec::new();
     for option in options {
-        for offering in launchable(&types[*option as usize], requirements) {
-            if !found.contains(&offering.capacity_type) {
+        for offering in &types[*option as usize].offerings {
+            // What is found already is not looked at again: with hundreds of options that is nearly everything.
+            if !found.contains(&offering.capacity_type) && is_launchable(offering, requirements) {
                 found.push(offering.capacity_type);
             }
         }

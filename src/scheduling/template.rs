@@ -296,6 +296,23 @@ impl Template {
             })
     }
 
+    /// The largest amount of a lane that pods can have on an option with an offering below `limit` USD per hour, at
+    /// least; `i64::MAX` when reservations make prices no guide.
+    pub(super) fn largest_below(&self, lane: Lane, limit: f64) -> i64 {
+        if self.reserved.is_some() {
+            return i64::MAX;
+        }
+        let mut largest = 0;
+        for group in &self.groups {
+            let options = self.options.iter().filter(|option| self.cheapest[*option] < limit);
+            let options = options.filter(|option| group.types.contains(*option));
+            let overhead = group.overhead.lane(lane);
+            let amounts = options.map(|i| self.types[i].allocatable.lane(lane) - overhead);
+            largest = amounts.fold(largest, i64::max);
+        }
+        largest
+    }
+
     /// False when none of `options` has an offering below `limit` USD per hour, whatever is in stock.
     pub(super) fn costs_below(&self, options: &BitSet, limit: f64) -> bool {
         self.reserved.is_some() || options.iter().any(|option| self.cheapest[option] < limit)

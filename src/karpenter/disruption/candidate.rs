@@ -9,6 +9,7 @@ use crate::ec2::{CapacityType, InstanceType};
 use crate::kube::PodClass;
 use crate::kube::node_pool::ConsolidationPolicy;
 use crate::kube::pod::DoNotDisrupt;
+use crate::scheduling::Classes;
 use crate::units::{LabelValue, SimTime};
 use crate::world::cluster::{Claim, Pod};
 use crate::world::{ClaimId, ClusterView, PodId, PoolIndex, World};
@@ -37,7 +38,7 @@ pub struct Details {
     /// Some pod is protected or has a PodDisruptionBudget: whether it may move has to be asked each time.
     pub(super) is_guarded: bool,
     /// The classes of these pods, with their numbers.
-    pub(super) classes: Arc<[(Arc<PodClass>, u32)]>,
+    pub(super) classes: Classes,
     /// Since when it is drifted.
     pub(super) drifted_at: Option<SimTime>,
 }
@@ -146,7 +147,7 @@ pub(super) fn is_guarded(pod: &Pod) -> bool {
     pod.do_not_disrupt != DoNotDisrupt::No || !pod.budgets.is_empty()
 }
 
-fn classes(pods: &[(PodId, &Pod)]) -> Arc<[(Arc<PodClass>, u32)]> {
+fn classes(pods: &[(PodId, &Pod)]) -> Classes {
     let mut classes: Vec<(Arc<PodClass>, u32)> = Vec::new();
     for (_, pod) in pods {
         match classes.iter_mut().find(|(class, _)| Arc::ptr_eq(class, &pod.class)) {

@@ -83,7 +83,7 @@ pub(super) fn compute_consolidation(
     let view = search.view;
     search.charge();
     let claims: SmallVec<[ClaimId; 8]> = candidates.iter().map(|c| c.claim).collect();
-    let classes = candidates.iter().flat_map(|candidate| candidate.classes.iter());
+    let classes = candidates.iter().map(|candidate| &candidate.classes);
     let paid: f64 = candidates.iter().map(|candidate| candidate.price).sum();
     // The bound counts all pods, a what-if those that may move.
     let all_move = candidates.iter().all(|candidate| candidate.all_pods_may_move(view));

@@ -17,7 +17,7 @@ use crate::workload::{replicas, source};
 use crate::world::cluster::{Cluster, DeploymentState, JobState, Pool, PoolCost};
 use crate::world::faults::PoolFaults;
 use crate::world::settings::Boot;
-use crate::world::{Event, RegistrationHealth, Settings, World};
+use crate::world::{Account, Event, RegistrationHealth, Settings, Witness, World};
 
 mod dispatch;
 pub mod invariant;
@@ -200,6 +200,17 @@ impl Simulation {
     pub fn without_memos(mut self) -> Simulation {
         Arc::make_mut(&mut self.world.settings).plain = true;
         self
+    }
+
+    /// The same run told to a witness; see [`crate::world::account`].
+    pub fn witnessed(mut self, witness: Option<Witness>) -> Simulation {
+        self.world.witness = witness;
+        self
+    }
+
+    /// Takes what the witness was told since the last call.
+    pub fn drain_accounts(&mut self) -> Vec<Account> {
+        self.world.witness.as_mut().map(Witness::drain).unwrap_or_default()
     }
 
     /// The world, for observers and checks.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::engine::{Clock, EventQueue, Streams, Timer};
 use crate::units::{SimDuration, SimTime, Symbols};
 
+pub mod account;
 pub mod arena;
 mod blank;
 mod budgets;
@@ -32,6 +33,7 @@ pub mod view;
 mod volumes;
 pub mod work;
 
+pub use account::{Account, Witness};
 pub use changes::{Changes, Seen};
 pub use cluster::{ClaimId, Cluster, NodeId, PodId, PoolIndex};
 pub use event::{Event, EventClass};
@@ -58,6 +60,8 @@ pub struct World {
     pub streams: Streams,
     /// What the scenario decided.
     pub settings: Arc<Settings>,
+    /// Whom the controllers tell why.
+    pub witness: Option<Witness>,
     workload_pass: Option<Timer>,
     scheduler_pass: Option<Timer>,
     static_pass: Option<Timer>,
@@ -103,6 +107,7 @@ impl World {
             journal: Journal::default(),
             streams: Streams::new(settings.seed),
             settings,
+            witness: None,
             workload_pass: None,
             scheduler_pass: None,
             static_pass: None,
@@ -122,6 +127,18 @@ impl World {
     /// Appends a fact of this instant, told in whole milliseconds.
     pub fn record(&mut self, fact: Fact) {
         self.journal.record(self.clock.now().floor_to_ms(), fact);
+    }
+
+    /// Somebody wants to know why.
+    pub fn is_witnessed(&self) -> bool {
+        self.witness.as_ref().is_some_and(|witness| witness.sees(self.now()))
+    }
+
+    /// Tells the witness, if there is one.
+    pub fn tell(&mut self, account: Account) {
+        if let Some(witness) = &mut self.witness {
+            witness.tell(account);
+        }
     }
 
     /// Schedules `event` in its class.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::outcome::{Header, Recorder, RunResult};
 use crate::simulation::{Config, Simulation, invariant};
 use crate::units::SimTime;
-use crate::world::Fact;
+use crate::world::{Account, Fact, Witness};
 use crate::world::journal::Record;
 
 /// Events between two looks at the observer's wish to go on.
@@ -16,6 +16,14 @@ const EVENTS_PER_LOOK: u64 = 1_024;
 pub trait Observer {
     /// Sees one fact, in the order of their instants.
     fn observe(&mut self, record: &Record);
+
+    /// The stretch of time in which it wants to be told why as well.
+    fn witness(&self) -> Option<Witness> {
+        None
+    }
+
+    /// Is told why; what happens in answer to it is observed later.
+    fn hear(&mut self, _: &Account) {}
 
     /// Asked every thousand events or so: `Break` ends the run there. `at` is the present instant.
     fn go_on(&mut self, at: SimTime, events: u64) -> ControlFlow<()>;
@@ -51,7 +59,7 @@ pub fn run(
     checks: Checks,
     observer: &mut impl Observer,
 ) -> Result<RunResult, Failure> {
-    let mut simulation = Simulation::new(config);
+    let mut simulation = Simulation::new(config).witnessed(observer.witness());
     let mut recorder = Recorder::new(header);
     let mut end = simulation.horizon();
     fold(&mut simulation, &mut recorder, checks, observer)?;
@@ -83,6 +91,7 @@ fn fold(
     checks: Checks,
     observer: &mut impl Observer,
 ) -> Result<(), Failure> {
+    simulation.drain_accounts().iter().for_each(|account| observer.hear(account));
     let mut started = Vec::new();
     for record in simulation.drain_journal() {
         recorder.fold(&record);

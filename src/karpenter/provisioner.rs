@@ -5,9 +5,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::disruption::account as tell;
 use super::{Karpenter, capacity_buffer, kept};
 use crate::scheduling::{ClaimPlan, Purpose, Solution, validation};
 use crate::units::{ResourceVec, SimDuration, SimTime};
+use crate::world::account::{Account, Batch};
 use crate::world::claims::NewClaim;
 use crate::world::{ClaimId, ClusterView, Fact, PodId, PoolIndex, World};
 
@@ -55,8 +57,15 @@ impl Karpenter {
                 world.nominate(placement.claim);
             }
         }
-        for plan in solution.claims {
-            create(world, plan, "provisioned");
+        let mut told = world.is_witnessed().then(|| batch(&world.view(), &solution));
+        for (number, plan) in solution.claims.into_iter().enumerate() {
+            let claim = create(world, plan, "provisioned");
+            if let Some((name, ..)) = told.as_mut().and_then(|batch| batch.claims.get_mut(number)) {
+                *name = claim.map(|id| world.cluster.claims[id].name.clone());
+            }
+        }
+        if let Some(batch) = told {
+            world.tell(Account::Batch(batch));
         }
     }
 
@@ -85,6 +94,26 @@ impl Karpenter {
         world.record(batch);
         failures.into_iter().for_each(|fact| world.record(fact));
     }
+}
+
+/// What a witness is told of a batch; the names of new NodeClaims are not known yet.
+fn batch(view: &ClusterView<'_>, solution: &Solution) -> Box<Batch> {
+    let names = |pods: &[PodId]| pods.iter().map(|pod| tell::pod_name(view, *pod)).collect();
+    let existing = solution.existing.iter();
+    let claims = solution.claims.iter();
+    let without = solution.unplaced.iter().chain(&solution.deferred);
+    let ignored = ignored_pods(view);
+    Box::new(Batch {
+        at: view.now,
+        existing: existing
+            .map(|node| (view.cluster.claims[node.claim].name.clone(), names(&node.pods)))
+            .collect(),
+        claims: claims.map(|plan| (None, tell::plan(view, plan), names(&plan.pods))).collect(),
+        unplaced: without
+            .chain(&ignored)
+            .map(|(pod, text)| (tell::pod_name(view, *pod), text.as_str().into()))
+            .collect(),
+    })
 }
 
 /// Pods that wait for capacity: provisionable ones that pass validation, and the virtual ones of CapacityBuffers.

@@ -11,6 +11,8 @@ pub struct Core {
     templates: Templates,
     /// `None` where nothing is to be kept: each Solve makes its own.
     ground: Option<Ground>,
+    /// Every Solve goes on to its end and says why pods have no place.
+    explains: bool,
 }
 
 impl Core {
@@ -18,7 +20,17 @@ impl Core {
     pub fn new(view: &ClusterView<'_>) -> Core {
         let templates = Templates::build(view);
         let ground = (!view.settings.plain).then(|| Ground::new(view, &templates));
-        Core { generation: view.cluster.generation, templates, ground }
+        Core { generation: view.cluster.generation, templates, ground, explains: false }
+    }
+
+    /// A core for one look at the cluster that takes no shortcuts and says of every pod why it has no place. It decides
+    /// the same.
+    pub fn explaining(view: &ClusterView<'_>) -> Core {
+        let templates = Templates::build(view);
+        let mut ground = Ground::new(view, &templates);
+        ground.no_text = None;
+        let generation = view.cluster.generation;
+        Core { generation, templates, ground: Some(ground), explains: true }
     }
 
     /// Brings the core up to date with the cluster. To be called after each change, before the next Solve.
@@ -40,8 +52,8 @@ impl Core {
         removed: &[ClaimId],
         limit: f64,
     ) -> bool {
-        let Core { templates, ground, .. } = self;
-        let ground = ground.as_mut();
+        let Core { templates, ground, explains, .. } = self;
+        let ground = ground.as_mut().filter(|_| !*explains);
         ground.is_some_and(|g| g.is_hopeless(view, templates, lists, removed, limit))
     }
 
@@ -52,6 +64,7 @@ impl Core {
         pods: &[PodId],
         (purpose, limit): (Purpose, Option<f64>),
     ) -> Solution {
+        let limit = limit.filter(|_| !self.explains);
         match &mut self.ground {
             Some(ground) => solve_on(ground, view, &self.templates, pods, (purpose, limit)),
             None => solve(view, &self.templates, pods, purpose),

@@ -41,8 +41,8 @@ pub struct Ground {
     seen: Seen,
     /// Places of nodes that are taken away in the present Solve.
     removed: Vec<u32>,
-    /// The reason of what-ifs that fail.
-    pub(super) no_text: Arc<str>,
+    /// The reason of what-ifs that fail, where nobody asks for Karpenter's.
+    pub(super) no_text: Option<Arc<str>>,
     pub(super) room: Room,
 }
 
@@ -85,7 +85,7 @@ impl Ground {
             namespaces: view.cluster.namespaces.clone(),
             seen: view.cluster.seen(),
             removed: Vec::new(),
-            no_text: "".into(),
+            no_text: Some("".into()),
             room: Room::default(),
         }
     }

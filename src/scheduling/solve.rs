@@ -373,9 +373,10 @@ impl<'a> Solve<'a> {
             }
         }
         let deferred = matches!(refusals.last(), Some((_, Refusal::Reserved(_))));
-        if self.purpose != Purpose::Provision {
-            // Nobody reads why a what-if failed.
-            return Err(Failure { text: self.ground.no_text.clone(), deferred });
+        if self.purpose != Purpose::Provision
+            && let Some(text) = &self.ground.no_text
+        {
+            return Err(Failure { text: text.clone(), deferred });
         }
         let texts: Vec<String> = refusals
             .iter()

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::candidate::{self, Candidate};
 use crate::kube::node_pool::ConsolidationPolicy;
+use crate::world::account::Score;
 use crate::world::{ClusterView, PoolIndex};
 
 /// The least score that is approved: one over k, and k is 2.
@@ -70,22 +71,54 @@ impl Scores {
         candidates: &[Candidate],
         savings: f64,
     ) -> bool {
+        self.shares(view, candidates, savings).all(|(_, own_savings, disruption, totals)| {
+            score(own_savings, disruption, totals) >= THRESHOLD
+        })
+    }
+
+    /// What each Balanced pool among the candidates weighs: its part of the saving, USD per hour, and of the
+    /// disruption, and the pool's totals.
+    fn shares(
+        &self,
+        view: &ClusterView<'_>,
+        candidates: &[Candidate],
+        savings: f64,
+    ) -> impl Iterator<Item = (PoolIndex, f64, f64, Totals)> {
         let mut pools: BTreeMap<PoolIndex, Vec<&Candidate>> = BTreeMap::new();
         for candidate in candidates {
             pools.entry(candidate.pool).or_default().push(candidate);
         }
         let price = |list: &[&Candidate]| list.iter().map(|c| c.price).sum::<f64>();
         let source_price: f64 = candidates.iter().map(|candidate| candidate.price).sum();
-        pools.iter().filter(|(pool, _)| is_balanced(view, **pool)).all(|(pool, own)| {
-            let own_savings = if source_price > 0.0 && pools.len() > 1 {
-                savings * (price(own) / source_price)
+        let several = pools.len() > 1;
+        let balanced = pools.into_iter().filter(|(pool, _)| is_balanced(view, *pool));
+        balanced.map(move |(pool, own)| {
+            let own_savings = if source_price > 0.0 && several {
+                savings * (price(&own) / source_price)
             } else {
                 savings
             };
             let disruption: f64 = own.iter().map(|candidate| candidate.reschedule_cost).sum();
-            let totals = self.0.get(pool).copied().unwrap_or_default();
-            score(own_savings, disruption, totals) >= THRESHOLD
+            (pool, own_savings, disruption, self.0.get(&pool).copied().unwrap_or_default())
         })
+    }
+
+    /// The scores of a move, for a witness.
+    pub(super) fn describe(
+        &self,
+        view: &ClusterView<'_>,
+        candidates: &[Candidate],
+        savings: f64,
+    ) -> Vec<Score> {
+        let shares = self.shares(view, candidates, savings);
+        let described = shares.map(|(pool, own_savings, disruption, totals)| Score {
+            pool: view.cluster.pools[pool].name.clone(),
+            score: score(own_savings, disruption, totals),
+            threshold: THRESHOLD,
+            saved: own_savings / totals.cost,
+            disturbed: disruption / totals.disruption,
+        });
+        described.collect()
     }
 
     /// False when not even the deletion of the candidate would be approved.

@@ -2,6 +2,7 @@
 //!
 //! Upstream: karpenter v1.14.1 `pkg/controllers/disruption/drift.go`. Its commands are not validated.
 
+use super::account::Pass;
 use super::candidate::Candidate;
 use super::evaluate::{self, Others, command};
 use super::{Found, Method, Search};
@@ -16,6 +17,7 @@ pub(super) fn compute(search: &mut Search<'_>, candidates: &[Candidate]) -> Foun
     candidates.sort_by_key(|candidate| !candidate.pods.is_empty());
     for candidate in candidates {
         if !search.budgets.allows(candidate.pool) {
+            search.note_passed(&candidate, Pass::Budget);
             continue;
         }
         let alone = std::slice::from_ref(&candidate);
@@ -23,6 +25,9 @@ pub(super) fn compute(search: &mut Search<'_>, candidates: &[Candidate]) -> Foun
         let Search { core, others, .. } = &mut *search;
         let others = others.get_or_insert_with(|| Others::of(view));
         let what_if = evaluate::simulate(view, core, others, alone, (Purpose::Replacement, None));
+        let found = what_if.as_ref();
+        let found = found.map(|what_if| (&what_if.solution, what_if.strands_running_pods));
+        search.note_drift(&candidate, found);
         if let Some(what_if) = what_if.filter(|what_if| !what_if.strands_running_pods) {
             return Found::AtOnce(vec![command(view, alone, Method::Drift, what_if.solution)]);
         }

@@ -2,12 +2,18 @@
 //!
 //! Upstream: karpenter v1.14.1 `pkg/controllers/disruption/emptiness.go`.
 
+use super::account::Pass;
 use super::candidate::Candidate;
 use super::{Command, Found, Method, Search};
 
 pub(super) fn compute(search: &mut Search<'_>, candidates: &[Candidate]) -> Found {
-    let within = candidates.iter().filter(|candidate| search.budgets.take(candidate.pool));
-    let empty: Vec<Candidate> = within.cloned().collect();
+    let mut empty: Vec<Candidate> = Vec::new();
+    for candidate in candidates {
+        match search.budgets.take(candidate.pool) {
+            true => empty.push(candidate.clone()),
+            false => search.note_passed(candidate, Pass::Budget),
+        }
+    }
     if empty.is_empty() {
         return Found::NothingYet;
     }

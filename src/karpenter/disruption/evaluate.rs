@@ -5,6 +5,7 @@
 
 use smallvec::SmallVec;
 
+use super::account::Outline;
 use super::candidate::Candidate;
 use super::{Command, Method, Search};
 use crate::ec2::CapacityType;
@@ -74,12 +75,45 @@ pub(super) fn simulate(
     Some(WhatIf { strands_running_pods, solution })
 }
 
+/// Why a what-if leads to no command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It is known without a Solve that nothing can be saved.
+    Hopeless,
+    /// A node is on its way out already.
+    Leaving,
+    /// Pods that run now would be left without a place: those without one, with Karpenter's texts.
+    Stranded(Vec<(PodId, String)>),
+    /// So many new nodes would be needed.
+    Several(usize),
+    /// No instance type is cheaper.
+    Dear,
+    /// The cheaper instance types are too few for minValues.
+    MinValues,
+    /// Spot for spot, with the feature gate off.
+    SpotToSpotOff,
+    /// Spot for spot, with so few cheaper instance types.
+    FewSpotTypes(usize),
+}
+
 /// The command that consolidates `candidates`, if there is one that saves.
 pub(super) fn compute_consolidation(
     search: &mut Search<'_>,
     candidates: &[Candidate],
     method: Method,
 ) -> Option<Command> {
+    let mut outline = None;
+    let result = consolidation(search, candidates, method, &mut outline);
+    search.note_what_if(candidates, outline, result.as_ref());
+    result.ok()
+}
+
+fn consolidation(
+    search: &mut Search<'_>,
+    candidates: &[Candidate],
+    method: Method,
+    outline: &mut Option<Outline>,
+) -> Result<Command, Refusal> {
     let view = search.view;
     search.charge();
     let claims: SmallVec<[ClaimId; 8]> = candidates.iter().map(|c| c.claim).collect();
@@ -88,19 +122,28 @@ pub(super) fn compute_consolidation(
     // The bound counts all pods, a what-if those that may move.
     let all_move = candidates.iter().all(|candidate| candidate.all_pods_may_move(view));
     if all_move && search.core.is_hopeless(view, classes, &claims, paid) {
-        return None;
+        return Err(Refusal::Hopeless);
     }
-    let Search { core, others, .. } = search;
+    let Search { core, others, account, .. } = search;
     let others = others.get_or_insert_with(|| Others::of(view));
-    let what_if = simulate(view, core, others, candidates, (Purpose::Consolidation, Some(paid)))?;
-    let WhatIf { strands_running_pods, mut solution } = what_if;
-    if strands_running_pods || solution.given_up || solution.claims.len() > 1 {
-        return None;
+    let what_if = simulate(view, core, others, candidates, (Purpose::Consolidation, Some(paid)));
+    let WhatIf { strands_running_pods, mut solution } = what_if.ok_or(Refusal::Leaving)?;
+    if account.is_some() {
+        *outline = Some(Outline::of(view, &solution));
+    }
+    if strands_running_pods {
+        return Err(Refusal::Stranded(solution.unplaced));
+    }
+    if solution.given_up {
+        return Err(Refusal::Hopeless);
+    }
+    if solution.claims.len() > 1 {
+        return Err(Refusal::Several(solution.claims.len()));
     }
     if let Some(plan) = solution.claims.first_mut() {
         cheaper_replacement(view, plan, candidates)?;
     }
-    Some(command(view, candidates, method, solution))
+    Ok(command(view, candidates, method, solution))
 }
 
 /// The command that follows from a what-if.
@@ -139,14 +182,14 @@ pub(super) fn estimated_savings(
     paid - replacements.iter().map(first_price).sum::<f64>()
 }
 
-/// Keeps the instance types whose worst launch price is below what the candidates cost. `None` when nothing is left.
+/// Keeps the instance types whose worst launch price is below what the candidates cost.
 fn cheaper_replacement(
     view: &ClusterView<'_>,
     plan: &mut ClaimPlan,
     candidates: &[Candidate],
-) -> Option<()> {
+) -> Result<(), Refusal> {
     let spot = view.symbols.find(CapacityType::Spot.name());
-    let spot = view.symbols.value(spot?);
+    let spot = view.symbols.value(spot.ok_or(Refusal::Dear)?);
     let all_spot = candidates.iter().all(|c| c.capacity_type == CapacityType::Spot);
     let admits_spot = plan.requirements.admits(label::CAPACITY_TYPE, spot);
     let paid: f64 = candidates.iter().map(|candidate| candidate.price).sum();
@@ -162,7 +205,7 @@ fn cheaper_replacement(
     if admits_spot && admits_on_demand(view.symbols, &plan.requirements) {
         plan.requirements.add(label::CAPACITY_TYPE, only_spot());
     }
-    Some(())
+    Ok(())
 }
 
 /// Spot nodes are only replaced by spot nodes with the gate SpotToSpotConsolidation; a single one only when there are
@@ -173,22 +216,22 @@ fn spot_to_spot(
     plan: &mut ClaimPlan,
     candidates: &[Candidate],
     paid: f64,
-) -> Option<()> {
+) -> Result<(), Refusal> {
     if !view.settings.karpenter.gates.spot_to_spot {
-        return None;
+        return Err(Refusal::SpotToSpotOff);
     }
     retain_below(view, plan, paid)?;
     if candidates.len() > 1 {
-        return Some(());
+        return Ok(());
     }
     if plan.types.len() < LEAST_SPOT_TYPES {
-        return None;
+        return Err(Refusal::FewSpotTypes(plan.types.len()));
     }
     let types = &view.cluster.pools[plan.pool].types;
     let options = plan.types.iter().map(|i| *i as usize);
     let needed = min_values::needed(types, options, &plan.requirements);
     plan.types.truncate(needed.max(LEAST_SPOT_TYPES));
-    Some(())
+    Ok(())
 }
 
 fn admits_on_demand(symbols: &Symbols, requirements: &Requirements) -> bool {
@@ -196,20 +239,28 @@ fn admits_on_demand(symbols: &Symbols, requirements: &Requirements) -> bool {
     on_demand.is_some_and(|od| requirements.admits(label::CAPACITY_TYPE, symbols.value(od)))
 }
 
-/// Orders instance types by price and drops those that may cost `limit` or more. `None` when nothing is left or
+/// Orders instance types by price and drops those that may cost `limit` or more. An error when nothing is left or
 /// minValues are lost.
-pub(super) fn keep_below(view: &ClusterView<'_>, plan: &mut ClaimPlan, limit: f64) -> Option<()> {
+fn keep_below(view: &ClusterView<'_>, plan: &mut ClaimPlan, limit: f64) -> Result<(), Refusal> {
     let types = &view.cluster.pools[plan.pool].types;
     price::order_by_price(&mut plan.types, types, &plan.requirements);
     retain_below(view, plan, limit)
 }
 
-/// Drops instance types that may cost `limit` or more. `None` when nothing is left or minValues are lost.
-pub(super) fn retain_below(view: &ClusterView<'_>, plan: &mut ClaimPlan, limit: f64) -> Option<()> {
+/// Drops instance types that may cost `limit` or more. An error when nothing is left or minValues are lost.
+pub(super) fn retain_below(
+    view: &ClusterView<'_>,
+    plan: &mut ClaimPlan,
+    limit: f64,
+) -> Result<(), Refusal> {
     let types = &view.cluster.pools[plan.pool].types;
     let requirements = &plan.requirements;
     plan.types.retain(|i| price::worst_launch_price(&types[*i as usize], requirements) < limit);
     let options = plan.types.iter().map(|i| *i as usize);
     let lost = min_values::unmet(types, options, requirements).is_some();
-    (!plan.types.is_empty() && !lost).then_some(())
+    match (plan.types.is_empty(), lost) {
+        (true, _) => Err(Refusal::Dear),
+        (false, true) => Err(Refusal::MinValues),
+        (false, false) => Ok(()),
+    }
 }

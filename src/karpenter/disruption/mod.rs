@@ -9,9 +9,11 @@ use std::sync::Arc;
 use crate::kube::node_pool::Reason;
 use crate::scheduling::{ClaimPlan, Core};
 use crate::units::{SimDuration, SimTime};
+use crate::world::account::{Account, Answer as Asked, Question};
 use crate::world::journal::{ClaimRef, CommandRef};
 use crate::world::{ClaimId, ClusterView, Event, Fact, PodId, World};
 
+pub(in crate::karpenter) mod account;
 mod balanced;
 mod budget;
 mod candidate;
@@ -217,6 +219,8 @@ struct Search<'a> {
     spent: SimDuration,
     /// NodePools that single-node consolidation tries first; those that it did not reach this time.
     unseen: BTreeSet<Arc<str>>,
+    /// What a witness is told.
+    account: Option<Box<Question>>,
 }
 
 impl Search<'_> {
@@ -254,7 +258,8 @@ pub fn ask(view: &ClusterView<'_>, core: &mut Core, method: Method) -> Answer {
     let budgets = Budgets::build(view, roster.counts(), method.reason());
     let allowed = budgets.allowed().to_vec();
     let (spent, unseen) = (SimDuration::ZERO, BTreeSet::new());
-    let mut search = Search { view, core, scores, budgets, others: None, spent, unseen };
+    let (others, account) = (None, None);
+    let mut search = Search { view, core, scores, budgets, others, spent, unseen, account };
     let found =
         if candidates.is_empty() { Found::Nothing } else { search.compute(method, &candidates) };
     let commands = match found {
@@ -351,32 +356,70 @@ impl Disruption {
         position: usize,
         spent: &mut SimDuration,
     ) -> Found {
+        let method = Method::ORDER[position];
         // Most questions end here: candidates are not even looked for.
         if self.memory.is_marked(world, position) {
+            self.tell_marked(world, method);
             return Found::NothingYet;
         }
-        let method = Method::ORDER[position];
         // Both methods of consolidation have the same candidates.
         let (candidates, scores) = match shared.take() {
             Some(listed) if method == Method::SingleNode && !world.settings.plain => listed,
             _ => roster.candidates(&world.view(), method),
         };
-        if candidates.is_empty() || self.is_consolidated(world, position) {
+        if candidates.is_empty() {
+            if world.is_witnessed() {
+                let question = account::question(&world.view(), method, &candidates, &[]);
+                world.tell(Account::Question(question));
+            }
+            return Found::NothingYet;
+        }
+        if self.is_consolidated(world, position) {
+            self.tell_marked(world, method);
             return Found::NothingYet;
         }
         let view = world.view();
-        let core = kept(core, world);
         let budgets = Budgets::build(&view, roster.counts(), method.reason());
-        let unseen = std::mem::take(&mut self.memory.unseen);
-        let mut search =
-            Search { view: &view, core, scores, budgets, others: None, spent: *spent, unseen };
+        let mut told = world.is_witnessed().then(|| {
+            let question = account::question(&view, method, &candidates, budgets.allowed());
+            (question, Core::explaining(&view))
+        });
+        let (account, core) = match &mut told {
+            Some((question, core)) => (Some(question.clone()), core),
+            None => (None, kept(core, world)),
+        };
+        let (others, unseen) = (None, std::mem::take(&mut self.memory.unseen));
+        let spent_before = *spent;
+        let mut search = Search {
+            view: &view,
+            core,
+            scores,
+            budgets,
+            others,
+            spent: spent_before,
+            unseen,
+            account,
+        };
         let found = search.compute(method, &candidates);
-        let scores = search.scores;
+        let (scores, account) = (search.scores, search.account);
         (*spent, self.memory.unseen) = (search.spent, search.unseen);
+        if let Some(mut question) = account {
+            question.answer = account::answer(&found, self.command_count);
+            world.tell(Account::Question(question));
+        }
         if method == Method::MultiNode {
             *shared = Some((candidates, scores));
         }
         found
+    }
+
+    /// Tells a witness that a method is not asked, since nothing changed that could give it something to do.
+    fn tell_marked(&self, world: &mut World, method: Method) {
+        if world.is_witnessed() {
+            let since = world.cluster.unconsolidated_at;
+            let question = account::begin(&world.view(), method, Asked::Marked(since));
+            world.tell(Account::Question(question));
+        }
     }
 
     /// The roster, up to date with the cluster. It is to be given back.

@@ -2,6 +2,7 @@
 //!
 //! Upstream: karpenter v1.14.1 `pkg/controllers/disruption/multinodeconsolidation.go`.
 
+use super::account::Pass;
 use super::candidate::Candidate;
 use super::evaluate::{compute_consolidation, estimated_savings, retain_below};
 use super::{Command, Found, Method, Search};
@@ -21,7 +22,10 @@ pub(super) fn compute(search: &mut Search<'_>, candidates: &[Candidate]) -> Foun
             // More are never looked at.
             true if within.len() > MAX_CANDIDATES => {}
             true => within.push(candidate.clone()),
-            false => held_back = true,
+            false => {
+                held_back = true;
+                search.note_passed(candidate, Pass::Budget);
+            }
         }
     }
     match longest_prefix(search, &within) {
@@ -67,9 +71,13 @@ fn batch(search: &mut Search<'_>, candidates: &[Candidate]) -> Option<Command> {
             .iter()
             .filter_map(|i| cheapest_candidate_of(view, candidates, types[*i as usize].name))
             .fold(f64::INFINITY, f64::min);
-        retain_below(view, plan, dearest)?;
+        if retain_below(view, plan, dearest).is_err() {
+            search.note_same_type();
+            return None;
+        }
         command.savings = estimated_savings(view, candidates, &command.replacements);
     }
+    search.note_scores(candidates, command.savings);
     search.scores.approve(view, candidates, command.savings).then_some(command)
 }
 

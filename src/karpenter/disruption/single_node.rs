@@ -2,6 +2,7 @@
 //!
 //! Upstream: karpenter v1.14.1 `pkg/controllers/disruption/singlenodeconsolidation.go`.
 
+use super::account::Pass;
 use super::candidate::Candidate;
 use super::evaluate::compute_consolidation;
 use super::{Found, Method, Search};
@@ -28,13 +29,18 @@ pub(super) fn compute(search: &mut Search<'_>, candidates: &[Candidate]) -> Foun
         unseen[candidate.pool] = false;
         if !search.budgets.allows(candidate.pool) {
             constrained = true;
+            search.note_passed(candidate, Pass::Budget);
             continue;
         }
         if !search.scores.can_pass(view, candidate) {
+            search.note_passed(candidate, Pass::Score);
             continue;
         }
         let alone = std::slice::from_ref(candidate);
         let command = compute_consolidation(search, alone, Method::SingleNode);
+        if let Some(command) = &command {
+            search.note_scores(alone, command.savings);
+        }
         if let Some(command) = command.filter(|c| search.scores.approve(view, alone, c.savings)) {
             // Upstream leaves the set as it was when it returns a command.
             search.unseen = first;

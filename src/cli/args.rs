@@ -32,7 +32,7 @@ pub struct Global {
     /// Nothing but the result and errors
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Say more: notes about fields without effect
+    /// Say more: notes about fields without effect; twice: what the disruption loop weighs
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
     /// How problems are printed
@@ -69,6 +69,8 @@ pub enum Verb {
     Compare(CompareOptions),
     /// Run a grid of axes, policies and replications in parallel
     Sweep(SweepOptions),
+    /// Say why: a node, a pod, a command or a time of a stored result
+    Explain(ExplainOptions),
     /// Check a scenario without running it
     Check(CheckOptions),
     /// List EC2 instance types: what they leave to pods, what they cost, where
@@ -357,6 +359,34 @@ pub struct SweepOptions {
     /// Shared with compare.
     #[command(flatten)]
     pub study: StudyOptions,
+}
+
+/// `karpsim explain`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  karpsim explain reports/eks-workshop
+  karpsim explain reports/eks-workshop node/default-00001
+  karpsim explain reports/eks-workshop command/0
+  karpsim explain reports/eks-workshop --at 2h13m
+
+The run is made again from inputs.json of the folder; the scenario's files are not needed.")]
+pub struct ExplainOptions {
+    /// The folder that karpsim run wrote
+    #[arg(value_name = "RESULT")]
+    pub result: PathBuf,
+    /// node/NAME, pod/NAMESPACE/NAME, command/ID, or a bare name or number [default: list the commands]
+    #[arg(value_name = "WHAT")]
+    pub what: Option<String>,
+    /// The disruption loop at this time: 2h13m since the start, or 2026-01-05T11:13:00Z
+    #[arg(long, value_name = "TIME", conflicts_with = "what", allow_hyphen_values = true)]
+    pub at: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The folder of the scenario file, for traces that are too large to be kept in the result
+    #[arg(long, value_name = "DIR")]
+    pub files: Option<PathBuf>,
 }
 
 /// `karpsim check`.

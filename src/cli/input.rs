@@ -12,7 +12,8 @@ use crate::diagnostic::Diagnostics;
 use crate::ec2::Catalog;
 use crate::scenario::load::{Stored, read_text};
 use crate::scenario::{
-    self, Catalogue, Choice, DiskFiles, Files, LoadedScenario, Setting, Written, catalog,
+    self, Catalogue, Choice, DiskFiles, Files, Inputs, LoadedScenario, RecordingFiles, Setting,
+    Written, catalog,
 };
 use crate::simulation::Config;
 
@@ -26,13 +27,15 @@ pub struct Input {
     pub catalog: &'static Catalog,
     /// What was said about it: warnings and notes.
     pub diagnostics: Diagnostics,
+    /// All that was read, to make the same run again.
+    pub inputs: Inputs,
 }
 
 /// A scenario file with everything around it that is read once, from which variants are loaded.
 pub struct Origin {
     path: PathBuf,
     further: Vec<(String, String)>,
-    files: StandardFiles,
+    files: RecordingFiles<StandardFiles>,
     names: Catalogue,
     seed: Option<u64>,
     /// `--set`, in order.
@@ -66,11 +69,27 @@ impl Origin {
         Ok(Origin {
             path: path.to_owned(),
             further: further(&options.manifests)?,
-            files: StandardFiles { stdin: is_stdin(path).then(stdin).transpose()? },
+            files: RecordingFiles::new(
+                StandardFiles { stdin: is_stdin(path).then(stdin).transpose()? },
+                path,
+            ),
             names: Catalogue::from(catalog),
             seed: options.seed,
             settings: settings.collect(),
             catalog,
+        })
+    }
+
+    /// All that was read for the variants that were loaded.
+    fn inputs(&self, choice: &Choice) -> Result<Inputs> {
+        let read = self.files.inputs(&self.path).map_err(|reason| anyhow::anyhow!("{reason}"))?;
+        let settings = choice.settings.iter();
+        Ok(Inputs {
+            policy: choice.policy.clone(),
+            settings: settings.map(|set| (set.path.clone(), set.value.clone())).collect(),
+            seed: self.seed,
+            manifests: self.further.iter().map(|(_, text)| text.clone()).collect(),
+            ..read
         })
     }
 
@@ -105,7 +124,8 @@ pub fn load(
     terminal.diagnostics(&diagnostics);
     Ok(match loaded {
         Some(Variant { scenario, config }) => {
-            Ok(Input { scenario, config, catalog: origin.catalog, diagnostics })
+            let inputs = origin.inputs(&choice)?;
+            Ok(Input { scenario, config, catalog: origin.catalog, diagnostics, inputs })
         }
         None => Err(Exit::BadInput),
     })

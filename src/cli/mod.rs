@@ -10,6 +10,7 @@ mod catalog;
 mod check;
 mod compare;
 mod conformance;
+mod explain;
 mod fuzz;
 mod init;
 mod input;
@@ -71,6 +72,7 @@ pub fn main() -> ExitCode {
         Verb::Run(options) => run::run(options, &terminal),
         Verb::Compare(options) => compare::compare(options, &terminal),
         Verb::Sweep(options) => sweep::sweep(options, &terminal),
+        Verb::Explain(options) => explain::explain(options, &terminal),
         Verb::Check(options) => check::check(options, &terminal),
         Verb::Conformance(options) => conformance::conformance(options, &terminal),
         Verb::Catalog(options) => catalog::catalog(options, &terminal),

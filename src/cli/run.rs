@@ -12,12 +12,14 @@ use super::progress::{Progress, Signals};
 use super::terminal::Terminal;
 use crate::experiment::run::{Checks, Observer, run as simulate};
 use crate::outcome::{Narrator, RunResult};
+use crate::report::explanation::Trace;
 use crate::report::png::{self, PngOptions};
 use crate::report::table::TableOptions;
 use crate::report::{csv, json, table};
-use crate::scenario::resolve;
+use crate::scenario::{Inputs, resolve};
 use crate::units::SimTime;
 use crate::world::journal::Record;
+use crate::world::{Account, Witness};
 
 /// Runs a scenario.
 pub fn run(options: &RunOptions, terminal: &Terminal) -> Result<Exit> {
@@ -41,6 +43,7 @@ pub fn run(options: &RunOptions, terminal: &Terminal) -> Result<Exit> {
         anyhow!("an invariant of the model is broken, please report it: {}", failure.0)
     })?;
     write(options, &mut folder, &result)?;
+    folder.write("inputs.json", inputs(options, &input)?.as_bytes())?;
     answer(options, terminal, &result)?;
     let written: Vec<String> = folder.written().iter().map(|p| p.display().to_string()).collect();
     terminal.say(&format!("wrote {}", written.join(" ")));
@@ -67,6 +70,14 @@ fn write(options: &RunOptions, folder: &mut Folder, result: &RunResult) -> Resul
     Ok(())
 }
 
+/// Everything that is needed to make the run again.
+fn inputs(options: &RunOptions, input: &Input) -> Result<String> {
+    let name = input.scenario.settings.name.replace(['/', '\\'], "-");
+    let until_ms = options.until.map(|until| until.ms());
+    let inputs = Inputs { name, until_ms, ..input.inputs.clone() };
+    Ok(serde_json::to_string_pretty(&inputs)? + "\n")
+}
+
 /// The answer goes to stdout, unless the log has it.
 fn answer(options: &RunOptions, terminal: &Terminal, result: &RunResult) -> Result<()> {
     if options.json {
@@ -88,6 +99,15 @@ fn answer(options: &RunOptions, terminal: &Terminal, result: &RunResult) -> Resu
     }
 }
 
+/// Lines on stderr; a stderr that is closed is no problem.
+fn complain(lines: Vec<String>) {
+    use std::io::Write as _;
+    let mut stderr = std::io::stderr().lock();
+    for line in lines {
+        let _ = writeln!(stderr, "{line}");
+    }
+}
+
 /// Writes the log as it comes and shows progress.
 struct Watch {
     narrator: Narrator,
@@ -95,6 +115,7 @@ struct Watch {
     file: Stream,
     stdout: Option<(LogForm, std::io::BufWriter<std::io::Stdout>)>,
     progress: Progress,
+    trace: Option<Trace>,
     error: Option<anyhow::Error>,
 }
 
@@ -113,6 +134,7 @@ impl Watch {
             file: folder.stream("events.log")?,
             stdout,
             progress: Progress::new(options.progress, input.config.horizon, terminal, signals),
+            trace: terminal.traces.then(Trace::default),
             error: None,
         })
     }
@@ -120,6 +142,8 @@ impl Watch {
     /// Puts the log in its place. The first error of writing comes to light here.
     fn finish(self) -> Result<()> {
         self.progress.clear();
+        let mut trace = self.trace;
+        complain(trace.as_mut().map(Trace::finish).unwrap_or_default());
         if let Some(error) = self.error {
             return Err(error);
         }
@@ -158,6 +182,14 @@ impl Observer for Watch {
         if self.error.is_none() {
             self.error = self.write(record).err();
         }
+    }
+
+    fn witness(&self) -> Option<Witness> {
+        self.trace.as_ref().map(|_| Witness::always())
+    }
+
+    fn hear(&mut self, account: &Account) {
+        complain(self.trace.as_mut().map(|trace| trace.hear(account)).unwrap_or_default());
     }
 
     fn go_on(&mut self, at: SimTime, events: u64) -> ControlFlow<()> {

@@ -20,6 +20,8 @@ pub struct Terminal {
     pub quiet: bool,
     /// Notes too.
     pub verbose: bool,
+    /// The decision trace too.
+    pub traces: bool,
     /// Only ASCII in tables.
     pub ascii: bool,
     /// Columns of stdout.
@@ -40,6 +42,7 @@ impl Terminal {
             form: options.diagnostics,
             quiet: options.quiet,
             verbose: options.verbose > 0,
+            traces: options.verbose > 1,
             ascii: options.ascii,
             width: width(),
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::outcome::{Header, Recorder, RunResult};
 use crate::simulation::{Config, Simulation, invariant};
 use crate::units::SimTime;
-use crate::world::{Account, Fact, Witness};
 use crate::world::journal::Record;
+use crate::world::{Account, Fact, Witness};
 
 /// Events between two looks at the observer's wish to go on.
 const EVENTS_PER_LOOK: u64 = 1_024;

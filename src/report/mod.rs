@@ -10,6 +10,7 @@ pub mod csv;
 pub mod diagnostic;
 pub mod disruption;
 pub mod distribution;
+pub mod explanation;
 pub mod font;
 pub mod frame;
 pub mod header;

@@ -6,6 +6,7 @@ pub mod catalog;
 pub mod change;
 mod disruption_budget;
 pub mod file;
+pub mod inputs;
 mod job;
 mod kustomize;
 pub mod latency;
@@ -36,6 +37,7 @@ pub mod workloads;
 pub mod yaml;
 
 pub use change::{Choice, Setting, Written};
+pub use inputs::{Inputs, KeptFiles, RecordingFiles};
 pub use load::{DiskFiles, Files, LoadedScenario, MemoryFiles, TimelineAction, load, load_variant};
 pub use manifest::Objects;
 pub use settings::{Catalogue, Settings};

@@ -168,6 +168,11 @@ impl Witness {
         Witness { from, until, accounts: Vec::new() }
     }
 
+    /// Sees everything.
+    pub fn always() -> Witness {
+        Witness::new(SimTime::ZERO, SimTime::from_ms(i64::MAX))
+    }
+
     /// Sees what happens now.
     pub fn sees(&self, now: SimTime) -> bool {
         self.from <= now && now < self.until

@@ -59,8 +59,15 @@ fn the_main_job_answers_and_writes_its_files() {
     assert!(stdout.lines().count() <= 30, "{stdout}");
     let names: Vec<String> =
         files(&place.path().join("reports/eks-workshop")).into_keys().collect();
-    let expected =
-        [".karpsim", "events.log", "nodes.csv", "report.png", "series.csv", "summary.json"];
+    let expected = [
+        ".karpsim",
+        "events.log",
+        "inputs.json",
+        "nodes.csv",
+        "report.png",
+        "series.csv",
+        "summary.json",
+    ];
     assert_eq!(names, expected);
 }
 

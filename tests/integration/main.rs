@@ -7,6 +7,7 @@ mod change;
 mod cli;
 mod conformance;
 mod experiment;
+mod explain;
 mod fuzz;
 mod kustomize;
 mod manifests;

@@ -375,7 +375,8 @@ fn describe(view: &ClusterView<'_>, why: &Refusal, outline: Option<&Outline>) ->
         }
         Refusal::FewSpotTypes(count) => {
             let text = format!(
-                "SpotToSpotConsolidation requires 15 cheaper instance type options than the current candidate to consolidate, got {count}"
+                "SpotToSpotConsolidation requires 15 cheaper instance type options than the current \
+                 candidate to consolidate, got {count}"
             );
             passed("spot to spot", text)
         }

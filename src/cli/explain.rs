@@ -1,0 +1,240 @@
+//! `karpsim explain`: the run of a stored result is made again, and its controllers say why.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use super::Exit;
+use super::args::ExplainOptions;
+use super::terminal::Terminal;
+use crate::diagnostic::{Diagnostics, nearest};
+use crate::experiment::run::{Checks, Observer, run};
+use crate::outcome::{Chronicle, Header, Story};
+use crate::report::{explanation, json};
+use crate::scenario::{self, Catalogue, DiskFiles, Inputs, KeptFiles, catalog, inputs, resolve};
+use crate::simulation::Config;
+use crate::units::{SimDuration, SimTime};
+use crate::world::account::Question;
+use crate::world::journal::Record;
+use crate::world::{Account, Witness};
+
+/// How long before an instant the last pass that is not a repetition may lie: Karpenter's marks last five minutes.
+const BEFORE: SimDuration = SimDuration::from_minutes(6);
+
+/// Explains a result.
+pub fn explain(options: &ExplainOptions, terminal: &Terminal) -> Result<Exit> {
+    let again = match Again::load(options, terminal)? {
+        Some(again) => again,
+        None => return Ok(Exit::BadInput),
+    };
+    let mut lookup = Lookup::default();
+    again.run(&mut lookup)?;
+    let chronicle = lookup.0;
+    let start = again.header.start_epoch_s;
+    let document = match (&options.what, options.at.as_deref()) {
+        (None, None) => explanation::index(&chronicle),
+        (None, Some(at)) => {
+            let at = match parse_instant(at, start) {
+                Ok(at) => at,
+                Err(help) => {
+                    terminal.complain(&format!("error: --at {at}: {help}"));
+                    return Ok(Exit::BadInput);
+                }
+            };
+            let mut listener = Listener::new(at);
+            again.run(&mut listener)?;
+            explanation::at(at, &listener.questions, &chronicle, start)
+        }
+        (Some(what), _) => {
+            let Some(subject) = chronicle.find(what) else {
+                return Ok(unknown(what, &chronicle, terminal));
+            };
+            let (from, until) = chronicle.span(&subject);
+            let mut teller = Teller { story: Story::new(subject), from, until };
+            again.run(&mut teller)?;
+            teller.story.end_pass();
+            explanation::story(&teller.story, &chronicle, start)
+        }
+    };
+    terminal.print(&match options.json {
+        true => document.json(start)?,
+        false => document.text(start),
+    })?;
+    Ok(Exit::Done)
+}
+
+fn unknown(what: &str, chronicle: &Chronicle, terminal: &Terminal) -> Exit {
+    let names: Vec<String> = chronicle.names().collect();
+    let near = nearest(what, names.iter().map(String::as_str)).into_iter().next();
+    let help = match near {
+        Some(name) => format!("did you mean {name}?"),
+        None => "karpsim explain RESULT without more lists the commands".to_owned(),
+    };
+    terminal.complain(&format!("error: nothing in this run is called {what}: {help}"));
+    Exit::BadInput
+}
+
+/// Elapsed time as `2h13m` or `+02:13:00`, or an instant in UTC.
+fn parse_instant(text: &str, start_epoch_s: i64) -> Result<SimTime, &'static str> {
+    const HELP: &str =
+        "write the time since the start, such as 2h13m, or an instant such as 2026-01-05T11:13:00Z";
+    if let Some(span) = SimDuration::parse(text) {
+        return Ok(SimTime::ZERO + span);
+    }
+    if let Ok(instant) = text.parse::<jiff::Timestamp>() {
+        return Ok(SimTime::from_ms(instant.as_millisecond() - start_epoch_s * 1_000));
+    }
+    elapsed(text).ok_or(HELP)
+}
+
+/// `+2d 03:04:05`, as reports write it.
+fn elapsed(text: &str) -> Option<SimTime> {
+    let text = text.strip_prefix('+')?;
+    let (days, clock) = text.split_once("d ").unwrap_or(("0", text));
+    let mut seconds = days.parse::<i64>().ok()?.checked_mul(24)?;
+    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
+    let parts: Vec<&str> = clock.split(':').collect();
+    let [hours, minutes, rest] = parts.as_slice() else { return None };
+    for (part, factor) in [(hours, 1), (minutes, 60), (rest, 60)] {
+        let part: i64 = part.parse().ok().filter(|part| *part >= 0)?;
+        seconds = seconds.checked_mul(factor)?.checked_add(part)?;
+    }
+    let ms: i64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
+    Some(SimTime::from_ms(seconds.checked_mul(1_000)?.checked_add(ms)?))
+}
+
+/// The run of a result, to be made again.
+struct Again {
+    config: Arc<Config>,
+    header: Header,
+    /// The digest that it has to come to.
+    digest: String,
+}
+
+impl Again {
+    /// Reads a folder of results. `None` when its inputs are no longer valid, whose problems are then said.
+    fn load(options: &ExplainOptions, terminal: &Terminal) -> Result<Option<Again>> {
+        let folder = &options.result;
+        let summary: serde_json::Value = serde_json::from_str(&read(folder, "summary.json")?)
+            .with_context(|| format!("{}/summary.json", folder.display()))?;
+        let inputs: Inputs = serde_json::from_str(&read(folder, "inputs.json")?)
+            .with_context(|| format!("{}/inputs.json", folder.display()))?;
+        if inputs.schema != inputs::SCHEMA {
+            bail!("{}/inputs.json: it was written by another version of karpsim", folder.display());
+        }
+        let digest = summary["provenance"]["result_digest"].as_str().unwrap_or_default().to_owned();
+        let catalog = catalog::embedded();
+        let files_folder = options.files.clone().unwrap_or_else(PathBuf::new);
+        let files = KeptFiles { inputs: &inputs, rest: DiskFiles, folder: files_folder };
+        let (path, further, choice) = (inputs.path(), inputs.further(), inputs.choice());
+        let mut diagnostics = Diagnostics::default();
+        let names = Catalogue::from(catalog);
+        let loaded =
+            scenario::load_variant(&path, &further, &choice, &files, &names, &mut diagnostics);
+        let Some(mut scenario) = loaded else {
+            terminal.diagnostics(&diagnostics);
+            return Ok(None);
+        };
+        scenario.settings.seed = inputs.seed.unwrap_or(scenario.settings.seed);
+        let mut config = Arc::new(resolve::config(&scenario, catalog));
+        if let Some(ms) = inputs.until_ms {
+            let config = Arc::make_mut(&mut config);
+            config.horizon = config.horizon.min(SimTime::from_ms(ms));
+        }
+        let header = resolve::header(&scenario, &config, catalog);
+        Ok(Some(Again { config, header, digest }))
+    }
+
+    /// Makes the run again. Fails when it comes to something else: then there is nothing to explain.
+    fn run(&self, observer: &mut impl Observer) -> Result<()> {
+        let result = run(self.config.clone(), self.header.clone(), Checks::Off, observer);
+        let result = result.map_err(|failure| anyhow!("{}", failure.0))?;
+        let digest = json::result_digest(&result)?;
+        if digest != self.digest {
+            bail!(
+                "the run made again comes to another result (digest {digest} instead of {}): the stored one was \
+                 interrupted, or made by another version of karpsim; run the scenario again",
+                self.digest
+            );
+        }
+        Ok(())
+    }
+}
+
+fn read(folder: &Path, name: &str) -> Result<String> {
+    let path = folder.join(name);
+    std::fs::read_to_string(&path).with_context(|| {
+        format!("{} cannot be read: name a folder that karpsim run wrote", path.display())
+    })
+}
+
+/// Learns who is who.
+#[derive(Default)]
+struct Lookup(Chronicle);
+
+impl Observer for Lookup {
+    fn observe(&mut self, record: &Record) {
+        self.0.fold(record);
+    }
+
+    fn go_on(&mut self, _: SimTime, _: u64) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+/// Listens to the passes about an instant.
+struct Listener {
+    at: SimTime,
+    questions: Vec<Question>,
+}
+
+impl Listener {
+    fn new(at: SimTime) -> Listener {
+        Listener { at, questions: Vec::new() }
+    }
+}
+
+impl Observer for Listener {
+    fn observe(&mut self, _: &Record) {}
+
+    fn witness(&self) -> Option<Witness> {
+        Some(Witness::new(self.at - BEFORE, self.at + SimDuration::from_ms(1)))
+    }
+
+    fn hear(&mut self, account: &Account) {
+        if let Account::Question(question) = account {
+            self.questions.push((**question).clone());
+        }
+    }
+
+    fn go_on(&mut self, _: SimTime, _: u64) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+/// Folds the story of one subject.
+struct Teller {
+    story: Story,
+    from: SimTime,
+    until: SimTime,
+}
+
+impl Observer for Teller {
+    fn observe(&mut self, record: &Record) {
+        self.story.fold(record);
+    }
+
+    fn witness(&self) -> Option<Witness> {
+        Some(Witness::new(self.from, self.until))
+    }
+
+    fn hear(&mut self, account: &Account) {
+        self.story.hear(account);
+    }
+
+    fn go_on(&mut self, _: SimTime, _: u64) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,160 @@
+//! The story of a node, a pod or a command.
+
+use super::fact::{describe, instant, outline};
+use super::pass::{describe_verdicts, method, plan};
+use super::{Document, Row, Section, count, list, price};
+use crate::outcome::{
+    Chronicle, CommandEnd, Happening, Placed, Story, StoryEntry as Entry, Subject,
+};
+use crate::world::account::Question;
+use crate::world::journal::Fact;
+
+/// The account of a story's subject.
+pub fn story(story: &Story, chronicle: &Chronicle, start_epoch_s: i64) -> Document {
+    let answer = match story.subject() {
+        Subject::Node(name) => node(name, story),
+        Subject::Pod(name) => pod(name, story),
+        Subject::Command(id) => command(*id, chronicle, start_epoch_s),
+    };
+    let rows: Vec<Row> = story.entries.iter().filter_map(row).collect();
+    let mut sections = vec![Section { title: None, rows }];
+    for entry in &story.entries {
+        if let Happening::Question(question) = &entry.what {
+            sections.extend(decision(question));
+        }
+    }
+    Document { answer, sections }
+}
+
+fn row(entry: &Entry) -> Option<Row> {
+    let mut row = match &entry.what {
+        Happening::Fact(fact) => Row::new(describe(fact)?),
+        Happening::Pods("bound", pods) => {
+            Row::new(format!("{} bound: {}", count(pods.len(), "pod"), list(pods)))
+        }
+        Happening::Pods(cause, pods) => {
+            Row::new(format!("{} told to go ({cause}): {}", count(pods.len(), "pod"), list(pods)))
+        }
+        Happening::Stayed(verdicts) => {
+            Row { details: describe_verdicts(verdicts), ..Row::new("stays") }
+        }
+        Happening::Placed(placed) => Row::new(place(placed)),
+        Happening::Question(question) => {
+            Row::new(format!("{} was asked and found it; see below", question.method))
+        }
+    };
+    row.at = Some(entry.from);
+    row.again = (entry.count > 1).then_some((entry.until, entry.count));
+    Some(row)
+}
+
+fn place(placed: &Placed) -> String {
+    match placed {
+        Placed::Existing(node) => format!("the provisioner counts on {node} for it"),
+        Placed::New(Some(claim), new) => format!("the provisioner creates {claim}: {}", plan(new)),
+        Placed::New(None, new) => {
+            format!("the provisioner plans {}, but a limit of the NodePool forbids it", plan(new))
+        }
+        Placed::Nowhere(text) => format!("the provisioner finds no place: {text}"),
+        Placed::For(new, pods) => format!("planned for {}: {}", list(pods), plan(new)),
+        Placed::Promised(pods) => {
+            format!("promised to {} (nominated for 20 s): {}", count(pods.len(), "pod"), list(pods))
+        }
+    }
+}
+
+/// What was weighed when a command was found.
+fn decision(question: &Question) -> Vec<Section> {
+    let mut sections = vec![method(question, Some(question))];
+    let rows = question.stays.iter().map(|stay| {
+        Row::new(format!("{} [{}]: {}", stay.node, stay.passed.rule, stay.passed.message))
+    });
+    let rows: Vec<Row> = rows.collect();
+    if !rows.is_empty() {
+        sections.push(Section { title: Some("No candidates".to_owned()), rows });
+    }
+    sections
+}
+
+fn facts(story: &Story) -> impl DoubleEndedIterator<Item = (&Entry, &Fact)> {
+    story.entries.iter().filter_map(|entry| match &entry.what {
+        Happening::Fact(fact) => Some((entry, fact)),
+        _ => None,
+    })
+}
+
+fn node(name: &str, story: &Story) -> String {
+    let launched = facts(story).find_map(|(_, fact)| match fact {
+        Fact::Launched { claim, launch } => Some(format!(
+            "{} {} in {}, {}, NodePool {}",
+            launch.capacity_type,
+            launch.instance_type,
+            launch.zone,
+            price(launch.price),
+            claim.pool
+        )),
+        _ => None,
+    });
+    let launched = launched.unwrap_or_else(|| "never launched".to_owned());
+    let ended = facts(story).find_map(|(entry, fact)| match fact {
+        Fact::DisruptionSucceeded(command) => {
+            Some(format!("went with command {} ({}) at {}", command.id, command.reason, entry.from))
+        }
+        Fact::Expired(_) => Some(format!("expired at {}", entry.from)),
+        Fact::Interrupted(_) => Some(format!("was interrupted at {}", entry.from)),
+        Fact::GaveUp { reason, .. } => Some(format!("was given up at {} ({reason})", entry.from)),
+        _ => None,
+    });
+    let ended = ended.unwrap_or_else(|| match stay(story) {
+        Some(text) => format!("stays to the end: {text}"),
+        None => "stays to the end".to_owned(),
+    });
+    format!("node {name} ({launched}) {ended}.")
+}
+
+/// The last reason for which the node stayed.
+fn stay(story: &Story) -> Option<String> {
+    story.entries.iter().rev().find_map(|entry| match &entry.what {
+        Happening::Stayed(verdicts) => verdicts.last().map(|v| v.passed.message.to_string()),
+        _ => None,
+    })
+}
+
+fn pod(name: &str, story: &Story) -> String {
+    let created = story.entries.first().map(|entry| entry.from);
+    let bound = facts(story).find_map(|(entry, fact)| match fact {
+        Fact::PodBound { node, .. } => Some((entry.from, node.name.clone())),
+        _ => None,
+    });
+    let waited = match (created, bound) {
+        (Some(created), Some((at, node))) => {
+            format!("waited {} and ran on {node}", at.since(created))
+        }
+        _ => "never found a node".to_owned(),
+    };
+    let ended = facts(story).find_map(|(entry, fact)| match fact {
+        Fact::PodTerminating { cause, .. } => {
+            Some(format!(", until {} ({})", entry.from, cause.name()))
+        }
+        Fact::PodSucceeded(_) => Some(format!(", and succeeded at {}", entry.from)),
+        _ => None,
+    });
+    format!("pod {name} {waited}{}.", ended.unwrap_or_default())
+}
+
+fn command(id: u64, chronicle: &Chronicle, start_epoch_s: i64) -> String {
+    let Some(story) = chronicle.commands.get(&id) else {
+        return format!("command {id} is not known.");
+    };
+    let end = match &story.ended {
+        None => "was under way when the run ended".to_owned(),
+        Some((at, CommandEnd::Done)) => format!("deleted its NodeClaims at {at}"),
+        Some((at, CommandEnd::Invalid(kind, message))) => {
+            format!("was rejected at {at}, {kind}: {message}")
+        }
+        Some((at, CommandEnd::Failed(message))) => format!("was given up at {at}: {message}"),
+    };
+    let command = &story.command;
+    let at = instant(story.computed_at, start_epoch_s);
+    format!("command {id} ({}, {at}): {}; it {end}.", command.method, outline(command))
+}

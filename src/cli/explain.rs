@@ -1,7 +1,7 @@
 //! `karpsim explain`: the run of a stored result is made again, and its controllers say why.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -44,7 +44,7 @@ pub fn explain(options: &ExplainOptions, terminal: &Terminal) -> Result<Exit> {
                 }
             };
             let mut listener = Listener::new(at);
-            again.run(&mut listener)?;
+            again.replay(&mut listener)?;
             explanation::at(at, &listener.questions, &chronicle, start)
         }
         (Some(what), _) => {
@@ -53,7 +53,7 @@ pub fn explain(options: &ExplainOptions, terminal: &Terminal) -> Result<Exit> {
             };
             let (from, until) = chronicle.span(&subject);
             let mut teller = Teller { story: Story::new(subject), from, until };
-            again.run(&mut teller)?;
+            again.replay(&mut teller)?;
             teller.story.end_pass();
             explanation::story(&teller.story, &chronicle, start)
         }
@@ -126,7 +126,7 @@ impl Again {
         }
         let digest = summary["provenance"]["result_digest"].as_str().unwrap_or_default().to_owned();
         let catalog = catalog::embedded();
-        let files_folder = options.files.clone().unwrap_or_else(PathBuf::new);
+        let files_folder = options.files.clone().unwrap_or_default();
         let files = KeptFiles { inputs: &inputs, rest: DiskFiles, folder: files_folder };
         let (path, further, choice) = (inputs.path(), inputs.further(), inputs.choice());
         let mut diagnostics = Diagnostics::default();
@@ -145,6 +145,12 @@ impl Again {
         }
         let header = resolve::header(&scenario, &config, catalog);
         Ok(Some(Again { config, header, digest }))
+    }
+
+    /// Makes the run again as far as `observer` wants, which was shown to come to the same before.
+    fn replay(&self, observer: &mut impl Observer) -> Result<()> {
+        let result = run(self.config.clone(), self.header.clone(), Checks::Off, observer);
+        result.map(|_| ()).map_err(|failure| anyhow!("{}", failure.0))
     }
 
     /// Makes the run again. Fails when it comes to something else: then there is nothing to explain.
@@ -209,8 +215,8 @@ impl Observer for Listener {
         }
     }
 
-    fn go_on(&mut self, _: SimTime, _: u64) -> ControlFlow<()> {
-        ControlFlow::Continue(())
+    fn go_on(&mut self, now: SimTime, _: u64) -> ControlFlow<()> {
+        go_on_until(self.at, now)
     }
 }
 
@@ -234,7 +240,12 @@ impl Observer for Teller {
         self.story.hear(account);
     }
 
-    fn go_on(&mut self, _: SimTime, _: u64) -> ControlFlow<()> {
-        ControlFlow::Continue(())
+    fn go_on(&mut self, now: SimTime, _: u64) -> ControlFlow<()> {
+        go_on_until(self.until, now)
     }
+}
+
+/// Nothing that comes later is listened to.
+fn go_on_until(end: SimTime, now: SimTime) -> ControlFlow<()> {
+    if now > end { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }

@@ -179,6 +179,7 @@ impl Watch {
 
 impl Observer for Watch {
     fn observe(&mut self, record: &Record) {
+        complain(self.trace.as_mut().map(|trace| trace.fold(record)).unwrap_or_default());
         if self.error.is_none() {
             self.error = self.write(record).err();
         }

@@ -9,7 +9,7 @@ use super::disruption::account as tell;
 use super::{Karpenter, capacity_buffer, kept};
 use crate::scheduling::{ClaimPlan, Purpose, Solution, validation};
 use crate::units::{ResourceVec, SimDuration, SimTime};
-use crate::world::account::{Account, Batch};
+use crate::world::account::{Account, Batch, Planned};
 use crate::world::claims::NewClaim;
 use crate::world::{ClaimId, ClusterView, Fact, PodId, PoolIndex, World};
 
@@ -60,8 +60,8 @@ impl Karpenter {
         let mut told = world.is_witnessed().then(|| batch(&world.view(), &solution));
         for (number, plan) in solution.claims.into_iter().enumerate() {
             let claim = create(world, plan, "provisioned");
-            if let Some((name, ..)) = told.as_mut().and_then(|batch| batch.claims.get_mut(number)) {
-                *name = claim.map(|id| world.cluster.claims[id].name.clone());
+            if let Some(planned) = told.as_mut().and_then(|batch| batch.claims.get_mut(number)) {
+                planned.claim = claim.map(|id| world.cluster.claims[id].name.clone());
             }
         }
         if let Some(batch) = told {
@@ -108,7 +108,13 @@ fn batch(view: &ClusterView<'_>, solution: &Solution) -> Box<Batch> {
         existing: existing
             .map(|node| (view.cluster.claims[node.claim].name.clone(), names(&node.pods)))
             .collect(),
-        claims: claims.map(|plan| (None, tell::plan(view, plan), names(&plan.pods))).collect(),
+        claims: claims
+            .map(|plan| Planned {
+                claim: None,
+                plan: tell::plan(view, plan),
+                pods: names(&plan.pods),
+            })
+            .collect(),
         unplaced: without
             .chain(&ignored)
             .map(|(pod, text)| (tell::pod_name(view, *pod), text.as_str().into()))

@@ -132,10 +132,8 @@ impl Story {
         let placed: Vec<Placed> = match &self.subject {
             Subject::Pod(name) => place_of(batch, name).into_iter().collect(),
             Subject::Node(name) => {
-                let created =
-                    batch.claims.iter().filter(|(claim, ..)| claim.as_ref() == Some(name));
-                let created =
-                    created.map(|(_, plan, pods)| Placed::For(plan.clone(), pods.clone()));
+                let created = batch.claims.iter().filter(|new| new.claim.as_ref() == Some(name));
+                let created = created.map(|new| Placed::For(new.plan.clone(), new.pods.clone()));
                 let existing = batch.existing.iter().filter(|(node, _)| node == name);
                 let existing = existing.map(|(_, pods)| Placed::Promised(pods.clone()));
                 created.chain(existing).collect()
@@ -223,8 +221,8 @@ fn place_of(batch: &Batch, pod: &Arc<str>) -> Option<Placed> {
     let existing = batch.existing.iter().find(|(_, pods)| pods.contains(pod));
     let existing = existing.map(|(node, _)| Placed::Existing(node.clone()));
     let created = || {
-        let (claim, plan, _) = batch.claims.iter().find(|(_, _, pods)| pods.contains(pod))?;
-        Some(Placed::New(claim.clone(), plan.clone()))
+        let new = batch.claims.iter().find(|new| new.pods.contains(pod))?;
+        Some(Placed::New(new.claim.clone(), new.plan.clone()))
     };
     let nowhere = || {
         let (_, text) = batch.unplaced.iter().find(|(name, _)| name == pod)?;

@@ -3,11 +3,10 @@
 //!
 //! Paths are relative to the scenario's folder: neither machine nor working directory shows in them.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -88,7 +87,7 @@ pub struct RecordingFiles<F> {
     inner: F,
     /// The scenario's folder.
     folder: PathBuf,
-    read: RefCell<Seen>,
+    seen: Mutex<Seen>,
 }
 
 #[derive(Default)]
@@ -102,13 +101,17 @@ impl<F: Files> RecordingFiles<F> {
     /// Records what is read for the scenario file at `scenario`.
     pub fn new(inner: F, scenario: &Path) -> RecordingFiles<F> {
         let folder = scenario.parent().unwrap_or(Path::new("")).to_owned();
-        RecordingFiles { inner, folder, read: RefCell::default() }
+        RecordingFiles { inner, folder, seen: Mutex::default() }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was read for the scenario file at `path`; choice and seed are to be filled in. Fails when a trace cannot
     /// be read any more.
     pub fn inputs(&self, path: &Path) -> Result<Inputs, String> {
-        let read = self.read.borrow();
+        let read = self.seen();
         let mut files = read.files.clone();
         let scenario = files.remove(&relative(path, &self.folder)).unwrap_or_default();
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
@@ -132,21 +135,21 @@ impl<F: Files> Files for RecordingFiles<F> {
     fn read(&self, path: &Path) -> Result<String, String> {
         let text = self.inner.read(path)?;
         let path = relative(path, &self.folder);
-        self.read.borrow_mut().files.insert(path, text.clone());
+        self.seen().files.insert(path, text.clone());
         Ok(text)
     }
 
     fn list(&self, path: &Path) -> Result<Option<Vec<String>>, String> {
         let names = self.inner.list(path)?;
         let path = relative(path, &self.folder);
-        self.read.borrow_mut().folders.insert(path, names.clone());
+        self.seen().folders.insert(path, names.clone());
         Ok(names)
     }
 
     fn store(&self, path: &Path) -> Arc<dyn Stored> {
         let stored = self.inner.store(path);
         let path = relative(path, &self.folder);
-        self.read.borrow_mut().traces.insert(path, stored.clone());
+        self.seen().traces.insert(path, stored.clone());
         stored
     }
 }

@@ -149,6 +149,17 @@ pub struct Score {
     pub disturbed: f64,
 }
 
+/// A NodeClaim that a batch asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    /// Its name; none where a limit forbade to create it.
+    pub claim: Option<Arc<str>>,
+    /// What it may be.
+    pub plan: Plan,
+    /// Its pods, `namespace/name`.
+    pub pods: Vec<Arc<str>>,
+}
+
 /// Where the provisioner put the pods of a batch. Pods are `namespace/name`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
@@ -156,8 +167,8 @@ pub struct Batch {
     pub at: SimTime,
     /// On nodes that exist or are on their way.
     pub existing: Vec<(Arc<str>, Vec<Arc<str>>)>,
-    /// On new NodeClaims; no name where a limit forbade to create it.
-    pub claims: Vec<(Option<Arc<str>>, Plan, Vec<Arc<str>>)>,
+    /// On new NodeClaims.
+    pub claims: Vec<Planned>,
     /// Nowhere, each with Karpenter's text.
     pub unplaced: Vec<(Arc<str>, Arc<str>)>,
 }

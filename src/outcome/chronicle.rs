@@ -25,6 +25,8 @@ pub struct Life {
     pub from: SimTime,
     /// The last one.
     pub until: SimTime,
+    /// It was gone with the last one.
+    pub gone: bool,
 }
 
 /// What became of a command.
@@ -67,10 +69,12 @@ impl Chronicle {
     pub fn fold(&mut self, record: &Record) {
         let at = record.at;
         if let Some(claim) = record.fact.claim() {
-            live(&mut self.nodes, &claim.name, at);
+            let gone = matches!(record.fact, Fact::ClaimRemoved(_) | Fact::NodeRemoved(_));
+            live(&mut self.nodes, &claim.name, at, gone);
         }
         if let Some(pod) = record.fact.pod() {
-            live(&mut self.pods, &pod.path().into(), at);
+            let gone = matches!(record.fact, Fact::PodRemoved { .. } | Fact::PodSucceeded(_));
+            live(&mut self.pods, &pod.path().into(), at, gone);
         }
         self.fold_command(at, &record.fact);
     }
@@ -146,15 +150,14 @@ impl Chronicle {
     /// From when until when the controllers have to be listened to, the end exclusive.
     pub fn span(&self, subject: &Subject) -> (SimTime, SimTime) {
         let just_after = |at: SimTime| at + SimDuration::from_ms(1);
+        let while_alive = |life: Option<&Life>| match life {
+            None => (SimTime::ZERO, SimTime::ZERO),
+            Some(life) if life.gone => (life.from, just_after(life.until)),
+            Some(life) => (life.from, SimTime::from_ms(i64::MAX)),
+        };
         match subject {
-            Subject::Node(name) => {
-                let life = self.nodes.get(name);
-                life.map_or((SimTime::ZERO, SimTime::ZERO), |l| (l.from, just_after(l.until)))
-            }
-            Subject::Pod(name) => {
-                let life = self.pods.get(name);
-                life.map_or((SimTime::ZERO, SimTime::ZERO), |l| (l.from, just_after(l.until)))
-            }
+            Subject::Node(name) => while_alive(self.nodes.get(name)),
+            Subject::Pod(name) => while_alive(self.pods.get(name)),
             Subject::Command(id) => {
                 let at = self.commands.get(id).map_or(SimTime::ZERO, |story| story.computed_at);
                 (at, just_after(at))
@@ -163,11 +166,11 @@ impl Chronicle {
     }
 }
 
-fn live(lives: &mut BTreeMap<Arc<str>, Life>, name: &Arc<str>, at: SimTime) {
+fn live(lives: &mut BTreeMap<Arc<str>, Life>, name: &Arc<str>, at: SimTime, gone: bool) {
     match lives.get_mut(name) {
-        Some(life) => life.until = at,
+        Some(life) => (life.until, life.gone) = (at, gone),
         None => {
-            lives.insert(name.clone(), Life { from: at, until: at });
+            lives.insert(name.clone(), Life { from: at, until: at, gone });
         }
     }
 }

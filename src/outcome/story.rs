@@ -8,6 +8,9 @@ use crate::units::SimTime;
 use crate::world::account::{Account, Answer, Batch, Passed, Plan, Question, WhatIf};
 use crate::world::journal::{Fact, Record};
 
+/// Entries that may lie between two that are told as one.
+const REMEMBERED: usize = 4;
+
 /// See the [module](self).
 #[derive(Clone, Debug)]
 pub struct Story {
@@ -194,11 +197,14 @@ impl Story {
     }
 
     fn push(&mut self, at: SimTime, what: Happening) {
-        if let Some(last) = self.entries.last_mut()
-            && last.what == what
-        {
-            last.until = at;
-            last.count += 1;
+        // Passes and batches take turns; neither makes the other new.
+        let recent =
+            self.entries.iter_mut().rev().take_while(|entry| {
+                matches!(entry.what, Happening::Stayed(_) | Happening::Placed(_))
+            });
+        if let Some(same) = recent.take(REMEMBERED).find(|entry| entry.what == what) {
+            same.until = at;
+            same.count += 1;
             return;
         }
         self.entries.push(Entry { from: at, until: at, count: 1, what });

@@ -98,8 +98,8 @@ fn the_workshops_first_node_stays_until_a_smaller_one_does() {
     assert_eq!(account(&place, &["--at", "+00:12:30"]), time);
 }
 
-#[test]
-fn neither_originals_nor_their_place_are_needed() {
+/// A copy of the workshop scenario as `s.ron` in a folder of its own.
+fn copy() -> TempDir {
     let copy = TempDir::new().expect("a temporary folder");
     let manifests = copy.path().join("eks-workshop");
     fs::create_dir(&manifests).expect("created");
@@ -108,17 +108,154 @@ fn neither_originals_nor_their_place_are_needed() {
         let path = entry.expect("readable").path();
         fs::copy(&path, manifests.join(path.file_name().expect("a name"))).expect("copied");
     }
-    let settings = [
-        "--set",
-        "NodePool/default:spec.disruption.consolidateAfter=5m",
-        "--seed",
-        "7",
-        "--until",
-        "1h",
-    ];
-    let place = run(&copy.path().join("s.ron"), &settings);
+    copy
+}
+
+/// Replaces a part of a file of the copy, and writes the whole under another name.
+fn edit(copy: &TempDir, file: &str, from: &str, to: &str, name: &str) {
+    let text = fs::read_to_string(copy.path().join(file)).expect("a text");
+    assert!(text.contains(from), "{file} holds no {from}");
+    fs::write(copy.path().join(name), text.replacen(from, to, 1)).expect("written");
+}
+
+#[test]
+fn neither_originals_nor_their_place_are_needed() {
+    let copy = copy();
+    let after = "NodePool/default:spec.disruption.consolidateAfter=5m";
+    let place = run(&copy.path().join("s.ron"), &["--set", after, "--seed", "7", "--until", "1h"]);
     drop(copy);
     has(&account(&place, &["default-00001"]), &["consolidateAfter is 5m"]);
+}
+
+/// Each rule that keeps a node, in the words of Karpenter's event: a setting, and what the account says of the first
+/// node at 20 minutes, when it holds five pods and nothing has happened for six minutes.
+#[test]
+fn nodes_stay_for_the_reasons_that_karpenter_gives() {
+    let disruption = |field: &str| format!("NodePool/default:spec.disruption.{field}");
+    let pod = "Deployment/other/inflate:spec.template.metadata.annotations";
+    for (setting, expected) in [
+        (disruption("consolidateAfter=Never"), "NodePool \"default\" has consolidation disabled"),
+        (
+            disruption("consolidationPolicy=WhenEmpty"),
+            "NodePool \"default\" has consolidation policy WhenEmpty, but node is not empty",
+        ),
+        (disruption("consolidateAfter=1h"), "Node is not consolidatable before +01:14:00"),
+        (
+            disruption("budgets=[{\"nodes\": \"0\"}]"),
+            "No allowed disruptions for disruption reason Underutilized due to blocking budget (NodePool=default)",
+        ),
+        (
+            format!("{pod}={{\"karpenter.sh/do-not-disrupt\": \"true\"}}"),
+            "DisruptionBlocked [do-not-disrupt]: Pod has \"karpenter.sh/do-not-disrupt\" annotation (Pod=other/inflate-",
+        ),
+    ] {
+        let place = run(&scenario("eks-workshop.ron"), &["--until", "21m", "--set", &setting]);
+        let account = account(&place, &["--at", "20m"]);
+        assert!(account.contains(expected), "{setting}: {account}");
+    }
+}
+
+#[test]
+fn a_pod_disruption_budget_that_blocks_is_named() {
+    let copy = copy();
+    let budget = "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: keep, namespace: other}\nspec: \
+                  {maxUnavailable: 0, selector: {matchLabels: {app: inflate}}}\n";
+    let file = copy.path().join("budget.yaml");
+    fs::write(&file, budget).expect("written");
+    let options = ["--until", "21m", "--manifests", file.to_str().expect("a path")];
+    let place = run(&copy.path().join("s.ron"), &options);
+    drop(copy);
+    let expected = "DisruptionBlocked [PodDisruptionBudget]: Pdb prevents pod evictions \
+                    (PodDisruptionBudget=[other/keep], Pod=other/inflate-";
+    has(&account(&place, &["--at", "20m"]), &[expected]);
+}
+
+/// The NodePool loses the label that the pods want: its node is drifted, but cannot be replaced.
+#[test]
+fn pods_that_would_not_schedule_are_named_with_karpenters_error() {
+    let copy = copy();
+    let pool = "eks-workshop/nodepool.yaml";
+    fs::create_dir(copy.path().join("later")).expect("created");
+    edit(&copy, pool, "type: karpenter", "type: other", "later/nodepool.yaml");
+    let step = "At(\"11m\", ";
+    edit(
+        &copy,
+        "s.ron",
+        step,
+        "At(\"10m\", Apply(\"later/nodepool.yaml\")),\n        At(\"11m\", ",
+        "t.ron",
+    );
+    let place = run(&copy.path().join("t.ron"), &["--until", "21m"]);
+    drop(copy);
+    has(
+        &account(&place, &["default-00001"]),
+        &[
+            "drifted: NodePoolDrifted",
+            "Drift [scheduling]: Not all pods would schedule, other/inflate-2 => incompatible requirements, key \
+             type, type In [karpenter] not in type In [other], other/inflate-1 =>",
+        ],
+    );
+}
+
+/// `questions.md` 4.1, A7: the two nodes would make one r5.large, which saves 0.066 of 0.192 and moves all pods.
+#[test]
+fn balanced_moves_are_told_with_their_score() {
+    let policies = scenario("eks-workshop-policies.ron");
+    let place = run(&policies, &["--policy", "Balanced"]);
+    let expected = [
+        "MultiNodeConsolidation with 1 other node [Balanced]: score 0.344 < threshold 0.50 (k: 2, savings 34.4%, \
+         disruption 100.0%)",
+        "a new node of default for 12 pods: r5.large $0.1260/h",
+        // 0.011 of 0.096 for all there is to move.
+        "Can't replace with a cheaper node",
+        "score 0.115 < threshold 0.50",
+    ];
+    has(&account(&place, &["default-00001"]), &expected);
+    let time = account(&place, &["--at", "50m"]);
+    has(&time, &["Balanced, NodePool default: score 0.115, needs 0.50", "c5.large $0.0850/h"]);
+}
+
+#[test]
+fn a_pods_account_leads_from_its_batch_to_its_eviction() {
+    let place = run(&scenario("eks-workshop.ron"), &["--until", "1h"]);
+    let pod = account(&place, &["pod/other/inflate-3"]);
+    has(
+        &pod,
+        &[
+            "pod other/inflate-3 waited 38.461s and ran on default-00001, until +00:26:06 (Underutilized).",
+            "kube-scheduler found no node",
+            "the provisioner creates default-00001: a new node of default for 5 pods: m5.large $0.0960/h",
+            "told to go from default-00001: Underutilized",
+        ],
+    );
+    assert_eq!(account(&place, &["inflate-3"]), pod);
+    let (code, stdout, _) = explain(&place, &["pod/other/inflate-3", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+    assert_eq!((code, json["schema"].as_str()), (Some(0), Some("karpsim.explain/1")));
+    assert_eq!(json["sections"][0]["rows"][0]["time"], "2026-01-05T09:01:00.050Z");
+}
+
+/// A trace is kept in the result as well.
+#[test]
+fn traces_are_kept() {
+    let copy = TempDir::new().expect("a temporary folder");
+    let folder = copy.path().join("in");
+    fs::create_dir_all(folder.join("eks-workshop")).expect("created");
+    for file in ["eks-workshop/nodepool.yaml", "eks-workshop/inflate.yaml"] {
+        fs::copy(scenario(file), folder.join(file)).expect("copied");
+    }
+    fs::write(
+        folder.join("t.csv"),
+        "pod_name,arrival_s,duration_s,cpu_milli,memory_mib\np1,60,300,100,512\np2,90,,100,512\n",
+    )
+    .expect("written");
+    let text = "(name: \"t\", start: \"2026-01-05T09:00:00Z\", horizon: \"1h\", seed: 1, cluster: (region: \
+                \"us-west-2\", manifests: [\"eks-workshop/\"], env: {\"KARPENTER_ROLE\": \"r\", \
+                \"EKS_CLUSTER_NAME\": \"c\"}), workloads: [Trace(name: \"t\", file: \"t.csv\")])";
+    fs::write(folder.join("s.ron"), text).expect("written");
+    let place = run(&folder.join("s.ron"), &[]);
+    drop(copy);
+    has(&account(&place, &[]), &["2 pods lived"]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use karpsim::conformance;
 use karpsim::experiment::run::{Checks, Observer, run};
 use karpsim::simulation::Simulation;
 use karpsim::units::SimTime;
+use karpsim::world::Witness;
 use karpsim::world::journal::Record;
 
 use crate::shipped;
@@ -49,13 +50,19 @@ fn recordings_with_and_without_memos_are_the_same() {
         flate2::read::GzDecoder::new(file).read_to_string(&mut text).expect("valid gzip");
         let simulation = || conformance::timeline::simulation(&text).expect("comparable");
         let (mut quick, mut plain) = (simulation(), simulation().without_memos());
+        // Who is told why changes nothing either.
+        let mut witnessed = simulation().witnessed(Some(Witness::always()));
         while let Some(step) = quick.step() {
             assert_eq!(Some(step), plain.step(), "{}", path.display());
+            assert_eq!(Some(step), witnessed.step(), "{}", path.display());
+            witnessed.drain_accounts();
             let facts = |simulation: &mut Simulation| -> Vec<String> {
                 let journal = simulation.drain_journal();
                 journal.map(|record| format!("{} {:?}", record.at, record.fact)).collect()
             };
-            assert_eq!(facts(&mut quick), facts(&mut plain), "{}", path.display());
+            let expected = facts(&mut quick);
+            assert_eq!(expected, facts(&mut plain), "{}", path.display());
+            assert_eq!(expected, facts(&mut witnessed), "{}", path.display());
         }
     }
 }

@@ -234,6 +234,17 @@ fn not_quiet(view: &ClusterView<'_>, claim: &Claim) -> String {
 }
 
 impl Search<'_> {
+    /// The order in which the method takes its candidates.
+    pub(super) fn note_order<'a>(&mut self, order: impl Iterator<Item = &'a Candidate>) {
+        let Some(account) = &mut self.account else {
+            return;
+        };
+        let claims = &self.view.cluster.claims;
+        let names: Vec<&str> = order.map(|c| claims[c.claim].name.as_ref()).collect();
+        let place = |node: &str| names.iter().position(|name| *name == node);
+        account.candidates.sort_by_cached_key(|weighed| place(&weighed.node));
+    }
+
     /// Says why a candidate was passed without a what-if.
     pub(super) fn note_passed(&mut self, candidate: &Candidate, why: Pass) {
         let Some(account) = &mut self.account else {

@@ -15,6 +15,7 @@ pub(super) fn compute(search: &mut Search<'_>, candidates: &[Candidate]) -> Foun
     candidates.sort_by_key(|c| (c.drifted_at, view.cluster.claims[c.claim].name.clone()));
     // Nodes without pods first: the pods of others cannot land on them then.
     candidates.sort_by_key(|candidate| !candidate.pods.is_empty());
+    search.note_order(candidates.iter());
     for candidate in candidates {
         if !search.budgets.allows(candidate.pool) {
             search.note_passed(&candidate, Pass::Budget);

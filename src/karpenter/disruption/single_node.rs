@@ -20,7 +20,9 @@ pub(super) fn compute(search: &mut Search<'_>, candidates: &[Candidate]) -> Foun
     let mut unseen: Vec<bool> = vec![false; pools.len()];
     candidates.iter().for_each(|candidate| unseen[candidate.pool] = true);
     let mut constrained = false;
-    for candidate in interleave(candidates, |pool| first.contains(&pools[pool].name)) {
+    let order = interleave(candidates, |pool| first.contains(&pools[pool].name));
+    search.note_order(order.iter().copied());
+    for candidate in order {
         if search.spent > started + TIME_LIMIT {
             let unseen = pools.iter().zip(unseen).filter(|(_, unseen)| *unseen);
             search.unseen = unseen.map(|(pool, _)| pool.name.clone()).collect();

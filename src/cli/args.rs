@@ -69,7 +69,7 @@ pub enum Verb {
     Compare(CompareOptions),
     /// Run a grid of axes, policies and replications in parallel
     Sweep(SweepOptions),
-    /// Say why: a node, a pod, a command or a time of a stored result
+    /// Say why: a node, a pod, a command or a time of a stored result; or what a diagnostic means
     Explain(ExplainOptions),
     /// Check a scenario without running it
     Check(CheckOptions),
@@ -369,11 +369,12 @@ Examples:
   karpsim explain reports/eks-workshop node/default-00001
   karpsim explain reports/eks-workshop command/0
   karpsim explain reports/eks-workshop --at 2h13m
+  karpsim explain KS0307
 
 The run is made again from inputs.json of the folder; the scenario's files are not needed.")]
 pub struct ExplainOptions {
-    /// The folder that karpsim run wrote
-    #[arg(value_name = "RESULT")]
+    /// The folder that karpsim run wrote, or the code of a diagnostic
+    #[arg(value_name = "RESULT|CODE")]
     pub result: PathBuf,
     /// node/NAME, pod/NAMESPACE/NAME, command/ID, or a bare name or number [default: list the commands]
     #[arg(value_name = "WHAT")]

@@ -12,7 +12,7 @@ use super::terminal::Terminal;
 use crate::diagnostic::{Diagnostics, nearest};
 use crate::experiment::run::{Checks, Observer, run};
 use crate::outcome::{Chronicle, Header, Story};
-use crate::report::{explanation, json};
+use crate::report::{code, explanation, json};
 use crate::scenario::{self, Catalogue, DiskFiles, Inputs, KeptFiles, catalog, inputs, resolve};
 use crate::simulation::Config;
 use crate::units::{SimDuration, SimTime};
@@ -25,6 +25,9 @@ const BEFORE: SimDuration = SimDuration::from_minutes(6);
 
 /// Explains a result.
 pub fn explain(options: &ExplainOptions, terminal: &Terminal) -> Result<Exit> {
+    if let Some(text) = options.result.to_str().filter(|text| code::is_code(text)) {
+        return explain_code(text, terminal);
+    }
     let again = match Again::load(options, terminal)? {
         Some(again) => again,
         None => return Ok(Exit::BadInput),
@@ -63,6 +66,20 @@ pub fn explain(options: &ExplainOptions, terminal: &Terminal) -> Result<Exit> {
         false => document.text(start),
     })?;
     Ok(Exit::Done)
+}
+
+fn explain_code(text: &str, terminal: &Terminal) -> Result<Exit> {
+    match code::explain(text) {
+        Ok(text) => {
+            terminal.print(&text)?;
+            Ok(Exit::Done)
+        }
+        Err(near) => {
+            let near = near.map_or(String::new(), |near| format!(": did you mean {near}?"));
+            terminal.complain(&format!("error: there is no code {text}{near}"));
+            Ok(Exit::BadInput)
+        }
+    }
 }
 
 fn unknown(what: &str, chronicle: &Chronicle, terminal: &Terminal) -> Exit {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::disruption::account as tell;
 use super::{Karpenter, capacity_buffer, kept};
-use crate::scheduling::{ClaimPlan, Purpose, Solution, validation};
+use crate::scheduling::{self, ClaimPlan, Purpose, Solution, validation};
 use crate::units::{ResourceVec, SimDuration, SimTime};
-use crate::world::account::{Account, Batch, Planned};
+use crate::world::account::{Account, Batch, Planned, Refused};
 use crate::world::claims::NewClaim;
 use crate::world::{ClaimId, ClusterView, Fact, PodId, PoolIndex, World};
 
@@ -119,7 +119,34 @@ fn batch(view: &ClusterView<'_>, solution: &Solution) -> Box<Batch> {
             .chain(&ignored)
             .map(|(pod, text)| (tell::pod_name(view, *pod), text.as_str().into()))
             .collect(),
+        refused: refused(view, solution),
     })
+}
+
+/// Why existing nodes did not take the pods that are on none, for the first pod of each kind.
+fn refused(view: &ClusterView<'_>, solution: &Solution) -> Vec<(Vec<Arc<str>>, Vec<Refused>)> {
+    let mut kinds: Vec<(PodId, Vec<Arc<str>>)> = Vec::new();
+    let class = |pod: &PodId| &view.cluster.pods[*pod].class;
+    let claimed = solution.claims.iter().flat_map(|plan| &plan.pods);
+    let unplaced = solution.unplaced.iter().chain(&solution.deferred).map(|(pod, _)| pod);
+    for pod in claimed.chain(unplaced) {
+        let name = tell::pod_name(view, *pod);
+        match kinds.iter_mut().find(|(first, _)| Arc::ptr_eq(class(first), class(pod))) {
+            Some((_, names)) => names.push(name),
+            None => kinds.push((*pod, vec![name])),
+        }
+    }
+    let told = kinds.into_iter().map(|(pod, names)| {
+        let refusals = scheduling::refusals(view, solution, pod).into_iter();
+        let refused = refusals.map(|refusals| Refused {
+            reason: refusals.reason,
+            count: refusals.count,
+            node: view.cluster.claims[refusals.example].name.clone(),
+            detail: refusals.detail.into(),
+        });
+        (names, refused.collect())
+    });
+    told.collect()
 }
 
 /// Pods that wait for capacity: provisionable ones that pass validation, and the virtual ones of CapacityBuffers.

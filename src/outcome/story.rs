@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::chronicle::Subject;
 use crate::units::SimTime;
-use crate::world::account::{Account, Answer, Batch, Passed, Plan, Question, WhatIf};
+use crate::world::account::{Account, Answer, Batch, Passed, Plan, Question, Refused, WhatIf};
 use crate::world::journal::{Fact, Record};
 
 /// Entries that may lie between two that are told as one.
@@ -21,6 +21,8 @@ pub struct Story {
     pass: Option<(SimTime, Vec<Verdict>)>,
     /// What passes found of a node last.
     known: Vec<Verdict>,
+    /// Questions of the pass under way without a command.
+    asked: Vec<Question>,
 }
 
 /// Something that happened once, or several times in a row.
@@ -45,7 +47,7 @@ pub enum Happening {
     Pods(&'static str, Vec<Arc<str>>),
     /// A pass of the disruption loop left the node alone, each method for its reason.
     Stayed(Vec<Verdict>),
-    /// A method was asked, and the command came of it.
+    /// A method was asked, and the command came of it or of one after it.
     Question(Box<Question>),
     /// A batch of the provisioner: the pod's place.
     Placed(Placed),
@@ -67,10 +69,10 @@ pub struct Verdict {
 pub enum Placed {
     /// On a node that exists or is on its way.
     Existing(Arc<str>),
-    /// On a new NodeClaim, with so many others; no name where a limit forbade to create it.
-    New(Option<Arc<str>>, Plan),
-    /// Nowhere: Karpenter's text.
-    Nowhere(Arc<str>),
+    /// On a new NodeClaim; no name where a limit forbade to create it. Then why existing nodes did not take it.
+    New(Option<Arc<str>>, Plan, Vec<Refused>),
+    /// Nowhere: Karpenter's text, and why existing nodes did not take it.
+    Nowhere(Arc<str>, Vec<Refused>),
     /// This node was created for these pods.
     For(Plan, Vec<Arc<str>>),
     /// This node was promised to these pods.
@@ -80,7 +82,7 @@ pub enum Placed {
 impl Story {
     /// The story of a subject, to be told from the start of the run.
     pub fn new(subject: Subject) -> Story {
-        Story { subject, entries: Vec::new(), pass: None, known: Vec::new() }
+        Story { subject, entries: Vec::new(), pass: None, known: Vec::new(), asked: Vec::new() }
     }
 
     /// Who it is about.
@@ -99,11 +101,19 @@ impl Story {
     fn hear_question(&mut self, question: &Question) {
         match &self.subject {
             Subject::Command(id) => {
-                if let Answer::Commands(first, count) = question.answer
-                    && (first..first + count as u64).contains(id)
-                {
-                    let what = Happening::Question(Box::new(question.clone()));
-                    self.push(question.at, what);
+                let id = *id;
+                // The methods that were asked before it in the same pass had their say.
+                self.asked.retain(|asked| asked.at == question.at);
+                let Answer::Commands(first, count) = question.answer else {
+                    self.asked.push(question.clone());
+                    return;
+                };
+                if (first..first + count as u64).contains(&id) {
+                    let asked = std::mem::take(&mut self.asked);
+                    let weighed = asked.into_iter().filter(|asked| !asked.candidates.is_empty());
+                    for question in weighed.chain([question.clone()]) {
+                        self.push(question.at, Happening::Question(Box::new(question)));
+                    }
                 }
             }
             Subject::Node(name) => {
@@ -224,15 +234,17 @@ impl Story {
 }
 
 fn place_of(batch: &Batch, pod: &Arc<str>) -> Option<Placed> {
+    let refused = batch.refused.iter().find(|(pods, _)| pods.contains(pod));
+    let refused = refused.map(|(_, refused)| refused.clone()).unwrap_or_default();
     let existing = batch.existing.iter().find(|(_, pods)| pods.contains(pod));
     let existing = existing.map(|(node, _)| Placed::Existing(node.clone()));
     let created = || {
         let new = batch.claims.iter().find(|new| new.pods.contains(pod))?;
-        Some(Placed::New(new.claim.clone(), new.plan.clone()))
+        Some(Placed::New(new.claim.clone(), new.plan.clone(), refused.clone()))
     };
     let nowhere = || {
         let (_, text) = batch.unplaced.iter().find(|(name, _)| name == pod)?;
-        Some(Placed::Nowhere(text.clone()))
+        Some(Placed::Nowhere(text.clone(), refused.clone()))
     };
     existing.or_else(created).or_else(nowhere)
 }

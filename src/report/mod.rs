@@ -5,6 +5,7 @@ pub mod axis;
 pub mod canvas;
 pub mod catalog;
 pub mod chart;
+pub mod code;
 pub mod comparison;
 pub mod csv;
 pub mod diagnostic;

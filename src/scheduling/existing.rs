@@ -226,6 +226,12 @@ fn daemons(view: &ClusterView<'_>, taints: &[Taint], requirements: &Requirements
     with_pod_count(expected, count)
 }
 
+/// What is left for pods on an active node.
+pub(super) fn free_of(view: &ClusterView<'_>, claim: &Claim) -> ResourceVec {
+    let requirements = Requirements::from_labels(view.labels(claim));
+    remaining_resources(view, claim, &daemons(view, &view.taints(claim), &requirements))
+}
+
 /// What is left for pods, the share of DaemonSet pods that have not come yet set aside.
 fn remaining_resources(
     view: &ClusterView<'_>,

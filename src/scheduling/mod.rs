@@ -26,6 +26,7 @@ pub mod min_values;
 pub(crate) mod plain;
 pub mod price;
 mod recipe;
+mod refusal;
 mod requirement_set;
 mod reservation;
 mod solve;
@@ -40,6 +41,7 @@ mod volume;
 pub use bound::Classes;
 pub use core::Core;
 pub use ground::Ground;
+pub use refusal::{Refusals, refusals};
 pub use solve::{solve, solve_on};
 pub use template::{Templates, bare_claim};
 

@@ -35,15 +35,28 @@ pub struct Question {
     pub reason: &'static str,
     /// What came of it.
     pub answer: Answer,
-    /// Disruptions that the budgets allowed at its beginning, by NodePool, ascending by name; `i64::MAX` without limit.
-    /// Empty if no candidate made it worth asking.
-    pub budgets: Vec<(Arc<str>, i64)>,
+    /// What the budgets allowed at its beginning, by NodePool, ascending by name. Empty if no candidate made it worth
+    /// asking.
+    pub budgets: Vec<Budget>,
     /// Nodes that it may take, in the order in which they are looked at.
     pub candidates: Vec<Weighed>,
     /// Nodes that are none, ascending by name.
     pub stays: Vec<Stay>,
     /// What was tried, in order.
     pub what_ifs: Vec<WhatIf>,
+}
+
+/// What the budgets of a NodePool allow for a reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// The NodePool.
+    pub pool: Arc<str>,
+    /// Disruptions that are left; none without limit.
+    pub left: Option<i64>,
+    /// Its nodes that count: initialized, and not told to terminate.
+    pub nodes: i64,
+    /// Of these, on their way out or not ready.
+    pub disrupting: i64,
 }
 
 /// What came of a question.
@@ -149,6 +162,19 @@ pub struct Score {
     pub disturbed: f64,
 }
 
+/// Nodes that did not take a pod for the same reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The reason, in our words: Karpenter has none.
+    pub reason: &'static str,
+    /// How many nodes.
+    pub count: usize,
+    /// One of them.
+    pub node: Arc<str>,
+    /// More about that one; may be empty.
+    pub detail: Arc<str>,
+}
+
 /// A NodeClaim that a batch asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Planned {
@@ -171,6 +197,8 @@ pub struct Batch {
     pub claims: Vec<Planned>,
     /// Nowhere, each with Karpenter's text.
     pub unplaced: Vec<(Arc<str>, Arc<str>)>,
+    /// Why existing nodes did not take the pods of the last two, pods of one kind together.
+    pub refused: Vec<(Vec<Arc<str>>, Vec<Refused>)>,
 }
 
 impl Witness {

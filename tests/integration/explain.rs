@@ -235,6 +235,14 @@ fn a_pods_account_leads_from_its_batch_to_its_eviction() {
     assert_eq!(json["sections"][0]["rows"][0]["time"], "2026-01-05T09:01:00.050Z");
 }
 
+/// The first node has 639Mi left when seven more pods come: one fits, the others need a node of their own.
+#[test]
+fn a_new_node_is_explained_by_what_the_old_ones_lack() {
+    let place = run(&scenario("eks-workshop.ron"), &["--until", "13m"]);
+    let pod = account(&place, &["pod/other/inflate-12"]);
+    has(&pod, &["1 existing node, not enough room (default-00001: memory 639Mi free of 1Gi)"]);
+}
+
 /// A trace is kept in the result as well.
 #[test]
 fn traces_are_kept() {
@@ -306,4 +314,17 @@ fn the_trace_on_stderr_changes_no_result() {
     {
         assert!(stderr.contains(part), "{part}: {stderr}");
     }
+}
+
+#[test]
+fn codes_of_diagnostics_are_explained() {
+    let output = karpsim().args(["explain", "KS0307"]).output().expect("runs");
+    let stdout = String::from_utf8(output.stdout).expect("text");
+    assert_eq!(output.status.code(), Some(0));
+    for part in ["KS0307, error:", "Example:", "Fix: "] {
+        assert!(stdout.contains(part), "{stdout}");
+    }
+    let output = karpsim().args(["explain", "KS0399"]).output().expect("runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("did you mean KS03"));
 }

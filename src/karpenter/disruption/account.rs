@@ -9,11 +9,12 @@ use std::sync::Arc;
 use super::balanced::Scores;
 use super::candidate::{self, Candidate};
 use super::evaluate::Refusal;
+use super::roster::Counts;
 use super::{Command, Found, Method, Search};
-use crate::kube::node_pool::ConsolidationPolicy;
+use crate::kube::node_pool::{self, ConsolidationPolicy};
 use crate::scheduling::{ClaimPlan, Solution, price};
 use crate::units::SimTime;
-use crate::world::account::{Answer, Passed, Plan, Question, Stay, Weighed, WhatIf};
+use crate::world::account::{Answer, Budget, Passed, Plan, Question, Stay, Weighed, WhatIf};
 use crate::world::cluster::Claim;
 use crate::world::{ClaimId, ClusterView, PodId};
 
@@ -93,11 +94,19 @@ pub(super) fn question(
     view: &ClusterView<'_>,
     method: Method,
     candidates: &[Candidate],
-    budgets: &[i64],
+    budgets: Option<(&[i64], &[Counts])>,
 ) -> Box<Question> {
     let mut question = begin(view, method, Answer::NoCandidates);
-    let pools = view.cluster.pools.iter().map(|pool| pool.name.clone());
-    question.budgets = pools.zip(budgets.iter().copied()).collect();
+    if let Some((allowed, counts)) = budgets {
+        let pools = view.cluster.pools.iter().zip(allowed).zip(counts);
+        let left = pools.map(|((pool, left), counts)| Budget {
+            pool: pool.name.clone(),
+            left: (*left < node_pool::UNLIMITED - counts.disrupting).then_some(*left),
+            nodes: counts.total,
+            disrupting: counts.disrupting,
+        });
+        question.budgets = left.collect();
+    }
     question.candidates = candidates.iter().map(|candidate| weigh(view, candidate)).collect();
     for (id, claim) in view.state_nodes() {
         if candidates.iter().any(|candidate| candidate.claim == id) {

@@ -369,7 +369,7 @@ impl Disruption {
         };
         if candidates.is_empty() {
             if world.is_witnessed() {
-                let question = account::question(&world.view(), method, &candidates, &[]);
+                let question = account::question(&world.view(), method, &candidates, None);
                 world.tell(Account::Question(question));
             }
             return Found::NothingYet;
@@ -381,7 +381,12 @@ impl Disruption {
         let view = world.view();
         let budgets = Budgets::build(&view, roster.counts(), method.reason());
         let mut told = world.is_witnessed().then(|| {
-            let question = account::question(&view, method, &candidates, budgets.allowed());
+            let question = account::question(
+                &view,
+                method,
+                &candidates,
+                Some((budgets.allowed(), roster.counts())),
+            );
             (question, Core::explaining(&view))
         });
         let (account, core) = match &mut told {

@@ -157,7 +157,7 @@ impl<'a> RowJson<'a> {
 }
 
 /// Writes `body` in lines of [`WIDTH`] columns, the first after `first`, the others after `margin`.
-fn wrap(text: &mut String, first: &str, margin: &str, body: &str) {
+pub(super) fn wrap(text: &mut String, first: &str, margin: &str, body: &str) {
     let mut line = first.to_owned();
     let mut is_empty = true;
     for word in body.split(' ') {

@@ -7,7 +7,7 @@ use super::{Document, Row, Section, count, list, price};
 use crate::outcome::story::verdict;
 use crate::outcome::{Chronicle, Verdict};
 use crate::units::SimTime;
-use crate::world::account::{Answer, Plan, Question, WhatIf};
+use crate::world::account::{Answer, Budget, Plan, Question, WhatIf};
 
 /// The account of an instant: `questions` are those of the passes before and after it, in order.
 pub fn at(
@@ -36,8 +36,13 @@ pub fn at(
         sections.push(Section { title: Some("Commands under way".to_owned()), rows: under_way });
     }
     sections.push(Section { title: Some("Why each node stays".to_owned()), rows: stays(&methods) });
-    for (asked, full) in &methods {
-        sections.push(method(asked, *full));
+    let (idle, others): (Vec<_>, Vec<_>) =
+        methods.iter().partition(|(asked, _)| asked.answer == Answer::NoCandidates);
+    sections.extend(others.into_iter().map(|(asked, full)| method(asked, full)));
+    if !idle.is_empty() {
+        let names: Vec<&str> = idle.iter().map(|(asked, _)| asked.method).collect();
+        let title = Some(format!("Without candidates: {}", names.join(", ")));
+        sections.push(Section { title, rows: Vec::new() });
     }
     Document { answer, sections }
 }
@@ -152,13 +157,17 @@ fn describe_verdict(verdict: &Verdict, also: Option<&str>) -> Vec<String> {
 
 /// A question with all that was weighed.
 pub(super) fn method(asked: &Question, full: Option<&Question>) -> Section {
-    let budgets: Vec<String> =
-        asked.budgets.iter().map(|(pool, left)| budget(pool, *left)).collect();
+    let weighed = full.unwrap_or(asked);
+    let budgets: Vec<String> = weighed.budgets.iter().map(budget).collect();
     let budgets = match budgets.is_empty() {
         true => String::new(),
-        false => format!("; budget for {}: {}", asked.reason, list(&budgets)),
+        false => format!("; budget left for {}: {}", asked.reason, list(&budgets)),
     };
-    let title = format!("{} at {}: {}{budgets}", asked.method, asked.at, answer(asked));
+    let last = match weighed.at == asked.at {
+        true => String::new(),
+        false => format!("; what it found at {}", weighed.at),
+    };
+    let title = format!("{} at {}: {}{last}{budgets}", asked.method, asked.at, answer(asked));
     let Some(question) = full else {
         return Section { title: Some(title), rows: Vec::new() };
     };
@@ -167,19 +176,18 @@ pub(super) fn method(asked: &Question, full: Option<&Question>) -> Section {
     Section { title: Some(title), rows }
 }
 
-fn budget(pool: &str, left: i64) -> String {
-    match left {
-        // Beyond any number of nodes.
-        left if left >= i64::from(i32::MAX) => format!("{pool} without limit"),
-        left => format!("{pool} {left}"),
-    }
+/// `default 1 (2 nodes, 0 disrupting)`.
+fn budget(budget: &Budget) -> String {
+    let left = budget.left.map_or_else(|| "without limit".to_owned(), |left| left.to_string());
+    let nodes = count(usize::try_from(budget.nodes).unwrap_or(0), "node");
+    format!("{} {left} ({nodes}, {} disrupting)", budget.pool, budget.disrupting)
 }
 
 /// What came of a question.
 pub(super) fn answer(question: &Question) -> String {
     match question.answer {
         Answer::Marked(since) => {
-            format!("not asked, it had found nothing and nothing has changed since {since}")
+            format!("not asked, nothing has changed since {since}")
         }
         Answer::NoCandidates => "no candidates".to_owned(),
         Answer::Nothing => "nothing to do, marked as consolidated".to_owned(),

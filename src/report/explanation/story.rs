@@ -1,7 +1,7 @@
 //! The story of a node, a pod or a command.
 
 use super::fact::{describe, instant, outline};
-use super::pass::{describe_verdicts, method, plan};
+use super::pass::{answer, describe_verdicts, method, plan};
 use super::{Document, Row, Section, count, list, price};
 use crate::outcome::{
     Chronicle, CommandEnd, Happening, Placed, Story, StoryEntry as Entry, Subject,
@@ -38,9 +38,9 @@ fn row(entry: &Entry) -> Option<Row> {
         Happening::Stayed(verdicts) => {
             Row { details: describe_verdicts(verdicts), ..Row::new("stays") }
         }
-        Happening::Placed(placed) => Row::new(place(placed)),
+        Happening::Placed(placed) => Row { details: refusals(placed), ..Row::new(place(placed)) },
         Happening::Question(question) => {
-            Row::new(format!("{} was asked and found it; see below", question.method))
+            Row::new(format!("{} was asked: {}; see below", question.method, answer(question)))
         }
     };
     row.at = Some(entry.from);
@@ -51,16 +51,34 @@ fn row(entry: &Entry) -> Option<Row> {
 fn place(placed: &Placed) -> String {
     match placed {
         Placed::Existing(node) => format!("the provisioner counts on {node} for it"),
-        Placed::New(Some(claim), new) => format!("the provisioner creates {claim}: {}", plan(new)),
-        Placed::New(None, new) => {
+        Placed::New(Some(claim), new, _) => {
+            format!("the provisioner creates {claim}: {}", plan(new))
+        }
+        Placed::New(None, new, _) => {
             format!("the provisioner plans {}, but a limit of the NodePool forbids it", plan(new))
         }
-        Placed::Nowhere(text) => format!("the provisioner finds no place: {text}"),
+        Placed::Nowhere(text, _) => format!("the provisioner finds no place: {text}"),
         Placed::For(new, pods) => format!("planned for {}: {}", list(pods), plan(new)),
         Placed::Promised(pods) => {
             format!("promised to {} (nominated for 20 s): {}", count(pods.len(), "pod"), list(pods))
         }
     }
+}
+
+/// Why existing nodes did not take the pod.
+fn refusals(placed: &Placed) -> Vec<String> {
+    let (Placed::New(_, _, refused) | Placed::Nowhere(_, refused)) = placed else {
+        return Vec::new();
+    };
+    let lines = refused.iter().map(|refused| {
+        let detail = match refused.detail.is_empty() {
+            true => String::new(),
+            false => format!(": {}", refused.detail),
+        };
+        let number = count(refused.count, "existing node");
+        format!("{number}, {} ({}{detail})", refused.reason, refused.node)
+    });
+    lines.collect()
 }
 
 /// What was weighed when a command was found.

@@ -23,6 +23,9 @@ use crate::world::{Account, Witness};
 /// How long before an instant the last pass that is not a repetition may lie: Karpenter's marks last five minutes.
 const BEFORE: SimDuration = SimDuration::from_minutes(6);
 
+/// How long after the end of a pod its successor may be made.
+const AFTER: SimDuration = SimDuration::from_minutes(10);
+
 /// Explains a result.
 pub fn explain(options: &ExplainOptions, terminal: &Terminal) -> Result<Exit> {
     if let Some(text) = options.result.to_str().filter(|text| code::is_code(text)) {
@@ -258,7 +261,7 @@ impl Observer for Teller {
     }
 
     fn go_on(&mut self, now: SimTime, _: u64) -> ControlFlow<()> {
-        go_on_until(self.until, now)
+        go_on_until(self.until + AFTER, now)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::chronicle::Subject;
 use crate::units::SimTime;
 use crate::world::account::{Account, Answer, Batch, Passed, Plan, Question, Refused, WhatIf};
-use crate::world::journal::{Fact, Record};
+use crate::world::journal::{Cause, Fact, Record};
 
 /// Entries that may lie between two that are told as one.
 const REMEMBERED: usize = 4;
@@ -23,6 +23,49 @@ pub struct Story {
     known: Vec<Verdict>,
     /// Questions of the pass under way without a command.
     asked: Vec<Question>,
+    succession: Succession,
+}
+
+/// Which pod takes the place of the subject: workloads make pods in the order in which they lost some.
+#[derive(Clone, Debug, Default)]
+struct Succession {
+    /// The subject's workload, once it is known.
+    workload: Option<Arc<str>>,
+    /// Pods that the workload lost and has not made anew.
+    owed: u64,
+    /// How many it has to make up to the subject's successor.
+    place: Option<u64>,
+}
+
+impl Succession {
+    /// The subject's successor, if the fact makes it.
+    fn follow(&mut self, fact: &Fact, subject: &str) -> Option<Arc<str>> {
+        match fact {
+            Fact::PodCreated(pod) if pod.path() == subject => {
+                self.workload = Some(pod.workload.clone());
+            }
+            Fact::PodTerminating { pod, cause, .. }
+                if Some(&pod.workload) == self.workload.as_ref() && *cause != Cause::ScaleDown =>
+            {
+                self.owed += 1;
+                if pod.path() == subject {
+                    self.place = Some(self.owed);
+                }
+            }
+            Fact::PodCreated(pod)
+                if Some(&pod.workload) == self.workload.as_ref() && self.owed > 0 =>
+            {
+                self.owed -= 1;
+                self.place = self.place.map(|place| place.saturating_sub(1));
+                if self.place == Some(0) {
+                    self.place = None;
+                    return Some(pod.path().into());
+                }
+            }
+            _ => {}
+        }
+        None
+    }
 }
 
 /// Something that happened once, or several times in a row.
@@ -51,6 +94,8 @@ pub enum Happening {
     Question(Box<Question>),
     /// A batch of the provisioner: the pod's place.
     Placed(Placed),
+    /// The pod that its workload made in its place, `namespace/name`.
+    Successor(Arc<str>),
 }
 
 /// Why a method left a node alone.
@@ -82,7 +127,14 @@ pub enum Placed {
 impl Story {
     /// The story of a subject, to be told from the start of the run.
     pub fn new(subject: Subject) -> Story {
-        Story { subject, entries: Vec::new(), pass: None, known: Vec::new(), asked: Vec::new() }
+        Story {
+            subject,
+            entries: Vec::new(),
+            pass: None,
+            known: Vec::new(),
+            asked: Vec::new(),
+            succession: Succession::default(),
+        }
     }
 
     /// Who it is about.
@@ -162,6 +214,11 @@ impl Story {
     /// Takes in one fact.
     pub fn fold(&mut self, record: &Record) {
         let fact = &record.fact;
+        if let Subject::Pod(name) = &self.subject
+            && let Some(pod) = self.succession.follow(fact, name)
+        {
+            self.push(record.at, Happening::Successor(pod));
+        }
         let concerns = match &self.subject {
             Subject::Node(name) => {
                 let own = fact.claim().is_some_and(|claim| claim.name == *name);

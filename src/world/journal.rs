@@ -68,6 +68,11 @@ impl Cause {
         Cause::ScaleDown,
     ];
 
+    /// A command of the disruption controller.
+    pub const fn is_command(self) -> bool {
+        matches!(self, Cause::Empty | Cause::Drifted | Cause::Underutilized)
+    }
+
     /// The name in outputs; evictions have Karpenter's spelling.
     pub const fn name(self) -> &'static str {
         match self {

@@ -64,6 +64,7 @@ fn the_workshops_first_node_stays_until_a_smaller_one_does() {
             "DisruptionBlocked [nominated]: Node is nominated for a pending pod",
             "consolidateAfter is 1m",
             "SingleNodeConsolidation [price]: Can't replace with a cheaper node",
+            "1 pod told to go (Underutilized): other/inflate-3",
             "[budget]: No allowed disruptions for disruption reason Underutilized due to blocking budget \
              (NodePool=default)",
         ],
@@ -225,7 +226,8 @@ fn a_pods_account_leads_from_its_batch_to_its_eviction() {
             "pod other/inflate-3 waited 38.461s and ran on default-00001, until +00:26:06 (Underutilized).",
             "kube-scheduler found no node",
             "the provisioner creates default-00001: a new node of default for 5 pods: m5.large $0.0960/h",
-            "told to go from default-00001: Underutilized",
+            "told to go from default-00001: Underutilized for command 1: replace default-00001 (Underutilized)",
+            "its workload makes other/inflate-13 in its place",
         ],
     );
     assert_eq!(account(&place, &["inflate-3"]), pod);

@@ -16,7 +16,7 @@ pub fn story(story: &Story, chronicle: &Chronicle, start_epoch_s: i64) -> Docume
         Subject::Pod(name) => pod(name, story),
         Subject::Command(id) => command(*id, chronicle, start_epoch_s),
     };
-    let rows: Vec<Row> = story.entries.iter().filter_map(row).collect();
+    let rows = story.entries.iter().filter_map(|entry| row(entry, chronicle)).collect();
     let mut sections = vec![Section { title: None, rows }];
     for entry in &story.entries {
         if let Happening::Question(question) = &entry.what {
@@ -26,9 +26,13 @@ pub fn story(story: &Story, chronicle: &Chronicle, start_epoch_s: i64) -> Docume
     Document { answer, sections }
 }
 
-fn row(entry: &Entry) -> Option<Row> {
+fn row(entry: &Entry, chronicle: &Chronicle) -> Option<Row> {
     let mut row = match &entry.what {
-        Happening::Fact(fact) => Row::new(describe(fact)?),
+        Happening::Fact(fact) => Row {
+            details: command_behind(fact, chronicle).into_iter().collect(),
+            ..Row::new(describe(fact)?)
+        },
+        Happening::Successor(pod) => Row::new(format!("its workload makes {pod} in its place")),
         Happening::Pods("bound", pods) => {
             Row::new(format!("{} bound: {}", count(pods.len(), "pod"), list(pods)))
         }
@@ -46,6 +50,26 @@ fn row(entry: &Entry) -> Option<Row> {
     row.at = Some(entry.from);
     row.again = (entry.count > 1).then_some((entry.until, entry.count));
     Some(row)
+}
+
+/// The command for which a pod is evicted or a NodeClaim created.
+fn command_behind(fact: &Fact, chronicle: &Chronicle) -> Option<String> {
+    let mut commands = chronicle.commands.iter().rev();
+    let (id, story) = match fact {
+        Fact::PodTerminating { node, cause, .. } if cause.is_command() => {
+            commands.find(|(_, story)| {
+                let nodes = story.command.candidates.iter();
+                let taken = nodes.clone().any(|(claim, ..)| claim.name == node.name);
+                taken && matches!(story.ended, Some((_, CommandEnd::Done)))
+            })?
+        }
+        Fact::ClaimCreated { claim, .. } => commands.find(|(_, story)| {
+            let started = story.started.iter().flat_map(|(_, replacements)| replacements);
+            started.map(|replacement| &replacement.claim.name).any(|name| *name == claim.name)
+        })?,
+        _ => return None,
+    };
+    Some(format!("for command {id}: {}", outline(&story.command)))
 }
 
 fn place(placed: &Placed) -> String {

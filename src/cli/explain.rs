@@ -49,6 +49,12 @@ pub fn explain(options: &ExplainOptions, terminal: &Terminal) -> Result<Exit> {
                     return Ok(Exit::BadInput);
                 }
             };
+            if at >= again.config.horizon || at < SimTime::ZERO {
+                let end = again.config.horizon;
+                terminal
+                    .complain(&format!("error: --at {at}: the run lasts from +00:00:00 to {end}"));
+                return Ok(Exit::BadInput);
+            }
             let mut listener = Listener::new(at);
             again.replay(&mut listener)?;
             explanation::at(at, &listener.questions, &chronicle, start)

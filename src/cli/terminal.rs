@@ -85,6 +85,10 @@ impl Terminal {
                 if !text.is_empty() {
                     self.complain(text.trim_end());
                 }
+                let mut errors = diagnostics.iter().filter(|d| d.severity == Severity::Error);
+                if let Some(error) = errors.next() {
+                    self.say(&format!("More about it: karpsim explain {}", error.code));
+                }
                 let notes = diagnostics.iter().filter(|d| d.severity == Severity::Note);
                 for note in notes.filter(|_| !self.verbose) {
                     let place = note.span().map(|span| diagnostics.sources.place(span));

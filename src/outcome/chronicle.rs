@@ -159,8 +159,15 @@ impl Chronicle {
             Subject::Node(name) => while_alive(self.nodes.get(name)),
             Subject::Pod(name) => while_alive(self.pods.get(name)),
             Subject::Command(id) => {
-                let at = self.commands.get(id).map_or(SimTime::ZERO, |story| story.computed_at);
-                (at, just_after(at))
+                let Some(story) = self.commands.get(id) else {
+                    return (SimTime::ZERO, SimTime::ZERO);
+                };
+                // To its validation, if it did not survive that.
+                let last = match &story.ended {
+                    Some((at, CommandEnd::Invalid(..))) => *at,
+                    _ => story.computed_at,
+                };
+                (story.computed_at, just_after(last))
             }
         }
     }

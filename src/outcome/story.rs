@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::chronicle::Subject;
 use crate::units::SimTime;
-use crate::world::account::{Account, Answer, Batch, Passed, Plan, Question, Refused, WhatIf};
+use crate::world::account::{
+    Account, Answer, Batch, Passed, Plan, Question, Refused, Validation, WhatIf,
+};
 use crate::world::journal::{Cause, Fact, Record};
 
 /// Entries that may lie between two that are told as one.
@@ -94,6 +96,8 @@ pub enum Happening {
     Question(Box<Question>),
     /// A batch of the provisioner: the pod's place.
     Placed(Placed),
+    /// The command was validated, and is not valid any more.
+    Validation(Box<Validation>),
     /// The pod that its workload made in its place, `namespace/name`.
     Successor(Arc<str>),
 }
@@ -147,6 +151,11 @@ impl Story {
         match account {
             Account::Question(question) => self.hear_question(question),
             Account::Batch(batch) => self.hear_batch(batch),
+            Account::Validation(told) => {
+                if self.subject == Subject::Command(told.command) {
+                    self.push(told.at, Happening::Validation(told.clone()));
+                }
+            }
         }
     }
 

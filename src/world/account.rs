@@ -22,6 +22,8 @@ pub enum Account {
     Question(Box<Question>),
     /// The provisioner placed a batch of pods.
     Batch(Box<Batch>),
+    /// A command did not survive its validation.
+    Validation(Box<Validation>),
 }
 
 /// A question of the disruption loop to one of its methods.
@@ -173,6 +175,19 @@ pub struct Refused {
     pub node: Arc<str>,
     /// More about that one; may be empty.
     pub detail: Arc<str>,
+}
+
+/// A command that did not survive its validation, with what became of its nodes meanwhile.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Validation {
+    /// When.
+    pub at: SimTime,
+    /// The command's number.
+    pub command: u64,
+    /// Its nodes that are no candidates any more, and why.
+    pub stays: Vec<Stay>,
+    /// What would happen now without its nodes, if all are candidates still.
+    pub now: Option<WhatIf>,
 }
 
 /// A NodeClaim that a batch asked for.

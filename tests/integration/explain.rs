@@ -216,6 +216,19 @@ fn balanced_moves_are_told_with_their_score() {
     has(&time, &["Balanced, NodePool default: score 0.115, needs 0.50", "c5.large $0.0850/h"]);
 }
 
+/// A pod came or went while the command waited for its validation.
+#[test]
+fn a_rejected_command_is_told_with_what_became_of_its_nodes() {
+    let place = run(&scenario("merge-queue.ron"), &["--until", "41m"]);
+    let expected = [
+        "rejected at +00:39:56, churn: 1 candidates are no longer valid",
+        "validated default-00002 [consolidateAfter]: Node is not consolidatable before +00:40:14",
+        "MultiNodeConsolidation was asked: nothing to do",
+        "no [several]: Can't remove without creating 2 candidates",
+    ];
+    has(&account(&place, &["command/0"]), &expected);
+}
+
 #[test]
 fn a_pods_account_leads_from_its_batch_to_its_eviction() {
     let place = run(&scenario("eks-workshop.ron"), &["--until", "1h"]);
@@ -290,6 +303,9 @@ fn unknown_names_and_times_are_refused() {
     for what in ["command/99", "pod/other/none", "nobody"] {
         assert_eq!(explain(&place, &[what]).0, Some(2), "{what}");
     }
+    let (code, _, stderr) = explain(&place, &["--at", "2h"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("to +01:00:00"), "{stderr}");
     let (code, _, stderr) = explain(&place, &["--at", "noon"]);
     assert_eq!(code, Some(2));
     assert!(stderr.contains("2h13m"), "{stderr}");

@@ -4,17 +4,20 @@
 //! Upstream: karpenter v1.14.1 `pkg/controllers/disruption/{types,consolidation,emptiness,balanced}.go`,
 //! `pkg/controllers/state/statenode.go` (messages of DisruptionBlocked and Unconsolidatable).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::balanced::Scores;
 use super::candidate::{self, Candidate};
-use super::evaluate::Refusal;
-use super::roster::Counts;
+use super::evaluate::{self, Others, Refusal};
+use super::roster::{Counts, Roster};
 use super::{Command, Found, Method, Search};
 use crate::kube::node_pool::{self, ConsolidationPolicy};
-use crate::scheduling::{ClaimPlan, Solution, price};
+use crate::scheduling::{ClaimPlan, Core, Purpose, Solution, price};
 use crate::units::SimTime;
-use crate::world::account::{Answer, Budget, Passed, Plan, Question, Stay, Weighed, WhatIf};
+use crate::world::account::{
+    Answer, Budget, Passed, Plan, Question, Stay, Validation, Weighed, WhatIf,
+};
 use crate::world::cluster::Claim;
 use crate::world::{ClaimId, ClusterView, PodId};
 
@@ -108,20 +111,50 @@ pub(super) fn question(
         question.budgets = left.collect();
     }
     question.candidates = candidates.iter().map(|candidate| weigh(view, candidate)).collect();
-    for (id, claim) in view.state_nodes() {
-        if candidates.iter().any(|candidate| candidate.claim == id) {
-            continue;
-        }
-        let general = blocked(view, claim, method);
-        let is_general = general.is_some();
-        let passed = general.or_else(|| unsuited(view, id, claim, method));
-        question.stays.extend(passed.map(|passed| Stay {
-            node: claim.name.clone(),
-            passed,
-            general: is_general,
-        }));
-    }
+    let wanted: BTreeSet<u64> = candidates.iter().map(|candidate| candidate.claim.raw()).collect();
+    let others = view.state_nodes().filter(|(id, _)| !wanted.contains(&id.raw()));
+    question.stays = others.filter_map(|(id, _)| stay(view, id, method)).collect();
     question
+}
+
+/// Why a node that is no candidate of the method is none.
+fn stay(view: &ClusterView<'_>, id: ClaimId, method: Method) -> Option<Stay> {
+    let claim = &view.cluster.claims[id];
+    let general = blocked(view, claim, method);
+    let is_general = general.is_some();
+    let passed = general.or_else(|| unsuited(view, id, claim, method))?;
+    Some(Stay { node: claim.name.clone(), passed, general: is_general })
+}
+
+/// What became of the nodes of a command that did not survive its validation.
+pub(super) fn validation(
+    view: &ClusterView<'_>,
+    roster: &Roster,
+    command: &Command,
+) -> Box<Validation> {
+    let method = command.method;
+    let (still, _) = roster.candidates(view, method);
+    let still: BTreeSet<u64> = still.iter().map(|candidate| candidate.claim.raw()).collect();
+    let live = command.candidates.iter().map(|candidate| candidate.claim);
+    let live = live.filter(|id| view.cluster.claims.get(*id).is_some());
+    let gone = live.filter(|id| !still.contains(&id.raw()));
+    let stays: Vec<Stay> = gone.filter_map(|id| stay(view, id, method)).collect();
+    let now = match stays.is_empty() && method.is_consolidation() {
+        true => what_if_now(view, &command.candidates),
+        false => None,
+    };
+    Box::new(Validation { at: view.now, command: command.id, stays, now })
+}
+
+fn what_if_now(view: &ClusterView<'_>, candidates: &[Candidate]) -> Option<WhatIf> {
+    let (mut core, others) = (Core::explaining(view), Others::of(view));
+    let purpose = (Purpose::Consolidation, None);
+    let found = evaluate::simulate(view, &mut core, &others, candidates, purpose)?;
+    let outline = Outline::of(view, &found.solution);
+    let refusal = found
+        .strands_running_pods
+        .then(|| describe(view, &Refusal::Stranded(found.solution.unplaced), Some(&outline)));
+    Some(what_if(view, candidates, Some(outline), None, refusal))
 }
 
 /// What came of a method, whose first command will have this number.

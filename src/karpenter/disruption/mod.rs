@@ -488,6 +488,10 @@ impl Disruption {
         command.renumber_pools(world, &pools);
         let roster = self.roster(world);
         let valid = validation::validate(&world.view(), kept(core, world), &roster, &mut command);
+        if valid.is_err() && world.is_witnessed() {
+            let told = account::validation(&world.view(), &roster, &command);
+            world.tell(Account::Validation(told));
+        }
         self.roster = Some(roster);
         match valid {
             Ok(()) => {

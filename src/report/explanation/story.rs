@@ -1,12 +1,12 @@
 //! The story of a node, a pod or a command.
 
 use super::fact::{describe, instant, outline};
-use super::pass::{answer, describe_verdicts, method, plan};
+use super::pass::{answer, describe_verdicts, method, plan, what_if};
 use super::{Document, Row, Section, count, list, price};
 use crate::outcome::{
     Chronicle, CommandEnd, Happening, Placed, Story, StoryEntry as Entry, Subject,
 };
-use crate::world::account::Question;
+use crate::world::account::{Question, Stay, Validation};
 use crate::world::journal::Fact;
 
 /// The account of a story's subject.
@@ -20,7 +20,10 @@ pub fn story(story: &Story, chronicle: &Chronicle, start_epoch_s: i64) -> Docume
     let mut sections = vec![Section { title: None, rows }];
     for entry in &story.entries {
         if let Happening::Question(question) = &entry.what {
-            sections.extend(decision(question));
+            // Both methods of consolidation mostly leave the same nodes aside.
+            let told = decision(question);
+            sections.retain(|section| !told.contains(section));
+            sections.extend(told);
         }
     }
     Document { answer, sections }
@@ -32,6 +35,7 @@ fn row(entry: &Entry, chronicle: &Chronicle) -> Option<Row> {
             details: command_behind(fact, chronicle).into_iter().collect(),
             ..Row::new(describe(fact)?)
         },
+        Happening::Validation(told) => validation(told),
         Happening::Successor(pod) => Row::new(format!("its workload makes {pod} in its place")),
         Happening::Pods("bound", pods) => {
             Row::new(format!("{} bound: {}", count(pods.len(), "pod"), list(pods)))
@@ -50,6 +54,22 @@ fn row(entry: &Entry, chronicle: &Chronicle) -> Option<Row> {
     row.at = Some(entry.from);
     row.again = (entry.count > 1).then_some((entry.until, entry.count));
     Some(row)
+}
+
+/// Why a command is not valid any more.
+fn validation(told: &Validation) -> Row {
+    let stays = told.stays.iter().map(stay_line);
+    let mut details: Vec<String> = stays.collect();
+    if let Some(now) = &told.now {
+        let now = what_if(now);
+        details.push(now.text);
+        details.extend(now.details.into_iter().filter(|detail| detail != "yes"));
+    }
+    Row { details, ..Row::new("validated") }
+}
+
+fn stay_line(stay: &Stay) -> String {
+    format!("{} [{}]: {}", stay.node, stay.passed.rule, stay.passed.message)
 }
 
 /// The command for which a pod is evicted or a NodeClaim created.
@@ -108,10 +128,7 @@ fn refusals(placed: &Placed) -> Vec<String> {
 /// What was weighed when a command was found.
 fn decision(question: &Question) -> Vec<Section> {
     let mut sections = vec![method(question, Some(question))];
-    let rows = question.stays.iter().map(|stay| {
-        Row::new(format!("{} [{}]: {}", stay.node, stay.passed.rule, stay.passed.message))
-    });
-    let rows: Vec<Row> = rows.collect();
+    let rows: Vec<Row> = question.stays.iter().map(stay_line).map(Row::new).collect();
     if !rows.is_empty() {
         sections.push(Section { title: Some("No candidates".to_owned()), rows });
     }

@@ -33,6 +33,15 @@ impl Trace {
     pub fn hear(&mut self, account: &Account) -> Vec<String> {
         match account {
             Account::Question(question) => self.hear_question(question),
+            Account::Validation(told) => {
+                let mut lines = self.break_off();
+                let stays = told.stays.iter();
+                lines
+                    .extend(stays.map(|stay| {
+                        format!("{}  {}: {}", told.at, stay.node, stay.passed.message)
+                    }));
+                lines
+            }
             Account::Batch(batch) => {
                 let mut lines = self.break_off();
                 lines.extend(describe_batch(batch));

@@ -9,8 +9,7 @@ use super::outcome::{Claim, PRICE_TOLERANCE, pod_names, texts};
 use super::report::{Check, Outcome, difference};
 use super::snapshot::Snapshot;
 use super::{NotComparable, Options, malformed};
-use crate::karpenter::disruption::{self, Answer, Command, Method};
-use crate::scheduling::Core;
+use crate::karpenter::disruption::{self, Answer, Command, Kept, Method};
 use crate::world::ClusterView;
 
 /// What is compared, from the loosest to the strictest.
@@ -31,16 +30,32 @@ impl DisruptionPass {
         Ok(DisruptionPass { snapshot: super::snapshot::read(Case::of(case)?)? })
     }
 
-    /// What the controller keeps between its passes.
-    pub fn core(&self) -> Core {
-        Core::new(&self.snapshot.world.view())
+    /// What a controller keeps between its passes, as its first pass begins.
+    pub fn keep(&self) -> Kept {
+        Kept::new(&self.snapshot.world.view())
     }
 
     /// The number of commands that the method of a name finds; none for an unknown name.
-    pub fn ask(&self, core: &mut Core, method: &str) -> usize {
+    pub fn ask(&self, kept: &mut Kept, method: &str) -> usize {
         let found = Method::ORDER.into_iter().find(|known| known.name() == method);
-        let mut ask = |method| disruption::ask(&self.snapshot.world.view(), core, method);
+        let mut ask = |method| disruption::ask(&self.snapshot.world.view(), kept, method);
         found.map_or(0, |method| ask(method).commands.len())
+    }
+
+    /// Writes pods as they are, so many of them in a row from `first` on: whatever is derived from them is out of date.
+    pub fn touch(&mut self, first: u32, count: u32) {
+        let pods = &mut self.snapshot.world.cluster.pods;
+        for slot in first..first + count {
+            let id = pods.at(slot).map(|(id, _)| id);
+            id.and_then(|id| pods.get_mut(id));
+        }
+    }
+
+    /// A pass of all methods after whatever was written. Returns the number of commands found.
+    pub fn tick(&self, kept: &mut Kept) -> usize {
+        let view = self.snapshot.world.view();
+        kept.refresh(&view);
+        Method::ORDER.map(|method| disruption::ask(&view, kept, method).commands.len()).iter().sum()
     }
 }
 
@@ -79,11 +94,11 @@ pub(super) fn replay(
     options: &Options<'_>,
 ) -> Result<Outcome, NotComparable> {
     let view = snapshot.world.view();
-    let mut core = Core::new(&view);
+    let mut kept = Kept::new(&view);
     let (mut found, mut times) = (BTreeMap::new(), Vec::new());
     for method in Method::ORDER {
         let start = options.time();
-        let answer = disruption::ask(&view, &mut core, method);
+        let answer = disruption::ask(&view, &mut kept, method);
         times.push((method.name(), options.time() - start));
         found.insert(method.name(), answered(&view, method, &answer));
     }

@@ -203,10 +203,14 @@ fn restore_nodes(
     types: &Arc<Vec<InstanceType>>,
     world: &mut World,
 ) -> Result<BTreeMap<String, NodeId>, NotComparable> {
-    let node_of = |claim: &Value| {
-        let provider_id = claim["status"]["providerID"].as_str()?;
-        kinds.nodes.iter().find(|node| node["spec"]["providerID"] == provider_id)
-    };
+    // The first Node of an instance stands for it.
+    let mut by_instance: BTreeMap<&str, &Value> = BTreeMap::new();
+    for node in &kinds.nodes {
+        if let Some(provider_id) = node["spec"]["providerID"].as_str() {
+            by_instance.entry(provider_id).or_insert(node);
+        }
+    }
+    let node_of = |claim: &Value| by_instance.get(claim["status"]["providerID"].as_str()?).copied();
     let mut claims: BTreeMap<String, ClaimId> = BTreeMap::new();
     for claim in &kinds.node_claims {
         let node = node_of(claim);

@@ -363,7 +363,7 @@ fn damaged_cases_are_refused_or_decided() {
 fn nodes_of_types_that_are_not_listed_are_empty_but_not_underutilized() {
     let commands = |case: &Value, method: &str| {
         let pass = DisruptionPass::read(case).expect("a sound case");
-        pass.ask(&mut pass.core(), method)
+        pass.ask(&mut pass.keep(), method)
     };
     for (method, left) in [("Emptiness", true), ("SingleNodeConsolidation", false)] {
         let cases = all_selected("disrupt").into_iter().map(|value| value["case"].clone());

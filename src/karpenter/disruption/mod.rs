@@ -251,9 +251,29 @@ pub struct Answer {
     pub commands: Vec<Command>,
 }
 
+/// What a controller keeps between its passes.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    core: Core,
+    roster: Roster,
+}
+
+impl Kept {
+    /// Of a controller that just started.
+    pub fn new(view: &ClusterView<'_>) -> Kept {
+        Kept { core: Core::new(view), roster: Roster::new(view) }
+    }
+
+    /// Brings it up to date with the cluster, as each pass begins.
+    pub fn refresh(&mut self, view: &ClusterView<'_>) {
+        self.core.refresh(view);
+        self.roster.refresh(view);
+    }
+}
+
 /// Asks one method, as if it were the first pass of a controller that just started.
-pub fn ask(view: &ClusterView<'_>, core: &mut Core, method: Method) -> Answer {
-    let roster = Roster::new(view);
+pub fn ask(view: &ClusterView<'_>, kept: &mut Kept, method: Method) -> Answer {
+    let Kept { core, roster } = kept;
     let (candidates, scores) = roster.candidates(view, method);
     let budgets = Budgets::build(view, roster.counts(), method.reason());
     let allowed = budgets.allowed().to_vec();
@@ -264,7 +284,7 @@ pub fn ask(view: &ClusterView<'_>, core: &mut Core, method: Method) -> Answer {
         if candidates.is_empty() { Found::Nothing } else { search.compute(method, &candidates) };
     let commands = match found {
         Found::Command(mut command) => {
-            let valid = validation::validate(view, core, &roster, &mut command).is_ok();
+            let valid = validation::validate(view, core, roster, &mut command).is_ok();
             if valid { vec![command] } else { Vec::new() }
         }
         Found::AtOnce(commands) => commands,

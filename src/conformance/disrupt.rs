@@ -44,11 +44,7 @@ impl DisruptionPass {
 
     /// Writes pods as they are, so many of them in a row from `first` on: whatever is derived from them is out of date.
     pub fn touch(&mut self, first: u32, count: u32) {
-        let pods = &mut self.snapshot.world.cluster.pods;
-        for slot in first..first + count {
-            let id = pods.at(slot).map(|(id, _)| id);
-            id.and_then(|id| pods.get_mut(id));
-        }
+        self.snapshot.world.rewrite_pods(first, count);
     }
 
     /// A pass of all methods after whatever was written. Returns the number of commands found.

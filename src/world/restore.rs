@@ -105,6 +105,15 @@ pub struct FoundPod {
 }
 
 impl World {
+    /// Writes the pods of so many slots as they are: whatever is derived from them is out of date.
+    pub fn rewrite_pods(&mut self, first: u32, count: u32) {
+        let pods = &mut self.cluster.pods;
+        for slot in first..first + count {
+            let id = pods.at(slot).map(|(id, _)| id);
+            id.and_then(|id| pods.get_mut(id));
+        }
+    }
+
     /// A launched NodeClaim.
     pub fn restore_claim(&mut self, found: FoundClaim) -> ClaimId {
         let FoundInstance { instance_type, zone, capacity_type, price, provider_id } =

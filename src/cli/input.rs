@@ -27,8 +27,15 @@ pub struct Input {
     pub catalog: &'static Catalog,
     /// What was said about it: warnings and notes.
     pub diagnostics: Diagnostics,
-    /// All that was read, to make the same run again.
-    pub inputs: Inputs,
+    origin: Origin,
+    choice: Choice,
+}
+
+impl Input {
+    /// All that was read, to make the same run again. Traces are gone through once more.
+    pub fn inputs(&self) -> Result<Inputs> {
+        self.origin.inputs(&self.choice)
+    }
 }
 
 /// A scenario file with everything around it that is read once, from which variants are loaded.
@@ -124,8 +131,7 @@ pub fn load(
     terminal.diagnostics(&diagnostics);
     Ok(match loaded {
         Some(Variant { scenario, config }) => {
-            let inputs = origin.inputs(&choice)?;
-            Ok(Input { scenario, config, catalog: origin.catalog, diagnostics, inputs })
+            Ok(Input { scenario, config, catalog: origin.catalog, diagnostics, origin, choice })
         }
         None => Err(Exit::BadInput),
     })

@@ -74,7 +74,7 @@ fn write(options: &RunOptions, folder: &mut Folder, result: &RunResult) -> Resul
 fn inputs(options: &RunOptions, input: &Input) -> Result<String> {
     let name = input.scenario.settings.name.replace(['/', '\\'], "-");
     let until_ms = options.until.map(|until| until.ms());
-    let inputs = Inputs { name, until_ms, ..input.inputs.clone() };
+    let inputs = Inputs { name, until_ms, ..input.inputs()? };
     Ok(serde_json::to_string_pretty(&inputs)? + "\n")
 }
 

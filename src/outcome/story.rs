@@ -4,12 +4,14 @@
 use std::sync::Arc;
 
 use super::chronicle::Subject;
-use crate::units::SimTime;
+use crate::units::{SimDuration, SimTime};
 use crate::world::account::{
     Account, Answer, Batch, Passed, Plan, Question, Refused, Validation, WhatIf,
 };
 use crate::world::journal::{Cause, Fact, Record};
 
+/// Pods that come or go within this time are told together.
+const TOGETHER: SimDuration = SimDuration::from_seconds(10);
 /// Entries that may lie between two that are told as one.
 const REMEMBERED: usize = 4;
 
@@ -183,18 +185,21 @@ impl Story {
                     self.end_pass();
                 }
                 let (_, found) = self.pass.get_or_insert_with(|| (question.at, Vec::new()));
-                match verdict(question, &name) {
-                    // What holds for all methods is said once.
-                    Some(verdict) if found.first().is_some_and(|v| v.method.is_none()) => {
-                        drop(verdict);
-                    }
-                    Some(verdict) => found.push(verdict),
-                    None => {
-                        // It was not looked at again: what was found last still holds.
+                // What holds for all methods is said once.
+                if found.first().is_some_and(|verdict| verdict.method.is_none()) {
+                    return;
+                }
+                match question.answer {
+                    // It is not looked at again: what was found last still holds.
+                    Answer::Marked(_) => {
                         let same = |v: &&Verdict| v.method == Some(question.method);
-                        if matches!(question.answer, Answer::Marked(_)) {
-                            found.extend(self.known.iter().find(same).cloned());
-                        }
+                        found.extend(self.known.iter().find(same).cloned());
+                    }
+                    _ => {
+                        self.known.retain(|known| known.method != Some(question.method));
+                        let verdict = verdict(question, &name);
+                        self.known.extend(verdict.clone().filter(|v| v.method.is_some()));
+                        found.extend(verdict);
                     }
                 }
             }
@@ -260,13 +265,13 @@ impl Story {
     }
 
     fn push_pod(&mut self, at: SimTime, verb: &'static str, pod: Arc<str>) {
-        if let Some(Entry { until, count, what: Happening::Pods(known, pods), .. }) =
+        if let Some(Entry { until, what: Happening::Pods(known, pods), .. }) =
             self.entries.last_mut()
             && *known == verb
+            && at.since(*until) < TOGETHER
         {
             pods.push(pod);
             *until = at;
-            *count = 1;
             return;
         }
         self.push(at, Happening::Pods(verb, vec![pod]));
@@ -294,7 +299,6 @@ impl Story {
         if found.is_empty() {
             return;
         }
-        self.known.clone_from(&found);
         self.push(at, Happening::Stayed(found));
     }
 }

@@ -400,31 +400,19 @@ impl Disruption {
         }
         let view = world.view();
         let budgets = Budgets::build(&view, roster.counts(), method.reason());
-        let mut told = world.is_witnessed().then(|| {
-            let question = account::question(
-                &view,
-                method,
-                &candidates,
-                Some((budgets.allowed(), roster.counts())),
-            );
-            (question, Core::explaining(&view))
+        let account = world.is_witnessed().then(|| {
+            let budgets = (budgets.allowed(), roster.counts());
+            account::question(&view, method, &candidates, Some(budgets))
         });
-        let (account, core) = match &mut told {
-            Some((question, core)) => (Some(question.clone()), core),
-            None => (None, kept(core, world)),
+        let mut explaining = account.is_some().then(|| Core::explaining(&view));
+        let core = match &mut explaining {
+            Some(core) => core,
+            None => kept(core, world),
         };
         let (others, unseen) = (None, std::mem::take(&mut self.memory.unseen));
-        let spent_before = *spent;
-        let mut search = Search {
-            view: &view,
-            core,
-            scores,
-            budgets,
-            others,
-            spent: spent_before,
-            unseen,
-            account,
-        };
+        let (view, spent_before) = (&view, *spent);
+        let mut search =
+            Search { view, core, scores, budgets, others, spent: spent_before, unseen, account };
         let found = search.compute(method, &candidates);
         let (scores, account) = (search.scores, search.account);
         (*spent, self.memory.unseen) = (search.spent, search.unseen);

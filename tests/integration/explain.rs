@@ -248,6 +248,17 @@ fn a_pods_account_leads_from_its_batch_to_its_eviction() {
     let json: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
     assert_eq!((code, json["schema"].as_str()), (Some(0), Some("karpsim.explain/1")));
     assert_eq!(json["sections"][0]["rows"][0]["time"], "2026-01-05T09:01:00.050Z");
+    let (_, stdout, _) = explain(&place, &["command/1", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+    let sections = json["sections"].as_array().expect("sections").iter();
+    let data: Vec<&serde_json::Value> = sections
+        .flat_map(|s| s["rows"].as_array().expect("rows"))
+        .map(|row| &row["data"])
+        .collect();
+    let candidate = data.iter().find(|data| data["candidate"] == "default-00001").expect("weighed");
+    assert_eq!((&candidate["price"], &candidate["reschedule_cost"]), (&0.096.into(), &2.0.into()));
+    let tried = data.iter().find(|data| data["without"][0] == "default-00001").expect("tried");
+    assert_eq!(tried["new_nodes"][0]["cheapest"][0]["instance_type"], "c5.large");
 }
 
 /// The first node has 639Mi left when seven more pods come: one fits, the others need a node of their own.

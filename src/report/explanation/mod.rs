@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::outcome::log_line::utc_text;
 use crate::units::SimTime;
 
+mod data;
 mod fact;
 mod index;
 mod pass;
@@ -55,6 +57,8 @@ pub struct Row {
     pub text: String,
     /// More about it, a line each.
     pub details: Vec<String>,
+    /// Its figures, for programs.
+    pub data: Value,
 }
 
 impl Row {
@@ -141,6 +145,8 @@ struct RowJson<'a> {
     text: &'a str,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     details: &'a [String],
+    #[serde(skip_serializing_if = "Value::is_null")]
+    data: &'a Value,
 }
 
 impl<'a> RowJson<'a> {
@@ -152,6 +158,7 @@ impl<'a> RowJson<'a> {
             times: row.again.map(|(_, count)| count),
             text: &row.text,
             details: &row.details,
+            data: &row.data,
         }
     }
 }

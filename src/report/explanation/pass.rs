@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::fact::{instant, outline};
-use super::{Document, Row, Section, count, list, price};
+use super::{Document, Row, Section, count, data, list, price};
 use crate::outcome::story::verdict;
 use crate::outcome::{Chronicle, Verdict};
 use crate::units::SimTime;
@@ -112,7 +112,7 @@ fn stays(methods: &[(&Question, Option<&Question>)]) -> Vec<Row> {
             true => Row::new(format!("{node}: nothing speaks for or against it")),
             false => {
                 let details = describe_verdicts(&found);
-                Row { details, ..Row::new(node.to_string()) }
+                Row { details, data: data::verdicts(&found), ..Row::new(node.to_string()) }
             }
         }
     });
@@ -211,7 +211,8 @@ fn candidates(question: &Question) -> Vec<Row> {
             weighed.price / weighed.reschedule_cost
         );
         let details = weighed.passed.iter().map(|p| format!("[{}] {}", p.rule, p.message));
-        Row { details: details.collect(), ..Row::new(text) }
+        let data = data::candidate(weighed);
+        Row { details: details.collect(), data, ..Row::new(text) }
     });
     rows.collect()
 }
@@ -237,7 +238,7 @@ pub(super) fn what_if(what_if: &WhatIf) -> Row {
             None => "yes".to_owned(),
         }),
     }
-    Row { details, ..Row::new(text) }
+    Row { details, data: data::what_if(what_if), ..Row::new(text) }
 }
 
 /// Where the pods would go.

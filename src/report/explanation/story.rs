@@ -2,7 +2,7 @@
 
 use super::fact::{describe, instant, outline};
 use super::pass::{answer, describe_verdicts, method, plan, what_if};
-use super::{Document, Row, Section, count, list, price};
+use super::{Document, Row, Section, count, data, list, price};
 use crate::outcome::{
     Chronicle, CommandEnd, Happening, Placed, Story, StoryEntry as Entry, Subject,
 };
@@ -43,9 +43,11 @@ fn row(entry: &Entry, chronicle: &Chronicle) -> Option<Row> {
         Happening::Pods(cause, pods) => {
             Row::new(format!("{} told to go ({cause}): {}", count(pods.len(), "pod"), list(pods)))
         }
-        Happening::Stayed(verdicts) => {
-            Row { details: describe_verdicts(verdicts), ..Row::new("stays") }
-        }
+        Happening::Stayed(verdicts) => Row {
+            details: describe_verdicts(verdicts),
+            data: data::verdicts(verdicts),
+            ..Row::new("stays")
+        },
         Happening::Placed(placed) => Row { details: refusals(placed), ..Row::new(place(placed)) },
         Happening::Question(question) => {
             Row::new(format!("{} was asked: {}; see below", question.method, answer(question)))

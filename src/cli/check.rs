@@ -7,6 +7,7 @@ use super::args::CheckOptions;
 use super::input;
 use super::terminal::Terminal;
 use crate::diagnostic::Severity;
+use crate::outcome::summary::counted;
 
 /// Checks a scenario.
 pub fn check(options: &CheckOptions, terminal: &Terminal) -> Result<Exit> {
@@ -18,27 +19,23 @@ pub fn check(options: &CheckOptions, terminal: &Terminal) -> Result<Exit> {
     let warnings = input.diagnostics.iter().filter(|d| d.severity == Severity::Warning).count();
     let types: usize = config.pools.iter().map(|pool| pool.types.len()).max().unwrap_or(0);
     let counts = [
-        count(config.pools.len(), "NodePool"),
-        count(config.deployments.len(), "Deployment"),
-        count(config.daemon_sets.len(), "DaemonSet"),
-        count(config.pods.len(), "bare Pod"),
-        count(config.timeline.len(), "timeline step"),
+        counted(config.pools.len(), "NodePool"),
+        counted(config.deployments.len(), "Deployment"),
+        counted(config.daemon_sets.len(), "DaemonSet"),
+        counted(config.pods.len(), "bare Pod"),
+        counted(config.timeline.len(), "timeline step"),
     ];
     let verdict = match warnings {
         0 => format!("{} can be run.", settings.name),
-        n => format!("{} can be run, with {}.", settings.name, count(n, "warning")),
+        n => format!("{} can be run, with {}.", settings.name, counted(n, "warning")),
     };
     let zones = settings.zones.join(", ");
     terminal.print(&format!(
         "{verdict}\n{}\n{} in {zones}; horizon {}, seed {}\n",
         counts.join(", "),
-        count(types, "instance type"),
+        counted(types, "instance type"),
         settings.horizon,
         settings.seed,
     ))?;
     Ok(if options.strict && warnings > 0 { Exit::Unusable } else { Exit::Done })
-}
-
-fn count(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

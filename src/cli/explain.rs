@@ -11,7 +11,7 @@ use super::args::ExplainOptions;
 use super::terminal::Terminal;
 use crate::diagnostic::{Diagnostics, nearest};
 use crate::experiment::run::{Checks, Observer, run};
-use crate::outcome::{Chronicle, Header, Story};
+use crate::outcome::{Chronicle, Header, RunResult, Story};
 use crate::report::{code, explanation, json};
 use crate::scenario::{self, Catalogue, DiskFiles, Inputs, KeptFiles, catalog, inputs, resolve};
 use crate::simulation::Config;
@@ -174,16 +174,14 @@ impl Again {
     }
 
     /// Makes the run again as far as `observer` wants, which was shown to come to the same before.
-    fn replay(&self, observer: &mut impl Observer) -> Result<()> {
+    fn replay(&self, observer: &mut impl Observer) -> Result<RunResult> {
         let result = run(self.config.clone(), self.header.clone(), Checks::Off, observer);
-        result.map(|_| ()).map_err(|failure| anyhow!("{}", failure.0))
+        result.map_err(|failure| anyhow!("{}", failure.0))
     }
 
     /// Makes the run again. Fails when it comes to something else: then there is nothing to explain.
     fn run(&self, observer: &mut impl Observer) -> Result<()> {
-        let result = run(self.config.clone(), self.header.clone(), Checks::Off, observer);
-        let result = result.map_err(|failure| anyhow!("{}", failure.0))?;
-        let digest = json::result_digest(&result)?;
+        let digest = json::result_digest(&self.replay(observer)?)?;
         if digest != self.digest {
             bail!(
                 "the run made again comes to another result (digest {digest} instead of {}): the stored one was \

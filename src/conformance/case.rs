@@ -18,22 +18,15 @@ use crate::units::{SimTime, Symbols};
 const CLASSES_AT_ONCE: usize = 256;
 
 /// A case, not yet looked into.
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub(super) struct Case {
-    #[serde(default)]
     pub(super) name: Value,
-    #[serde(default)]
     pub(super) profile: Value,
-    #[serde(default)]
     pub(super) kind: Value,
-    #[serde(default)]
     pub(super) now: Value,
-    #[serde(default)]
     pub(super) options: Value,
-    #[serde(default)]
     pub(super) instance_types: Value,
-    #[serde(default)]
     pub(super) objects: Option<Objects>,
 }
 

@@ -112,23 +112,16 @@ fn replay(
     let parts: BTreeMap<String, &RawValue> = serde_json::from_str(text).unwrap_or_default();
     let wanted = |name: &str| options.case.is_none_or(|wanted| name == wanted);
     let text_or = |name: &Value, otherwise: &str| name.as_str().unwrap_or(otherwise).to_owned();
-    let (profile, name, outcome) = if let Some(case) = parts.get("case") {
-        let case: Case = parse(case.get())?;
-        let name = text_or(&case.name, "unnamed");
-        if !wanted(&name) {
-            return Ok(None);
-        }
-        let same = parts.get("canonical").is_some_and(|canonical| canonical.get() == "\"same\"");
-        let recorded = parts.get(if same { "result" } else { "canonical" });
-        let recorded = recorded.map(|recorded| parse(recorded.get())).transpose()?;
-        (case.profile.clone(), name, replay_case(case, recorded.as_ref(), options))
-    } else if parts.contains_key("instanceTypes") {
+    // A case with its outcome, or alone.
+    let alone = parts.contains_key("instanceTypes").then_some(text);
+    let case = parts.get("case").map(|case| case.get()).or(alone);
+    let (profile, name, outcome) = if let Some(text) = case {
         let case: Case = parse(text)?;
         let name = text_or(&case.name, "unnamed");
         if !wanted(&name) {
             return Ok(None);
         }
-        let recorded = input::result_beside(file)?;
+        let recorded = recorded_outcome(file, &parts)?;
         (case.profile.clone(), name, replay_case(case, recorded.as_ref(), options))
     } else if parts.contains_key("methods") {
         // A result that lies beside its case.
@@ -149,6 +142,19 @@ fn replay(
     };
     let outcome = named(place, &name, outcome)?;
     Ok(Some((profile_of(file, &profile), CaseReport { name, outcome })))
+}
+
+/// What Karpenter answered to a case: beside it in the recording, or in a file of its own.
+fn recorded_outcome(
+    file: &Path,
+    parts: &BTreeMap<String, &RawValue>,
+) -> Result<Option<Value>, String> {
+    if !parts.contains_key("case") {
+        return input::result_beside(file);
+    }
+    let same = parts.get("canonical").is_some_and(|canonical| canonical.get() == "\"same\"");
+    let recorded = parts.get(if same { "result" } else { "canonical" });
+    recorded.map(|recorded| parse(recorded.get())).transpose()
 }
 
 fn parse<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, String> {

@@ -98,7 +98,9 @@ impl Karpenter {
 
 /// What a witness is told of a batch; the names of new NodeClaims are not known yet.
 fn batch(view: &ClusterView<'_>, solution: &Solution) -> Box<Batch> {
-    let names = |pods: &[PodId]| pods.iter().map(|pod| tell::pod_name(view, *pod)).collect();
+    let names = |pods: &[PodId]| {
+        pods.iter().map(|pod| view.cluster.pods[*pod].full_name().into()).collect()
+    };
     let existing = solution.existing.iter();
     let claims = solution.claims.iter();
     let without = solution.unplaced.iter().chain(&solution.deferred);
@@ -117,7 +119,7 @@ fn batch(view: &ClusterView<'_>, solution: &Solution) -> Box<Batch> {
             .collect(),
         unplaced: without
             .chain(&ignored)
-            .map(|(pod, text)| (tell::pod_name(view, *pod), text.as_str().into()))
+            .map(|(pod, text)| (view.cluster.pods[*pod].full_name().into(), text.as_str().into()))
             .collect(),
         refused: refused(view, solution),
     })
@@ -130,7 +132,7 @@ fn refused(view: &ClusterView<'_>, solution: &Solution) -> Vec<(Vec<Arc<str>>, V
     let claimed = solution.claims.iter().flat_map(|plan| &plan.pods);
     let unplaced = solution.unplaced.iter().chain(&solution.deferred).map(|(pod, _)| pod);
     for pod in claimed.chain(unplaced) {
-        let name = tell::pod_name(view, *pod);
+        let name = view.cluster.pods[*pod].full_name().into();
         match kinds.iter_mut().find(|(first, _)| Arc::ptr_eq(class(first), class(pod))) {
             Some((_, names)) => names.push(name),
             None => kinds.push((*pod, vec![name])),

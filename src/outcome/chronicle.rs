@@ -74,7 +74,7 @@ impl Chronicle {
         }
         if let Some(pod) = record.fact.pod() {
             let gone = matches!(record.fact, Fact::PodRemoved { .. } | Fact::PodSucceeded(_));
-            live(&mut self.pods, &pod.path().into(), at, gone);
+            live(&mut self.pods, &pod.full_name().into(), at, gone);
         }
         self.fold_command(at, &record.fact);
     }
@@ -179,13 +179,6 @@ fn live(lives: &mut BTreeMap<Arc<str>, Life>, name: &Arc<str>, at: SimTime, gone
         None => {
             lives.insert(name.clone(), Life { from: at, until: at, gone });
         }
-    }
-}
-
-impl PodRef {
-    /// `namespace/name`.
-    pub fn path(&self) -> String {
-        format!("{}/{}", self.namespace, self.name)
     }
 }
 

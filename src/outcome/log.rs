@@ -220,7 +220,7 @@ fn on_batch(fact: &Fact, say: &mut Say<'_>) {
     else {
         return;
     };
-    let names: Vec<String> = pods.iter().map(pod_path).collect();
+    let names: Vec<String> = pods.iter().map(PodRef::full_name).collect();
     let pods = ("Pods", text(&shortened(&names, *pod_count)));
     let on_nodes = vec![("nodes", integer(*nodes)), ("pods", integer(*node_pods))];
     if *claims == 0 {
@@ -370,10 +370,6 @@ fn claim_field(claim: &ClaimRef) -> Fields {
 
 fn pod_object(pod: &PodRef) -> Field {
     Field::Object { namespace: Some(pod.namespace.clone()), name: pod.name.clone() }
-}
-
-fn pod_path(pod: &PodRef) -> String {
-    format!("{}/{}", pod.namespace, pod.name)
 }
 
 fn pod_on(pod: &PodRef, node: &ClaimRef) -> Fields {

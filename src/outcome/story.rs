@@ -45,14 +45,14 @@ impl Succession {
     /// The subject's successor, if the fact makes it.
     fn follow(&mut self, fact: &Fact, subject: &str) -> Option<Arc<str>> {
         match fact {
-            Fact::PodCreated(pod) if pod.path() == subject => {
+            Fact::PodCreated(pod) if pod.full_name() == subject => {
                 self.workload = Some(pod.workload.clone());
             }
             Fact::PodTerminating { pod, cause, .. }
                 if Some(&pod.workload) == self.workload.as_ref() && *cause != Cause::ScaleDown =>
             {
                 self.owed += 1;
-                if pod.path() == subject {
+                if pod.full_name() == subject {
                     self.place = Some(self.owed);
                 }
             }
@@ -63,7 +63,7 @@ impl Succession {
                 self.place = self.place.map(|place| place.saturating_sub(1));
                 if self.place == Some(0) {
                     self.place = None;
-                    return Some(pod.path().into());
+                    return Some(pod.full_name().into());
                 }
             }
             _ => {}
@@ -240,7 +240,7 @@ impl Story {
                     command.candidates.iter().any(|(claim, ..)| claim.name == *name)
                 })
             }
-            Subject::Pod(name) => fact.pod().is_some_and(|pod| pod.path() == name.as_ref()),
+            Subject::Pod(name) => fact.pod().is_some_and(|pod| pod.full_name() == name.as_ref()),
             Subject::Command(id) => fact.command().is_some_and(|command| command.id == *id),
         };
         if !concerns || matches!(fact, Fact::LastPodEvent { .. }) {
@@ -259,7 +259,7 @@ impl Story {
             _ => None,
         };
         match (verb, fact.pod()) {
-            (Some(verb), Some(pod)) => self.push_pod(record.at, verb, pod.path().into()),
+            (Some(verb), Some(pod)) => self.push_pod(record.at, verb, pod.full_name().into()),
             _ => self.push(record.at, Happening::Fact(fact.clone())),
         }
     }

@@ -485,7 +485,7 @@ fn left_pending_sentence(left: &[LeftPending]) -> Option<String> {
     });
     let mut parts: Vec<String> = named.collect();
     if let Some(rest) = left.get(2..).filter(|rest| !rest.is_empty()) {
-        let pods = counted(rest.iter().map(|row| row.pods).sum(), "pod");
+        let pods = counted(rest.iter().map(|row| row.pods).sum::<u64>(), "pod");
         let workloads = counted(rest.len() as u64, "further workload");
         parts.push(format!("so are {pods} of {workloads}"));
     }
@@ -493,8 +493,8 @@ fn left_pending_sentence(left: &[LeftPending]) -> Option<String> {
 }
 
 /// `1 pod`, `3 pods`.
-fn counted(count: u64, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
+pub fn counted<N: fmt::Display + Eq + From<u8>>(count: N, noun: &str) -> String {
+    let plural = if count == N::from(1) { "" } else { "s" };
     format!("{count} {noun}{plural}")
 }
 

@@ -26,6 +26,13 @@ pub struct PodRef {
     pub daemon: bool,
 }
 
+impl PodRef {
+    /// `namespace/name`.
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+}
+
 /// A NodeClaim, and the node that comes from it, in a fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimRef {

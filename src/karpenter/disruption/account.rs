@@ -69,11 +69,6 @@ pub(in crate::karpenter) fn plan(view: &ClusterView<'_>, plan: &ClaimPlan) -> Pl
     }
 }
 
-pub(in crate::karpenter) fn pod_name(view: &ClusterView<'_>, id: PodId) -> Arc<str> {
-    let pod = &view.cluster.pods[id];
-    format!("{}/{}", pod.class.namespace, pod.name).into()
-}
-
 fn passed(rule: &'static str, message: impl Into<Arc<str>>) -> Passed {
     Passed { rule, message: message.into() }
 }
@@ -210,7 +205,7 @@ fn blocked_by_pod(view: &ClusterView<'_>, claim: &Claim, method: Method) -> Opti
     }
     let pods = view.pods_of(claim);
     if let Some((id, _)) = pods.iter().find(|(_, pod)| view.is_protected(pod)) {
-        let name = pod_name(view, *id);
+        let name = view.cluster.pods[*id].full_name();
         let text = format!("Pod has \"karpenter.sh/do-not-disrupt\" annotation (Pod={name})");
         return Some(passed("do-not-disrupt", text));
     }
@@ -223,7 +218,7 @@ fn blocked_by_pod(view: &ClusterView<'_>, claim: &Claim, method: Method) -> Opti
         1 => "Pdb prevents pod evictions",
         _ => "Eviction does not support multiple PDBs",
     };
-    let (list, pod) = (budgets.join(" "), pod_name(view, *id));
+    let (list, pod) = (budgets.join(" "), view.cluster.pods[*id].full_name());
     let text = format!("{text} (PodDisruptionBudget=[{list}], Pod={pod})");
     Some(passed("PodDisruptionBudget", text))
 }
@@ -450,8 +445,9 @@ fn stranded(
     });
     let all: Vec<(PodId, String)> = without.chain(starting).collect();
     let shown = all.iter().take(SHOWN_PODS);
-    let shown: Vec<String> =
-        shown.map(|(pod, why)| format!("{} => {why}", pod_name(view, *pod))).collect();
+    let shown: Vec<String> = shown
+        .map(|(pod, why)| format!("{} => {why}", view.cluster.pods[*pod].full_name()))
+        .collect();
     let more = match all.len().saturating_sub(SHOWN_PODS) {
         0 => String::new(),
         count => format!(" and {count} other(s)"),

@@ -1,7 +1,8 @@
 //! Facts in a sentence each.
 
-use super::{count, list, price};
+use super::{list, price};
 use crate::outcome::log_line::utc_text;
+use crate::outcome::summary::counted;
 use crate::units::SimTime;
 use crate::world::journal::{CommandRef, Fact};
 
@@ -11,7 +12,7 @@ pub(super) fn describe(fact: &Fact) -> Option<String> {
         Fact::ClaimCreated { claim, reason, instance_types, requests, .. } => format!(
             "NodeClaim created in NodePool {} ({reason}): may launch {} ({}), requests {requests}",
             claim.pool,
-            count(instance_types.len(), "instance type"),
+            counted(instance_types.len(), "instance type"),
             list(instance_types),
         ),
         Fact::Launched { launch, .. } => format!(
@@ -115,7 +116,7 @@ pub(super) fn outline(command: &CommandRef) -> String {
         command.decision,
         list(&nodes),
         command.reason,
-        count(command.pod_count, "pod"),
+        counted(command.pod_count, "pod"),
         price(command.savings)
     )
 }

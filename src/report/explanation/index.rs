@@ -1,7 +1,8 @@
 //! All commands of a run, a row each.
 
 use super::fact::outline;
-use super::{Document, Row, Section, count};
+use super::{Document, Row, Section};
+use crate::outcome::summary::counted;
 use crate::outcome::{Chronicle, CommandEnd, CommandStory};
 
 /// The index of decisions.
@@ -11,9 +12,9 @@ pub fn index(chronicle: &Chronicle) -> Document {
     let answer = format!(
         "{} computed, {started} started; {} and {} lived. Explain one: command/ID, node/NAME, pod/NAMESPACE/NAME, \
          or --at TIME.",
-        count(commands.len(), "command"),
-        count(chronicle.nodes.len(), "node"),
-        count(chronicle.pods.len(), "pod"),
+        counted(commands.len(), "command"),
+        counted(chronicle.nodes.len(), "node"),
+        counted(chronicle.pods.len(), "pod"),
     );
     let rows = commands.iter().map(|(id, story)| row(*id, story)).collect();
     let section = Section { title: Some("Commands".to_owned()), rows };

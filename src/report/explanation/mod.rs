@@ -189,11 +189,6 @@ fn price(dollars: f64) -> String {
     if dollars >= 1e9 { "no offering".to_owned() } else { format!("${dollars:.4}/h") }
 }
 
-/// `1 pod`, `2 pods`.
-fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
 /// The first few names, and how many there are besides.
 fn list(names: &[impl AsRef<str>]) -> String {
     const SHOWN: usize = 8;

@@ -1,9 +1,10 @@
 //! What the disruption loop was about at a time, and its questions in words.
 
+use crate::outcome::summary::counted;
 use std::sync::Arc;
 
 use super::fact::{instant, outline};
-use super::{Document, Row, Section, count, data, list, price};
+use super::{Document, Row, Section, data, list, price};
 use crate::outcome::story::verdict;
 use crate::outcome::{Chronicle, Verdict};
 use crate::units::SimTime;
@@ -74,7 +75,7 @@ fn summary(methods: &[(&Question, Option<&Question>)], under_way: usize) -> Stri
         _ => None,
     });
     let found = found.unwrap_or_else(|| "no method found anything to do".to_owned());
-    format!("{found}; {} under way", count(under_way, "command"))
+    format!("{found}; {} under way", counted(under_way, "command"))
 }
 
 fn commands(at: SimTime, chronicle: &Chronicle) -> Vec<Row> {
@@ -146,7 +147,7 @@ fn describe_verdict(verdict: &Verdict, also: Option<&str>) -> Vec<String> {
     };
     let with = match &verdict.what_if {
         Some(what_if) if !alone => {
-            format!(" with {}", count(what_if.nodes.len() - 1, "other node"))
+            format!(" with {}", counted(what_if.nodes.len() - 1, "other node"))
         }
         _ => String::new(),
     };
@@ -179,7 +180,7 @@ pub(super) fn method(asked: &Question, full: Option<&Question>) -> Section {
 /// `default 1 (2 nodes, 0 disrupting)`.
 fn budget(budget: &Budget) -> String {
     let left = budget.left.map_or_else(|| "without limit".to_owned(), |left| left.to_string());
-    let nodes = count(usize::try_from(budget.nodes).unwrap_or(0), "node");
+    let nodes = counted(usize::try_from(budget.nodes).unwrap_or(0), "node");
     format!("{} {left} ({nodes}, {} disrupting)", budget.pool, budget.disrupting)
 }
 
@@ -206,7 +207,7 @@ fn candidates(question: &Question) -> Vec<Row> {
             weighed.capacity_type,
             weighed.instance_type,
             price(weighed.price),
-            count(weighed.pods, "pod"),
+            counted(weighed.pods, "pod"),
             weighed.reschedule_cost,
             weighed.price / weighed.reschedule_cost
         );
@@ -260,8 +261,8 @@ pub(super) fn plan(plan: &Plan) -> String {
     format!(
         "a new node of {} for {}: {} ({})",
         plan.pool,
-        count(plan.pods, "pod"),
+        counted(plan.pods, "pod"),
         types.join(", "),
-        count(plan.type_count, "type")
+        counted(plan.type_count, "type")
     )
 }

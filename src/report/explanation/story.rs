@@ -2,7 +2,8 @@
 
 use super::fact::{describe, instant, outline};
 use super::pass::{answer, describe_verdicts, method, plan, what_if};
-use super::{Document, Row, Section, count, data, list, price};
+use super::{Document, Row, Section, data, list, price};
+use crate::outcome::summary::counted;
 use crate::outcome::{
     Chronicle, CommandEnd, Happening, Placed, Story, StoryEntry as Entry, Subject,
 };
@@ -38,10 +39,10 @@ fn row(entry: &Entry, chronicle: &Chronicle) -> Option<Row> {
         Happening::Validation(told) => validation(told),
         Happening::Successor(pod) => Row::new(format!("its workload makes {pod} in its place")),
         Happening::Pods("bound", pods) => {
-            Row::new(format!("{} bound: {}", count(pods.len(), "pod"), list(pods)))
+            Row::new(format!("{} bound: {}", counted(pods.len(), "pod"), list(pods)))
         }
         Happening::Pods(cause, pods) => {
-            Row::new(format!("{} told to go ({cause}): {}", count(pods.len(), "pod"), list(pods)))
+            Row::new(format!("{} told to go ({cause}): {}", counted(pods.len(), "pod"), list(pods)))
         }
         Happening::Stayed(verdicts) => Row {
             details: describe_verdicts(verdicts),
@@ -106,7 +107,11 @@ fn place(placed: &Placed) -> String {
         Placed::Nowhere(text, _) => format!("the provisioner finds no place: {text}"),
         Placed::For(new, pods) => format!("planned for {}: {}", list(pods), plan(new)),
         Placed::Promised(pods) => {
-            format!("promised to {} (nominated for 20 s): {}", count(pods.len(), "pod"), list(pods))
+            format!(
+                "promised to {} (nominated for 20 s): {}",
+                counted(pods.len(), "pod"),
+                list(pods)
+            )
         }
     }
 }
@@ -121,7 +126,7 @@ fn refusals(placed: &Placed) -> Vec<String> {
             true => String::new(),
             false => format!(": {}", refused.detail),
         };
-        let number = count(refused.count, "existing node");
+        let number = counted(refused.count, "existing node");
         format!("{number}, {} ({}{detail})", refused.reason, refused.node)
     });
     lines.collect()

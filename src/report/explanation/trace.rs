@@ -2,8 +2,9 @@
 //! put pods. Passes that found the same as the one before are one line.
 
 use super::pass::{answer, method, plan};
-use super::{Row, count, fact, list};
+use super::{Row, fact, list};
 use crate::outcome::story::verdict;
+use crate::outcome::summary::counted;
 use crate::units::SimTime;
 use crate::world::account::{Account, Answer, Batch, Question};
 use crate::world::journal::{Fact, Record};
@@ -152,7 +153,7 @@ fn describe_batch(batch: &Batch) -> Vec<String> {
         format!("{at}  provisioner creates {name}: {}: {}", plan(&new.plan), list(&new.pods))
     });
     let promised = batch.existing.iter().map(|(node, pods)| {
-        let number = count(pods.len(), "pod");
+        let number = counted(pods.len(), "pod");
         format!("{at}  provisioner counts on {node} for {number}: {}", list(pods))
     });
     let unplaced = batch

@@ -468,6 +468,12 @@ problems! {
     "KS0215" Warning unplaceable_workload(workload: &str, error: &str)
         format!("no new node can ever take a pod of {workload}: {error}"),
         help "its pods will stay pending; change their requests or selectors, or a NodePool's requirements or limits";
+    /// A name of instance types that no instance type of the catalogue has.
+    "KS0216" Error no_such_types(pattern: &str)
+        format!("the EC2 catalogue has no instance type `{pattern}`");
+    /// A step about offerings that no NodePool can launch.
+    "KS0217" Warning step_without_effect()
+        "no NodePool can launch any of these offerings, so this changes nothing".to_owned();
     /// A change of an object that no manifest defines.
     "KS0220" Error unknown_patch_target(object: &str)
         format!("no manifest defines `{object}`, so nothing of it can be changed"),

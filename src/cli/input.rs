@@ -109,6 +109,7 @@ impl Origin {
             scenario.settings.seed = self.seed.unwrap_or(scenario.settings.seed);
             let config = Arc::new(scenario::resolve::config(&scenario, catalog));
             scenario::resolve::warn_of_unplaceable(&scenario, &config, &mut found);
+            scenario::resolve::warn_of_idle_steps(&scenario, &config, &mut found);
             scenario::resolve::warn_of_conflicting_overlays(&scenario, &config, &mut found);
             Variant { scenario, config }
         });

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{NotComparable, malformed, objects};
 use crate::ec2::CapacityType;
-use crate::ec2::capacity::StockOut;
+use crate::ec2::capacity::OfferingPattern;
 use crate::kube::pod::DoNotDisrupt;
 use crate::simulation::{Action, DriftTarget, Objects, PoolConfig, Target};
 use crate::units::{SimDuration, SimTime, Symbols};
@@ -90,7 +90,8 @@ impl<'a> Script<'a> {
         merge(object, patch);
         let object = object.clone();
         let objects = self.objects(&object)?;
-        Ok(Action::Patch { object: format!("{kind}/{name}").into(), objects })
+        let object = format!("{kind}/{name}").into();
+        Ok(Action::Patch { object, objects, keeps_replicas: false })
     }
 
     /// One object as the simulation takes it.
@@ -159,12 +160,12 @@ fn stock_out(ice: &Value) -> Result<Action, NotComparable> {
             CapacityType::parse(name).ok_or_else(|| malformed(format!("capacity type {name}")))?,
         ),
     };
-    let stock_out = StockOut {
+    let offerings = OfferingPattern {
         types: text("type").map(str::to_owned),
         zone: text("zone").map(str::to_owned),
         capacity_type,
     };
-    Ok(Action::StockOut { stock_out, lasts: SimDuration::from_seconds(lasts) })
+    Ok(Action::StockOut { offerings, lasts: SimDuration::from_seconds(lasts) })
 }
 
 #[cfg(test)]

@@ -11,9 +11,9 @@ use crate::units::{LabelValue, SimTime, Symbol, Symbols};
 /// An offering by instance type, zone and capacity type.
 pub type OfferingKey = (Symbol, Symbol, CapacityType);
 
-/// Offerings that EC2 has none of for some time.
+/// Which offerings are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StockOut {
+pub struct OfferingPattern {
     /// Instance types: a name in which `*` stands for any text; `None` is all.
     pub types: Option<String>,
     /// Zone; `None` is all.
@@ -22,11 +22,19 @@ pub struct StockOut {
     pub capacity_type: Option<CapacityType>,
 }
 
-impl StockOut {
-    fn covers(&self, instance_type: &str, zone: &str, capacity_type: CapacityType) -> bool {
-        self.types.as_ref().is_none_or(|pattern| matches(pattern, instance_type))
-            && self.zone.as_ref().is_none_or(|own| own == zone)
-            && self.capacity_type.is_none_or(|own| own == capacity_type)
+impl OfferingPattern {
+    /// True iff the offering of the instance type `name` in a zone is meant.
+    pub fn covers(
+        &self,
+        symbols: &Symbols,
+        name: LabelValue,
+        zone: LabelValue,
+        capacity_type: CapacityType,
+    ) -> bool {
+        let is_zone = |own: &String| own == symbols.text(zone.symbol);
+        self.capacity_type.is_none_or(|own| own == capacity_type)
+            && self.zone.as_ref().is_none_or(is_zone)
+            && self.types.as_ref().is_none_or(|pattern| matches(pattern, symbols.text(name.symbol)))
     }
 }
 
@@ -46,15 +54,15 @@ pub fn matches(pattern: &str, text: &str) -> bool {
 #[derive(Clone, Debug, Default)]
 pub struct Capacity {
     /// Stock-outs with the instant in which they end.
-    stock_outs: Vec<(SimTime, StockOut)>,
+    stock_outs: Vec<(SimTime, OfferingPattern)>,
     /// Offerings that failed to launch, and until when they are taken for unavailable.
     unavailable: BTreeMap<OfferingKey, SimTime>,
 }
 
 impl Capacity {
     /// EC2 has none of some offerings until `until`, exclusive.
-    pub fn add_stock_out(&mut self, stock_out: StockOut, until: SimTime) {
-        self.stock_outs.push((until, stock_out));
+    pub fn add_stock_out(&mut self, offerings: OfferingPattern, until: SimTime) {
+        self.stock_outs.push((until, offerings));
     }
 
     /// Whether a launch into an offering would succeed now.
@@ -65,9 +73,8 @@ impl Capacity {
         name: LabelValue,
         offering: &Offering,
     ) -> bool {
-        let (name, zone) = (symbols.text(name.symbol), symbols.text(offering.zone.symbol));
-        let out = |(until, stock_out): &(SimTime, StockOut)| {
-            now < *until && stock_out.covers(name, zone, offering.capacity_type)
+        let out = |(until, offerings): &(SimTime, OfferingPattern)| {
+            now < *until && offerings.covers(symbols, name, offering.zone, offering.capacity_type)
         };
         !self.stock_outs.iter().any(out)
     }
@@ -82,6 +89,11 @@ impl Capacity {
         let before = self.unavailable.len();
         self.unavailable.retain(|_, until| now < *until);
         self.unavailable.len() != before
+    }
+
+    /// Karpenter's memory of failures is lost.
+    pub fn forget_all(&mut self) {
+        self.unavailable.clear();
     }
 
     /// `types` less what is taken for unavailable; `None` when that changes nothing.

@@ -4,6 +4,7 @@ pub mod capacity;
 pub mod catalog;
 pub mod fleet;
 pub mod instance_type;
+pub mod market;
 pub mod node_class;
 pub mod overhead;
 pub mod overlay;

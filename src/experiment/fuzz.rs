@@ -168,7 +168,7 @@ mod tests {
             "Job/default/report",
             "capacity_type: \"spot\"",
         ];
-        for seed in 0..60 {
+        for seed in 0..200 {
             let mut config = config(&random_cluster::files(seed), &names).expect("valid input");
             config.horizon = config.horizon.min(SimTime::from_seconds(9_000));
             let journal = journal(config, Checks::Off, true).expect("a sound run");
@@ -177,7 +177,7 @@ mod tests {
                 return;
             }
         }
-        panic!("never in 60 seeds: {missing:?}");
+        panic!("never in 200 seeds: {missing:?}");
     }
 
     #[test]

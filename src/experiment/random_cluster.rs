@@ -163,7 +163,7 @@ fn step(lot: &mut Lot, shape: &Shape) -> String {
     let app = format!("\"Deployment/default/app-{}\"", lot.below(shape.apps));
     let count = 1 + lot.below(3);
     let lasts = lot.pick(&["2m", "10m", "40m"]);
-    match lot.below(12) {
+    match lot.below(16) {
         0..=3 => format!("Scale({app}, {})", lot.below(25)),
         4 => format!("Drift({pool})"),
         5 => {
@@ -178,8 +178,40 @@ fn step(lot: &mut Lot, shape: &Shape) -> String {
         8 => format!("FailJoins({pool}, \"{lasts}\")"),
         9 => format!("LoseInstances({pool}, {count})"),
         10 => format!("BreakNodes({pool}, {count}, \"{}\")", lot.pick(&CONDITIONS)),
-        _ => format!("DoNotDisrupt({app}, {})", lot.below(20)),
+        11 => format!("DoNotDisrupt({app}, {})", lot.below(20)),
+        12 => "Restart".to_owned(),
+        13 => {
+            let (types, factor) = (lot.pick(&["*", "m5.*", "*.large"]), lot.pick(&["0.5", "1.7"]));
+            let kind = lot.maybe(50, |_| "capacity_type: \"spot\", ".to_owned());
+            format!("PriceChange(types: \"{types}\", {kind}factor: {factor})")
+        }
+        14 => patch_of_pool(lot, &pool),
+        _ => {
+            let cpu = lot.pick(&["200m", "1", "2500m"]);
+            let containers = format!(
+                "[{{\"name\": \"main\", \"resources\": {{\"requests\": {{\"cpu\": \"{cpu}\"}}}}}}]"
+            );
+            let spec = format!("{{\"template\": {{\"spec\": {{\"containers\": {containers}}}}}}}");
+            format!("Patch({app}, {{\"spec\": {spec}}})")
+        }
     }
+}
+
+/// What people change of a NodePool: its disruption, or what makes its nodes drift.
+fn patch_of_pool(lot: &mut Lot, pool: &str) -> String {
+    let field = match lot.below(4) {
+        0 => {
+            let after = lot.pick(&["0s", "1m", "Never"]);
+            format!("\"disruption\": {{\"consolidateAfter\": \"{after}\"}}")
+        }
+        1 => {
+            let nodes = lot.pick(&["0", "2", "50%"]);
+            format!("\"disruption\": {{\"budgets\": [{{\"nodes\": \"{nodes}\"}}]}}")
+        }
+        2 => "\"template\": {\"metadata\": {\"labels\": {\"wave\": \"two\"}}}".to_owned(),
+        _ => format!("\"weight\": {}", 1 + lot.below(100)),
+    };
+    format!("Patch({pool}, {{\"spec\": {{{field}}}}})")
 }
 
 const NODE_CLASS: &str = "apiVersion: karpenter.k8s.aws/v1

@@ -55,6 +55,13 @@ impl Batcher {
         }
     }
 
+    /// The window never closes.
+    pub(super) fn cancel(&mut self, world: &mut World) {
+        if let Some(window) = self.window.take() {
+            world.queue.cancel(window.closes);
+        }
+    }
+
     /// The window closed at `now`.
     pub(super) fn close(&mut self, now: SimTime) {
         self.window = None;

@@ -39,6 +39,16 @@ impl Karpenter {
         self.disruption.start(world);
     }
 
+    /// The controller restarts: commands, the batching window and marks are lost.
+    pub fn restart(&mut self, world: &mut World) {
+        self.batcher.cancel(world);
+        self.disruption.cancel(world);
+        let disruption = self.disruption.successor();
+        *self = Karpenter { disruption, ..Karpenter::default() };
+        world.restart_controller();
+        self.start(world);
+    }
+
     /// When the present command of the disruption loop is validated, if one waits.
     pub fn validation_due_at(&self) -> Option<SimTime> {
         self.disruption.validation_due_at()

@@ -30,8 +30,10 @@ pub struct Entry {
     pub capacity_type: &'static str,
     /// `aws:///zone/id`.
     pub provider_id: Arc<str>,
-    /// Price an hour.
+    /// Price an hour at launch.
     pub price: UsdPerHour,
+    /// Later prices, each with the instant from which on it holds, ascending.
+    pub price_changes: Vec<(SimTime, UsdPerHour)>,
     /// Tags, ascending by key.
     pub tags: Arc<[(Arc<str>, Arc<str>)]>,
     /// Allocatable milli-CPU.
@@ -69,6 +71,26 @@ impl Entry {
     /// Time from launch to the TerminateInstances call or the end of the run.
     pub fn node_time(&self, end: SimTime) -> SimDuration {
         self.terminating_at.unwrap_or(end).since(self.launched_at)
+    }
+
+    /// The price at the end.
+    pub fn last_price(&self) -> UsdPerHour {
+        self.price_changes.last().map_or(self.price, |(_, price)| *price)
+    }
+
+    /// The prices that hold between two instants, each with its part of the time.
+    pub fn prices_between(
+        &self,
+        from: SimTime,
+        to: SimTime,
+    ) -> impl Iterator<Item = (UsdPerHour, SimDuration)> {
+        let starts = std::iter::once((SimTime::ZERO, self.price));
+        let starts = starts.chain(self.price_changes.iter().copied());
+        let ends = self.price_changes.iter().map(|(at, _)| *at).chain([to]);
+        starts.zip(ends).map(move |((start, price), end)| {
+            let span = end.min(to).since(start.max(from));
+            (price, span.max(SimDuration::ZERO))
+        })
     }
 
     /// The value of a tag.
@@ -158,7 +180,7 @@ impl Ledger {
         for entry in &self.entries {
             let seconds = audited_seconds(entry, end);
             // Half a nano-USD away from zero; prices are not negative.
-            let nano = (i128::from(entry.price.nano()) * seconds + 1_800) / 3_600;
+            let nano = (audited_product(entry, seconds) + 1_800_000) / 3_600_000;
             let stated = (i128::from(entry.billed.ms()), i128::from(entry.cost.nano()));
             if stated != (seconds * 1_000, nano) {
                 return Err(format!(
@@ -215,18 +237,28 @@ impl Ledger {
 
     /// Nodes by one dimension, each from launch to the TerminateInstances call.
     pub fn node_steps(&self, by: &By) -> BTreeMap<Arc<str>, Steps> {
-        let change = |entry: &Entry| Some((entry.launched_at, entry.terminating_at, 1));
-        self.steps(by, change)
+        let mut changes = Changes::new();
+        for entry in &self.entries {
+            let key = by.key(entry);
+            if let Some(at) = entry.terminating_at {
+                *changes.entry((at, key.clone())).or_default() -= 1;
+            }
+            *changes.entry((entry.launched_at, key)).or_default() += 1;
+        }
+        steps_of(changes)
     }
 
     /// What is billed in nano-USD an hour by one dimension, each instance from `running` to the TerminateInstances
     /// call.
     pub fn cost_rate_steps(&self, by: &By) -> BTreeMap<Arc<str>, Steps> {
-        let change = |entry: &Entry| {
-            let running_at = entry.running_at?;
-            Some((running_at, entry.terminating_at, entry.price.nano()))
-        };
-        self.steps(by, change)
+        let mut changes = Changes::new();
+        for entry in &self.entries {
+            let key = by.key(entry);
+            for (at, delta) in rate_changes(entry, entry.terminating_at) {
+                *changes.entry((at, key.clone())).or_default() += delta;
+            }
+        }
+        steps_of(changes)
     }
 
     /// The bill so far, as the corners of a line. Each instance's cost accrues at its price for as long as it is
@@ -235,10 +267,9 @@ impl Ledger {
     pub fn cumulative_cost(&self, end: SimTime) -> Vec<(SimTime, Usd)> {
         let mut rates: BTreeMap<SimTime, i128> = BTreeMap::new();
         for entry in &self.entries {
-            if let Some(running_at) = entry.running_at {
-                let price = i128::from(entry.price.nano());
-                *rates.entry(running_at).or_default() += price;
-                *rates.entry(running_at + entry.billed).or_default() -= price;
+            let stops_at = entry.running_at.map(|running_at| running_at + entry.billed);
+            for (at, delta) in rate_changes(entry, stops_at) {
+                *rates.entry(at).or_default() += i128::from(delta);
             }
         }
         let (mut at, mut rate, mut accrued) = (SimTime::ZERO, 0_i128, 0_i128);
@@ -254,34 +285,41 @@ impl Ledger {
         points.dedup_by_key(|(at, _)| *at);
         points
     }
+}
 
-    fn steps(
-        &self,
-        by: &By,
-        interval: impl Fn(&Entry) -> Option<(SimTime, Option<SimTime>, i64)>,
-    ) -> BTreeMap<Arc<str>, Steps> {
-        let mut changes: BTreeMap<(SimTime, Arc<str>), i64> = BTreeMap::new();
-        for entry in &self.entries {
-            if let Some((from, to, amount)) = interval(entry) {
-                let key = by.key(entry);
-                if let Some(to) = to {
-                    *changes.entry((to, key.clone())).or_default() -= amount;
-                }
-                *changes.entry((from, key)).or_default() += amount;
-            }
-        }
-        let mut steps: BTreeMap<Arc<str>, Steps> = BTreeMap::new();
-        for ((at, key), delta) in changes {
-            steps.entry(key).or_default().add(at, delta);
-        }
-        steps
+/// Changes of a number by instant and key.
+type Changes = BTreeMap<(SimTime, Arc<str>), i64>;
+
+fn steps_of(changes: Changes) -> BTreeMap<Arc<str>, Steps> {
+    let mut steps: BTreeMap<Arc<str>, Steps> = BTreeMap::new();
+    for ((at, key), delta) in changes {
+        steps.entry(key).or_default().add(at, delta);
     }
+    steps
+}
+
+/// How an instance changes what is billed in nano-USD an hour, from `running` to `stops_at`.
+fn rate_changes(entry: &Entry, stops_at: Option<SimTime>) -> Vec<(SimTime, i64)> {
+    let Some(running_at) = entry.running_at else {
+        return Vec::new();
+    };
+    let mut rate = entry.price.nano();
+    let mut changes = vec![(running_at, rate)];
+    for (at, price) in &entry.price_changes {
+        if stops_at.is_none_or(|stops_at| *at < stops_at) {
+            changes.push((running_at.max(*at), price.nano() - rate));
+            rate = price.nano();
+        }
+    }
+    changes.extend(stops_at.map(|at| (at, -rate)));
+    changes
 }
 
 /// Writes what an instance is billed for and its cost, in a run that ended at `end`.
 pub fn bill(entry: &mut Entry, end: SimTime) {
     entry.billed = billed_span(entry, end);
-    entry.cost = entry.price.cost(entry.billed);
+    let from = entry.running_at.unwrap_or(end);
+    entry.cost = UsdPerHour::cost_of(entry.prices_between(from, from + entry.billed));
 }
 
 fn billed_span(entry: &Entry, end: SimTime) -> SimDuration {
@@ -291,6 +329,21 @@ fn billed_span(entry: &Entry, end: SimTime) -> SimDuration {
     let ran = entry.terminating_at.unwrap_or(end).since(running_at);
     let seconds = (ran.ms() + 999).div_euclid(1_000);
     SimDuration::from_seconds(seconds).max(MINIMUM_BILLED)
+}
+
+/// Price times milliseconds for [`Ledger::audit`]: the first price for all of the time, then each change for its rest.
+fn audited_product(entry: &Entry, seconds: i128) -> i128 {
+    let Some(running_at) = entry.running_at else {
+        return 0;
+    };
+    let end = i128::from(running_at.ms()) + seconds * 1_000;
+    let (mut price, mut product) = (entry.price, i128::from(entry.price.nano()) * seconds * 1_000);
+    for (at, next) in &entry.price_changes {
+        let rest = (end - i128::from(at.ms()).max(i128::from(running_at.ms()))).max(0);
+        product += i128::from(next.nano() - price.nano()) * rest;
+        price = *next;
+    }
+    product
 }
 
 /// The billed seconds for [`Ledger::audit`], counted in whole seconds and a rest.
@@ -303,4 +356,43 @@ fn audited_seconds(entry: &Entry, end: SimTime) -> i128 {
         let ms = i128::from(stopped_at.ms()) - i128::from(running_at.ms());
         (ms / 1_000 + i128::from(ms % 1_000 > 0)).max(60)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Header, Recorder, sample};
+    use super::*;
+    use crate::world::journal::{Fact, Record};
+
+    /// Counted by hand. default-1 is billed from 70 s to 3632 s: half of the time at 0.096 USD an hour, half of it at
+    /// 0.048 USD.
+    #[test]
+    fn a_price_holds_until_it_changes() {
+        let (mut records, end) = (sample::journal(), SimTime::from_seconds(7_200));
+        let claim = records.iter().find_map(|record| match &record.fact {
+            Fact::InstanceRunning(claim) if claim.ordinal == 1 => Some(claim.clone()),
+            _ => None,
+        });
+        let fact = Fact::PriceChanged { claim: claim.expect("it runs"), price: 0.048 };
+        let at = SimTime::from_seconds(1_851);
+        let place = records.iter().position(|record| record.at > at).expect("later ones");
+        records.insert(place, Record { at, fact });
+        let mut recorder = Recorder::new(Header::default());
+        records.iter().for_each(|record| recorder.fold(record));
+        let result = recorder.finish(end);
+        let ledger = &result.ledger;
+        assert_eq!(ledger.entries[0].cost.nano(), 47_493_333 + 23_746_667);
+        assert_eq!(ledger.audit(end), Ok(()));
+        assert_eq!(ledger.cumulative_cost(end).last(), Some(&(end, ledger.total)));
+        let rates = ledger.cost_rate_steps(&By::Pool);
+        let rates: Vec<i64> = rates.values().map(|steps| steps.value_at(at)).collect();
+        assert_eq!(rates.iter().sum::<i64>(), 48_000_000 + rates_of_others(ledger, at));
+    }
+
+    fn rates_of_others(ledger: &Ledger, at: SimTime) -> i64 {
+        let runs = |e: &&Entry| {
+            e.running_at.is_some_and(|from| from <= at) && e.terminating_at.is_none_or(|to| to > at)
+        };
+        ledger.entries.iter().skip(1).filter(runs).map(|e| e.price.nano()).sum()
+    }
 }

@@ -340,6 +340,11 @@ fn on_cloud(fact: &Fact, say: &mut Say<'_>) {
             say.own(message, vec![("Node", object(&claim.name))]);
         }
         Fact::InstanceRunning(claim) => say.own("instance running, billed", claim_field(claim)),
+        Fact::PriceChanged { claim, price } => {
+            let mut fields = claim_field(claim);
+            fields.push(("usd_per_hour", text(&UsdPerHour::from_price(*price).to_decimal(9))));
+            say.own("price changed", fields);
+        }
         Fact::NodeCreated(claim) => say.own("created node", claim_field(claim)),
         Fact::NodeReady(claim) => say.own("node ready", claim_field(claim)),
         Fact::ClaimDeleted(claim) => say.own("deleting nodeclaim", claim_field(claim)),

@@ -99,6 +99,9 @@ impl Recorder {
                 }
             }
             Fact::InsufficientCapacity { .. } => self.counts.insufficient_capacity += 1,
+            Fact::PriceChanged { claim, price } => {
+                self.change_price(at, claim, UsdPerHour::from_price(*price));
+            }
             Fact::LaunchFailed { .. } => self.counts.launch_failures += 1,
             Fact::DisruptionComputed(command) => {
                 let found = &mut self.counts.computed;
@@ -326,6 +329,7 @@ impl Recorder {
             capacity_type: launch.capacity_type,
             provider_id: launch.provider_id.clone(),
             price: UsdPerHour::from_price(launch.price),
+            price_changes: Vec::new(),
             tags: launch.tags.clone(),
             cpu_milli: launch.allocatable.lane(Lane::Cpu),
             memory_bytes: launch.allocatable.lane(Lane::Memory),
@@ -351,8 +355,20 @@ impl Recorder {
             && entry.running_at.is_none()
         {
             entry.running_at = Some(at);
-            let price = entry.price.nano();
+            let price = entry.last_price().nano();
             self.series.cost_rate.add(at, price);
+        }
+    }
+
+    fn change_price(&mut self, at: SimTime, claim: &ClaimRef, price: UsdPerHour) {
+        if let Some(entry) = self.entry(claim)
+            && entry.terminating_at.is_none()
+        {
+            let delta = price.nano() - entry.last_price().nano();
+            entry.price_changes.push((at, price));
+            if entry.running_at.is_some() {
+                self.series.cost_rate.add(at, delta);
+            }
         }
     }
 
@@ -371,7 +387,7 @@ impl Recorder {
         ledger::bill(entry, at);
         self.allocations.split(entry, std::mem::take(&mut live.usage), at);
         let lived = at.since(entry.launched_at);
-        let rate = entry.running_at.map_or(0, |_| entry.price.nano());
+        let rate = entry.running_at.map_or(0, |_| entry.last_price().nano());
         self.series.nodes.add(at, -1);
         self.series.terminations.push(at);
         self.series.cost_rate.add(at, -rate);

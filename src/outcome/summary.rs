@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::ledger::Entry;
 use super::result::{Disruption, End, LeftPending, RunResult};
 use super::series::Steps;
-use crate::units::{SimDuration, SimTime, Usd};
+use crate::units::{SimDuration, SimTime, Usd, UsdPerHour};
 use crate::world::journal::Cause;
 
 /// Hours of a month in every monthly figure.
@@ -423,8 +423,8 @@ fn overlap_cost(result: &RunResult) -> Usd {
         let nodes = disruption.nodes.iter().filter_map(|name| by_name.get(name));
         let costs = nodes.map(|node| {
             let to = node.terminating_at.unwrap_or(result.end);
-            let both = to.since(from.max(node.running_at.unwrap_or(to)));
-            node.price.cost(both.max(SimDuration::ZERO))
+            let both_from = from.max(node.running_at.unwrap_or(to));
+            UsdPerHour::cost_of(node.prices_between(both_from, to))
         });
         costs.sum()
     };

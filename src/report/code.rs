@@ -94,6 +94,13 @@ meanings! {
               said no. The text is Karpenter's own. The pods stay pending for ever.",
         "requests: {memory: 1Ti}  # types up to 256Gi" =>
         "Change requests or selectors of the pods, or requirements or limits of a NodePool.";
+    "KS0216" "A step names instance types by name or by a pattern with `*`. No type of the catalogue has such a name, \
+              so the step can only be a slip.",
+        "StockOut(types: \"m5x.*\", lasts: \"10m\")" => "Correct the name; `karpsim catalog` lists all types.";
+    "KS0217" "The step is about offerings (instance type, zone, capacity type) that exist, but no NodePool of the \
+              scenario can launch any of them, so the run goes as it would without the step.",
+        "StockOut(types: \"p5.*\", lasts: \"10m\")  # the NodePool allows m5 only" =>
+        "Name types, zones and a capacity type that a NodePool allows, or remove the step.";
     "KS0220" "A policy's patch, an axis or --set changes an object that no manifest defines, so it would change \
               nothing.",
         "--set NodePool/defualt:spec.limits.cpu=10" => "Correct kind and name; with a namespace: KIND/NAMESPACE/NAME.";

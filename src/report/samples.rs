@@ -71,6 +71,7 @@ fn node(result: &mut RunResult, (name, price): (&str, i64), launched_s: i64, gon
         capacity_type: "on-demand",
         provider_id: format!("aws:///us-west-2a/i-{ordinal:017x}").into(),
         price,
+        price_changes: Vec::new(),
         tags: Arc::from([]),
         cpu_milli: 1_930,
         memory_bytes: 7_238_320_128,

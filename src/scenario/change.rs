@@ -229,6 +229,20 @@ pub fn axis_values(text: Text<'_>, axis: usize) -> Vec<String> {
     items.iter().map(value).collect()
 }
 
+/// A merge patch of a whole object; none, and the reason reported, when it is no map.
+pub(super) fn object_patch(
+    text: Text<'_>,
+    place: &Place,
+    diagnostics: &mut Diagnostics,
+) -> Option<Node> {
+    if place.bracket != '{' {
+        let reason = "a patch is written { \"spec\": { ... } }";
+        diagnostics.push(diagnostic::ron_syntax(text.span(&place.span), reason));
+        return None;
+    }
+    node(text, place, diagnostics)
+}
+
 /// A RON value as the tree that manifests are made of.
 fn node(text: Text<'_>, place: &Place, diagnostics: &mut Diagnostics) -> Option<Node> {
     let span = text.span(&place.span);

@@ -9,7 +9,7 @@ use std::ops::Range;
 use ron::error::SpannedError;
 
 use super::ron_places::{Part, Place, places};
-use super::schema::{LATER_ACTIONS, LATER_SCORES, Scenario};
+use super::schema::{LATER_SCORES, Scenario};
 use super::splice::ron_options;
 use crate::diagnostic::{self, Diagnostic, Diagnostics, SourceId, Span};
 
@@ -47,13 +47,16 @@ pub fn read(source: SourceId, diagnostics: &mut Diagnostics) -> Option<(Scenario
     None
 }
 
-/// The parts whose values have no type of their own: patches of policies and values of axes.
+/// The parts whose values have no type of their own: patches of policies and of steps, and values of axes.
 fn free_values(map: &Place) -> Vec<Range<usize>> {
     let free = [("policies", "patch"), ("axes", "values")];
     let parts = free.iter().flat_map(|(list, field)| {
         map.parts_of(list).iter().filter_map(|part| part.value.part(field))
     });
-    parts.map(|part| part.whole.clone()).collect()
+    let actions = map.parts_of("timeline").iter().filter_map(|step| step.value.parts.get(1));
+    let patches = actions.filter(|action| action.value.name == "Patch");
+    let patches = patches.filter_map(|action| action.value.parts.get(1));
+    parts.chain(patches).map(|part| part.whole.clone()).collect()
 }
 
 /// Replaces bytes by spaces; line ends stay, so that lines keep their numbers.
@@ -89,13 +92,6 @@ impl Reading<'_> {
             if let Some(part) = self.map.find(parent).and_then(|place| place.part(key)) {
                 let harmless = part.value.bracket == '[' && part.value.parts.is_empty();
                 self.refuse(part, &format!("`{path}`"), why, !harmless);
-            }
-        }
-        for part in self.map.parts_of("timeline") {
-            let action = part.value.parts.get(1).map(|action| &action.value);
-            if let Some(action) = action.filter(|a| LATER_ACTIONS.contains(&a.name.as_str())) {
-                let what = format!("the action `{}`", action.name);
-                self.refuse(part, &what, "is not modelled yet", true);
             }
         }
         for part in self.map.parts_of("scheduler.scores") {
@@ -256,14 +252,14 @@ mod tests {
     timeline: [
         At("1m", Scale("Deployment/a/b", -5)),
         At("2m", Scael("Deployment/a/b", 5)),
-        At("3m", Restart("karpenter")),
+        At("3m", Restart),
         At("4m", Scale("Deployment/a/b")),
     ],
     tie_breaks: Canonicl,
     cloud: (latency: (create: Fixed(2))),
     seed: 4,
     workloads: [ Arivals(name: "ci", pod: (a: [1, 2])) ],
-    axes: [],
+    autoscaler: Nothing,
     replications: 16,
     policies: [ Policy(), Policy(name: "b", patch: {"a": 1}) ],
 )
@@ -274,12 +270,12 @@ mod tests {
             "KS0202 s.ron:5:36 `Cluster` has no field `zone` - did you mean `zones`?",
             "KS0201 s.ron:7:42 not a valid scenario: integer is out of bounds",
             "KS0202 s.ron:8:18 `Action` has no variant `Scael` - did you mean `Scale`?",
-            "KS0210 s.ron:9:9 the action `Restart` is not modelled yet",
             "KS0201 s.ron:10:18 not a valid scenario: expected tuple variant Action::Scale with 2 \
              elements but found one element instead",
             "KS0202 s.ron:12:17 `TieBreaks` has no variant `Canonicl` - did you mean `Canonical`?",
             "KS0201 s.ron:13:37 not a valid scenario: expected string",
             "KS0202 s.ron:15:18 `Workload` has no variant `Arivals` - did you mean `Arrivals`?",
+            "KS0210 s.ron:16:5 the autoscaler `Nothing` is not modelled yet",
             "KS0203 s.ron:18:23 `Policy` lacks the field `name`",
         ];
         assert_eq!(problems(text), expected);

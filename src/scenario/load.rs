@@ -13,17 +13,17 @@ use super::manifest::{self, Admission, Cluster, Objects};
 use super::patch::{Changed, ObjectChange};
 use super::reader::Reader;
 use super::ron_places::Place;
-use super::schema::{Action, Scenario, Step};
+use super::schema::Scenario;
 use super::settings::{self, Catalogue, Context, Settings};
 use super::splice::Spliced;
-use super::step;
 use super::variant::Variant;
 use super::yaml;
 use crate::diagnostic::{self, Diagnostics, SourceId, Span};
+use crate::ec2::capacity::OfferingPattern;
 use crate::kube::label;
 use crate::simulation;
 use crate::simulation::{ReplicaSource, Source};
-use crate::units::{SimDuration, SimTime, Symbols};
+use crate::units::{SimTime, Symbols};
 
 /// Bytes of one file that are read.
 const MOST_BYTES: usize = 256 << 20;
@@ -40,6 +40,8 @@ pub struct LoadedScenario {
     /// What happens later, in the order of time; what happens at one time is in the order of the
     /// file.
     pub timeline: Vec<(SimTime, TimelineAction)>,
+    /// The timeline's steps that are about offerings, with their places.
+    pub offering_steps: Vec<(Span, OfferingPattern)>,
     /// Sources of pods.
     pub sources: Vec<Source>,
     /// Services whose replicas follow a load.
@@ -84,6 +86,15 @@ pub enum TimelineAction {
     Direct(simulation::Action),
     /// Creates objects, or replaces those of the same kind, namespace and name.
     Apply(Objects),
+    /// Replaces an object by what a merge patch made of it.
+    Patch {
+        /// `Kind/namespace/name` or `Kind/name`.
+        object: Arc<str>,
+        /// The object as it is from then on.
+        objects: Objects,
+        /// The patch says nothing of a Deployment's replicas: they stay as they are by then.
+        keeps_replicas: bool,
+    },
 }
 
 /// Where files come from.
@@ -286,6 +297,7 @@ pub fn load_variant(
         matched: vec![false; changes.objects.len()],
         changes: changes.objects,
         changed: Vec::new(),
+        offering_steps: Vec::new(),
         zones: Vec::new(),
         diagnostics,
     };
@@ -321,6 +333,8 @@ pub(super) struct Loading<'a> {
     /// Which of them found their object.
     pub(super) matched: Vec<bool>,
     pub(super) changed: Vec<Changed>,
+    /// Steps about offerings, with their places.
+    pub(super) offering_steps: Vec<(Span, OfferingPattern)>,
     pub(super) diagnostics: &'a mut Diagnostics,
 }
 
@@ -363,7 +377,7 @@ impl Loading<'_> {
             self.refuse_static_pools(&objects, &symbols, &cluster);
         }
         self.drop_gated(&mut objects, &settings, &cluster);
-        let (mut timeline, known) = self.timeline(&settings, &mut symbols, &cluster);
+        let (mut timeline, known) = self.timeline(&settings, &mut symbols, &cluster, documents);
         self.report_unmatched(&known);
         let mut workloads = self.workloads(&settings, &known, &mut symbols);
         timeline.append(&mut workloads.scales);
@@ -373,6 +387,7 @@ impl Loading<'_> {
             symbols,
             objects,
             timeline,
+            offering_steps: std::mem::take(&mut self.offering_steps),
             sources: workloads.sources,
             replicas: workloads.replicas,
             places: known.places,
@@ -393,7 +408,12 @@ impl Loading<'_> {
     }
 
     /// Karpenter does not look at the objects of feature gates that are off.
-    fn drop_gated(&mut self, objects: &mut Objects, settings: &Settings, cluster: &Cluster) {
+    pub(super) fn drop_gated(
+        &mut self,
+        objects: &mut Objects,
+        settings: &Settings,
+        cluster: &Cluster,
+    ) {
         let mut ignored: Vec<(String, &str)> = Vec::new();
         if !settings.gate("NodeOverlay") {
             let overlays = objects.node_overlays.drain(..);
@@ -416,7 +436,7 @@ impl Loading<'_> {
     }
 
     /// The documents of a file, or of all manifests in a folder and the folders in it.
-    fn documents(&mut self, entry: &str, path: &str) -> Vec<yaml::Node> {
+    pub(super) fn documents(&mut self, entry: &str, path: &str) -> Vec<yaml::Node> {
         let mut files = Vec::new();
         if let Err(reason) = self.manifest_files(Path::new(entry), &mut files, 0) {
             let span = self.span(path);
@@ -503,7 +523,7 @@ impl Loading<'_> {
         Ok(())
     }
 
-    fn objects(
+    pub(super) fn objects(
         &mut self,
         documents: &[yaml::Node],
         symbols: &mut Symbols,
@@ -517,104 +537,6 @@ impl Loading<'_> {
         reader.close();
         objects
     }
-
-    fn timeline(
-        &mut self,
-        settings: &Settings,
-        symbols: &mut Symbols,
-        cluster: &Cluster,
-    ) -> (Vec<(SimTime, TimelineAction)>, Cluster) {
-        let mut steps: Vec<(SimTime, usize)> = Vec::new();
-        for (i, Step::At(at, _)) in self.scenario.timeline.iter().enumerate() {
-            let path = format!("timeline[{i}][0]");
-            let (source, places) = (self.source, &self.places);
-            let mut context = Context { source, places, diagnostics: self.diagnostics };
-            let after = context.duration(at, &path);
-            if after > settings.horizon && settings.horizon > SimDuration::ZERO {
-                let horizon = settings.horizon.to_string();
-                context.push(diagnostic::after_horizon(context.span(&path), at, &horizon));
-            }
-            steps.push((SimTime::ZERO + after, i));
-        }
-        steps.sort_unstable();
-        // What was applied exists from then on, each file on top of those before it.
-        let mut known = cluster.clone();
-        let mut timeline = Vec::new();
-        for (at, i) in steps {
-            let Step::At(_, action) = &self.scenario.timeline[i];
-            let path = format!("timeline[{i}][1]");
-            let action = match action {
-                Action::Apply(entry) => {
-                    let kept = self.diagnostics.kept();
-                    let place = format!("{path}[0]");
-                    let action = self.apply(entry, &place, symbols, settings, &mut known);
-                    let when = at.since(SimTime::ZERO);
-                    let note = format!("a step of the timeline applies this at {when}");
-                    self.diagnostics.note_since(kept, &note);
-                    Some(action)
-                }
-                step => self.direct(step, &settings.zones, &path, &known),
-            };
-            timeline.extend(action.map(|action| (at, action)));
-        }
-        (timeline, known)
-    }
-
-    /// A step that needs no files.
-    fn direct(
-        &mut self,
-        step: &Action,
-        zones: &[String],
-        path: &str,
-        known: &Cluster,
-    ) -> Option<TimelineAction> {
-        let span = |argument: &str| {
-            let dot = if argument.starts_with('[') { "" } else { "." };
-            self.span(&format!("{path}{dot}{argument}"))
-        };
-        let reading = step::Reading { known, zones, span: &span };
-        match step::read(step, &reading) {
-            Ok(action) => action.map(TimelineAction::Direct),
-            Err(problem) => {
-                self.diagnostics.push(*problem);
-                None
-            }
-        }
-    }
-
-    fn apply(
-        &mut self,
-        entry: &str,
-        path: &str,
-        symbols: &mut Symbols,
-        settings: &Settings,
-        known: &mut Cluster,
-    ) -> TimelineAction {
-        let errors_before = self.diagnostics.error_count();
-        let documents = self.documents(entry, path);
-        let incomplete = known.incomplete || self.diagnostics.error_count() > errors_before;
-        // Objects may be replaced, but not defined twice in one file; classes of before stay valid.
-        let classes = known.places.iter().filter(|(id, _)| id.starts_with("EC2NodeClass/"));
-        let applied_classes: Vec<String> = documents.iter().filter_map(class_id).collect();
-        let places = classes
-            .filter(|(id, _)| !applied_classes.contains(id))
-            .map(|(id, span)| (id.clone(), *span))
-            .collect();
-        let mut cluster = Cluster { priorities: known.priorities.clone(), places, incomplete };
-        let mut objects = self.objects(&documents, symbols, &mut cluster);
-        self.drop_gated(&mut objects, settings, &cluster);
-        known.incomplete = cluster.incomplete;
-        known.priorities = cluster.priorities;
-        known.places.extend(cluster.places);
-        TimelineAction::Apply(objects)
-    }
-}
-
-/// `EC2NodeClass/name` of a document that is one.
-fn class_id(document: &yaml::Node) -> Option<String> {
-    document.get("kind").and_then(yaml::Node::text).filter(|kind| *kind == "EC2NodeClass")?;
-    let name = document.get("metadata")?.get("name")?.text()?;
-    Some(format!("EC2NodeClass/{name}"))
 }
 
 /// Reads Kubernetes objects that another input embeds as JSON, such as the objects of a recorded

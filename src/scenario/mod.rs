@@ -30,6 +30,7 @@ pub mod splice;
 pub mod step;
 mod study;
 mod substitute;
+mod timeline;
 pub mod trace;
 mod variant;
 pub mod volume;

@@ -89,6 +89,18 @@ pub fn id_of(document: &Node) -> Option<String> {
     Some(format!("{kind}/{namespace}/{name}"))
 }
 
+/// The last document that is an object, lists of objects included.
+pub fn find<'n>(documents: &'n [Node], object: &str) -> Option<&'n Node> {
+    documents.iter().rev().find_map(|document| {
+        let is_list =
+            document.get("kind").and_then(Node::text).is_some_and(|k| k.ends_with("List"));
+        match document.get("items").map(|items| &items.value) {
+            Some(Value::Sequence(items)) if is_list => find(items, object),
+            _ => (id_of(document).as_deref() == Some(object)).then_some(document),
+        }
+    })
+}
+
 /// Applies a change to all documents that are its object, lists of objects included. True iff there was one; the error
 /// says why the path leads nowhere.
 pub fn apply(

@@ -13,10 +13,11 @@ use super::manifest::Objects;
 use super::schema::{MinValuesPolicy, NodeTies, PreferencePolicy, TieBreaks, Victims};
 use super::settings::Settings;
 use crate::diagnostic::{self, Diagnostics};
+use crate::ec2::capacity::OfferingPattern;
 use crate::ec2::node_class::NodeClass;
-use crate::ec2::{self, InstanceType, overlay};
+use crate::ec2::{self, CapacityType, InstanceType, overlay};
 use crate::kube::node_pool::{BudgetNodes, ConsolidationPolicy};
-use crate::kube::{NodePool, node_overlay};
+use crate::kube::{NodePool, label, node_overlay};
 use crate::outcome::Header;
 use crate::simulation::{self, Action, Config, PoolConfig};
 use crate::units::{SimDuration, SimTime, Symbols};
@@ -71,6 +72,38 @@ pub fn warn_of_unplaceable(
             diagnostics.push(diagnostic::unplaceable_workload(*place, &workload, &error));
         }
     }
+}
+
+/// Warns of steps about offerings of which no NodePool can launch any, neither of the start nor of later.
+pub fn warn_of_idle_steps(loaded: &LoadedScenario, config: &Config, diagnostics: &mut Diagnostics) {
+    let later = config.timeline.iter().flat_map(|(_, action)| match action {
+        Action::Apply(objects) | Action::Patch { objects, .. } => objects.pools.as_slice(),
+        _ => &[],
+    });
+    let pools: Vec<&PoolConfig> = config.pools.iter().chain(later).collect();
+    // A scenario without NodePools has a warning of its own.
+    if pools.is_empty() {
+        return;
+    }
+    for (place, offerings) in &loaded.offering_steps {
+        if !pools.iter().any(|pool| can_launch(pool, offerings, &config.symbols)) {
+            diagnostics.push(diagnostic::step_without_effect(*place));
+        }
+    }
+}
+
+/// The NodePool's requirements admit some offering that is meant.
+fn can_launch(pool: &PoolConfig, offerings: &OfferingPattern, symbols: &Symbols) -> bool {
+    let wanted = &pool.spec.template.requirements;
+    let capacity = |kind: CapacityType| symbols.find(kind.name()).map(|found| symbols.value(found));
+    pool.types.iter().filter(|it| it.requirements.intersects(wanted)).any(|it| {
+        it.offerings.iter().any(|offering| {
+            offerings.covers(symbols, it.name, offering.zone, offering.capacity_type)
+                && wanted.admits(label::ZONE, offering.zone)
+                && capacity(offering.capacity_type)
+                    .is_none_or(|value| wanted.admits(label::CAPACITY_TYPE, value))
+        })
+    })
 }
 
 /// Warns of NodeOverlays of the start that conflict, so that Karpenter skips them.
@@ -203,17 +236,26 @@ impl Resolver<'_> {
     fn action(&mut self, action: &TimelineAction) -> Action {
         match action {
             TimelineAction::Direct(action) => action.clone(),
-            TimelineAction::Apply(objects) => Action::Apply(simulation::Objects {
-                pools: self.put(objects),
-                deployments: objects.deployments.clone(),
-                jobs: objects.jobs.clone(),
-                daemon_sets: objects.daemon_sets.clone(),
-                node_overlays: objects.node_overlays.clone(),
-                capacity_buffers: objects.capacity_buffers.clone(),
-                pod_templates: objects.pod_templates.clone(),
-                disruption_budgets: objects.disruption_budgets.clone(),
-                pods: objects.pods.clone(),
-            }),
+            TimelineAction::Apply(objects) => Action::Apply(self.objects(objects)),
+            TimelineAction::Patch { object, objects, keeps_replicas } => Action::Patch {
+                object: object.clone(),
+                objects: self.objects(objects),
+                keeps_replicas: *keeps_replicas,
+            },
+        }
+    }
+
+    fn objects(&mut self, objects: &Objects) -> simulation::Objects {
+        simulation::Objects {
+            pools: self.put(objects),
+            deployments: objects.deployments.clone(),
+            jobs: objects.jobs.clone(),
+            daemon_sets: objects.daemon_sets.clone(),
+            node_overlays: objects.node_overlays.clone(),
+            capacity_buffers: objects.capacity_buffers.clone(),
+            pod_templates: objects.pod_templates.clone(),
+            disruption_budgets: objects.disruption_budgets.clone(),
+            pods: objects.pods.clone(),
         }
     }
 }

@@ -149,10 +149,31 @@ pub enum Action {
     /// The bound pod of this number, in the order of creation and counted round, of
     /// `Deployment/NAMESPACE/NAME` is annotated with `karpenter.sh/do-not-disrupt`.
     DoNotDisrupt(String, u32),
+    /// `kubectl patch --type merge`: `KIND/NAME` or `KIND/NAMESPACE/NAME` of a NodePool, EC2NodeClass,
+    /// Deployment, DaemonSet, PodDisruptionBudget, NodeOverlay or CapacityBuffer, then the patch as
+    /// policies write theirs: `Patch("NodePool/default", { "spec": { "weight": 10 } })`. A Deployment
+    /// keeps its replicas unless the patch names them.
+    Patch(String),
+    /// From now on EC2 asks so many times as much for some offerings, running instances included.
+    /// Karpenter decides by the old prices until it next asks for them, 12 hours after its start and
+    /// every 12 hours from then on.
+    PriceChange {
+        /// Instance types, `*` standing for any text; all when absent.
+        #[serde(default)]
+        types: Option<String>,
+        /// Zone; all when absent.
+        #[serde(default)]
+        zone: Option<String>,
+        /// `on-demand`, `spot` or `reserved`; all when absent.
+        #[serde(default)]
+        capacity_type: Option<String>,
+        /// The new price by the old one.
+        factor: f64,
+    },
+    /// The Karpenter controller restarts: commands under way, nominations, marks, back-offs and what it
+    /// knows of failed launches are lost; what stands in objects is not.
+    Restart,
 }
-
-/// Actions that the file format has but that are not modelled yet.
-pub const LATER_ACTIONS: [&str; 3] = ["Patch", "PriceChange", "Restart"];
 
 /// An entry of `workloads`.
 #[derive(Clone, Debug, Deserialize, PartialEq)]

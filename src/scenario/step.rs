@@ -1,14 +1,21 @@
 //! Steps of the timeline that need no files: their targets are looked up among what exists by then.
 
+use std::collections::BTreeSet;
+
 use super::manifest::Cluster;
+use super::ron_places::Place;
 use super::schema::Action as Step;
-use crate::diagnostic::{self, Diagnostic, Span};
+use crate::diagnostic::{self, Diagnostic, SourceId, Span};
 use crate::ec2::CapacityType;
-use crate::ec2::capacity::StockOut;
+use crate::ec2::capacity::{OfferingPattern, matches};
 use crate::kube::pod::DoNotDisrupt;
 use crate::simulation::{Action, DriftTarget, Target};
 use crate::units::SimDuration;
 use crate::world::faults::NodeCondition;
+
+/// Factors by which a price may change.
+const MIN_FACTOR: f64 = 0.001;
+const MAX_FACTOR: f64 = 1_000.0;
 
 /// What a step is read against.
 pub(super) struct Reading<'a> {
@@ -16,8 +23,14 @@ pub(super) struct Reading<'a> {
     pub(super) known: &'a Cluster,
     /// The zones of the scenario.
     pub(super) zones: &'a [String],
-    /// Where the step's argument of a name or position stands.
-    pub(super) span: &'a dyn Fn(&str) -> Span,
+    /// Names of all instance types; empty: names are not checked.
+    pub(super) types: &'a BTreeSet<String>,
+    /// The scenario's text.
+    pub(super) source: SourceId,
+    /// The places in it.
+    pub(super) places: &'a Place,
+    /// The step's path.
+    pub(super) path: &'a str,
 }
 
 /// Reads a step. `Ok(None)` when its target may be defined in what could not be read.
@@ -39,7 +52,11 @@ pub(super) fn read(step: &Step, reading: &Reading<'_>) -> Result<Option<Action>,
             let pool = reading.pool(target)?;
             Ok(pool.map(|pool| Action::Interrupt { pool: Some(pool), count: *count as usize }))
         }
-        Step::Withdraw(types) => Ok(Some(Action::Withdraw { types: types.clone() })),
+        Step::Withdraw(types) => {
+            let types = Some(reading.types("[0]", types)?);
+            let offerings = OfferingPattern { types, zone: None, capacity_type: None };
+            Ok(Some(Action::Withdraw { offerings }))
+        }
         Step::FailLaunches(target, lasts) => {
             let (pool, lasts) = (reading.pool(target)?, reading.duration("[1]", lasts)?);
             Ok(pool.map(|pool| Action::FailLaunches { pool, lasts }))
@@ -65,21 +82,75 @@ pub(super) fn read(step: &Step, reading: &Reading<'_>) -> Result<Option<Action>,
             Ok(Some(Action::DoNotDisrupt { namespace, name, nth, protection }))
         }
         Step::StockOut { types, zone, capacity_type, lasts } => {
-            let stock_out = StockOut {
-                types: types.clone(),
-                zone: reading.zone(zone.as_deref())?,
-                capacity_type: reading.capacity_type(capacity_type.as_deref())?,
-            };
+            let offerings = reading.offerings(types, zone, capacity_type)?;
             let lasts = reading.duration("lasts", lasts)?;
-            Ok(Some(Action::StockOut { stock_out, lasts }))
+            Ok(Some(Action::StockOut { offerings, lasts }))
         }
-        Step::Apply(_) => Ok(None),
+        Step::PriceChange { types, zone, capacity_type, factor } => {
+            let offerings = reading.offerings(types, zone, capacity_type)?;
+            if !(MIN_FACTOR..=MAX_FACTOR).contains(factor) {
+                let rule = format!("it must be from {MIN_FACTOR} to {MAX_FACTOR}");
+                let span = reading.span("factor");
+                let problem = diagnostic::out_of_range(span, "factor", &factor.to_string(), &rule);
+                return Err(Box::new(problem));
+            }
+            Ok(Some(Action::PriceChange { offerings, factor: *factor }))
+        }
+        Step::Restart => Ok(Some(Action::Restart)),
+        // Read with their files and objects.
+        Step::Apply(_) | Step::Patch(_) => Ok(None),
     }
 }
 
 impl Reading<'_> {
+    /// Where the step's argument of a name or position stands.
+    fn span(&self, argument: &str) -> Span {
+        let dot = if argument.starts_with('[') { "" } else { "." };
+        let range = self.places.at(&format!("{}{dot}{argument}", self.path)).span.clone();
+        Span { source: self.source, start: range.start, end: range.end }
+    }
+
+    /// True when an object of one of the kinds is defined, false when it may be defined where nothing could be read.
+    pub(super) fn patched(&self, target: &str, kinds: &[&str]) -> Result<bool, Box<Diagnostic>> {
+        let kind = target.split('/').next().unwrap_or_default();
+        if !kinds.contains(&kind) {
+            return Err(
+                self.wrong(target, &format!("only these can be patched: {}", kinds.join(", ")))
+            );
+        }
+        self.exists(target)
+    }
+
+    /// A name of instance types, which some instance type has.
+    fn types(&self, argument: &str, pattern: &str) -> Result<String, Box<Diagnostic>> {
+        if self.types.is_empty() || self.types.iter().any(|name| matches(pattern, name)) {
+            return Ok(pattern.to_owned());
+        }
+        let problem = diagnostic::no_such_types(self.span(argument), pattern);
+        let families = self.types.iter().filter_map(|name| name.split_once('.'));
+        let families: BTreeSet<String> =
+            families.map(|(family, _)| format!("{family}.*")).collect();
+        let names: Vec<&str> = match pattern.contains('*') {
+            true => families.iter().map(String::as_str).collect(),
+            false => self.types.iter().map(String::as_str).collect(),
+        };
+        Err(Box::new(problem.suggest(pattern, names)))
+    }
+
+    fn offerings(
+        &self,
+        types: &Option<String>,
+        zone: &Option<String>,
+        capacity_type: &Option<String>,
+    ) -> Result<OfferingPattern, Box<Diagnostic>> {
+        let types = types.as_ref().map(|pattern| self.types("types", pattern)).transpose()?;
+        let zone = self.zone(zone.as_deref())?;
+        let capacity_type = self.capacity_type(capacity_type.as_deref())?;
+        Ok(OfferingPattern { types, zone, capacity_type })
+    }
+
     fn wrong(&self, target: &str, help: &str) -> Box<Diagnostic> {
-        Box::new(diagnostic::bad_target((self.span)("[0]"), target).help(help))
+        Box::new(diagnostic::bad_target(self.span("[0]"), target).help(help))
     }
 
     /// True when the target is defined, false when it may be defined where nothing could be read.
@@ -93,7 +164,7 @@ impl Reading<'_> {
         let kind = target.split('/').next().unwrap_or_default();
         let ids = self.known.places.keys().map(String::as_str);
         let same_kind = ids.filter(|id| id.split('/').next() == Some(kind));
-        let problem = diagnostic::unknown_target((self.span)("[0]"), target);
+        let problem = diagnostic::unknown_target(self.span("[0]"), target);
         Err(Box::new(problem.suggest(target, same_kind)))
     }
 
@@ -106,14 +177,14 @@ impl Reading<'_> {
     }
 
     fn duration(&self, place: &str, text: &str) -> Result<SimDuration, Box<Diagnostic>> {
-        let problem = || Box::new(diagnostic::bad_duration((self.span)(place), text, "lasts"));
+        let problem = || Box::new(diagnostic::bad_duration(self.span(place), text, "lasts"));
         SimDuration::parse(text).ok_or_else(problem)
     }
 
     fn condition(&self, name: &str) -> Result<NodeCondition, Box<Diagnostic>> {
         let found = NodeCondition::ALL.into_iter().find(|condition| condition.name() == name);
         found.ok_or_else(|| {
-            let problem = diagnostic::unknown_value((self.span)("[2]"), "condition", name);
+            let problem = diagnostic::unknown_value(self.span("[2]"), "condition", name);
             Box::new(problem.suggest(name, NodeCondition::ALL.map(NodeCondition::name)))
         })
     }
@@ -171,7 +242,7 @@ impl Reading<'_> {
         match zone.filter(|zone| !self.zones.iter().any(|known| known == zone)) {
             None => Ok(zone.map(str::to_owned)),
             Some(zone) => {
-                let problem = diagnostic::unknown_zone((self.span)("zone"), zone, "the cluster");
+                let problem = diagnostic::unknown_zone(self.span("zone"), zone, "the cluster");
                 let zones = self.zones.iter().map(String::as_str);
                 Err(Box::new(problem.suggest(zone, zones)))
             }
@@ -184,7 +255,7 @@ impl Reading<'_> {
         };
         let names = CapacityType::ALL.map(CapacityType::name);
         CapacityType::parse(name).map(Some).ok_or_else(|| {
-            let span = (self.span)("capacity_type");
+            let span = self.span("capacity_type");
             let problem = diagnostic::unknown_value(span, "capacity_type", name);
             Box::new(problem.suggest(name, names))
         })

@@ -31,6 +31,7 @@ pub(super) fn dispatch(simulation: &mut Simulation, event: Event) {
         Event::InstanceReclaimed(claim) => world.reclaim_instance(claim),
         Event::NodeLost(node) => world.set_node_lost(node),
         Event::OfferingsReturn => world.forget_unavailable(),
+        Event::Prices => world.ask_prices(),
         Event::WorkloadPass => workload::on_workload_pass(world),
         Event::SchedulerPass => kube_scheduler::on_scheduler_pass(scheduler, world),
         Event::CountPools => world.count_pools(),

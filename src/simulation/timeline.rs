@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{PoolConfig, Simulation, deployment_state, job_state, pool_state};
-use crate::ec2::capacity::StockOut;
+use crate::ec2::capacity::OfferingPattern;
 use crate::engine::Purpose;
 use crate::kube::NodeOverlay;
 use crate::kube::capacity_buffer::{CapacityBuffer, PodTemplate};
@@ -46,6 +46,8 @@ pub enum Action {
         object: Arc<str>,
         /// The object as it is from now on.
         objects: Objects,
+        /// The patch says nothing of a Deployment's replicas: they stay as they are.
+        keeps_replicas: bool,
     },
     /// Deletes an object.
     Delete(Target),
@@ -59,7 +61,7 @@ pub enum Action {
     /// EC2 has none of some offerings for a while.
     StockOut {
         /// Which.
-        stock_out: StockOut,
+        offerings: OfferingPattern,
         /// How long.
         lasts: SimDuration,
     },
@@ -102,9 +104,18 @@ pub enum Action {
     },
     /// The provider no longer lists instance types.
     Withdraw {
-        /// A name, in which `*` stands for any text.
-        types: String,
+        /// Those of the types that are meant; zones and capacity types do not count.
+        offerings: OfferingPattern,
     },
+    /// EC2 asks another price from now on. Karpenter decides by the old one until it asks again.
+    PriceChange {
+        /// For which offerings.
+        offerings: OfferingPattern,
+        /// The new price by the old one.
+        factor: f64,
+    },
+    /// The Karpenter controller restarts.
+    Restart,
     /// Deletes the NodeClaim of this number, modulo their count, among the initialized ones that are not being deleted,
     /// by name. Recorded timelines interrupt nodes so.
     InterruptNth(usize),
@@ -181,6 +192,18 @@ impl Target {
     }
 }
 
+impl Action {
+    /// The offerings that a step is about.
+    pub const fn offerings(&self) -> Option<&OfferingPattern> {
+        match self {
+            Action::StockOut { offerings, .. }
+            | Action::Withdraw { offerings }
+            | Action::PriceChange { offerings, .. } => Some(offerings),
+            _ => None,
+        }
+    }
+}
+
 impl Simulation {
     pub(super) fn schedule_timeline(&mut self) {
         let config = self.config.clone();
@@ -199,24 +222,37 @@ impl Simulation {
                 }
                 self.put(objects);
             }
-            Action::Patch { object, objects } => {
+            Action::Patch { object, objects, keeps_replicas } => {
                 self.note("patch", object.clone());
+                let wanted = self.replicas_of(objects);
                 self.put(objects);
+                for (index, replicas) in wanted.into_iter().filter(|_| *keeps_replicas) {
+                    self.world.cluster.deployments[index].replicas = replicas;
+                }
             }
             Action::Delete(target) => {
                 self.note("delete", target.describe().into());
                 self.delete(target);
             }
             Action::Drift { target, reason } => self.drift(target, reason),
-            Action::StockOut { stock_out, lasts } => {
+            Action::StockOut { offerings, lasts } => {
                 self.note("stock_out", "".into());
                 let until = self.world.now() + *lasts;
-                self.world.cluster.capacity.add_stock_out(stock_out.clone(), until);
+                self.world.cluster.capacity.add_stock_out(offerings.clone(), until);
             }
             Action::Interrupt { pool, count } => self.interrupt(step, pool.as_deref(), *count),
-            Action::Withdraw { types } => {
-                self.note("withdraw", types.as_str().into());
+            Action::Withdraw { offerings } => {
+                let types = offerings.types.as_deref().unwrap_or("*");
+                self.note("withdraw", types.into());
                 self.world.withdraw_types(types);
+            }
+            Action::PriceChange { offerings, factor } => {
+                self.note("price_change", offerings.types.as_deref().unwrap_or("*").into());
+                self.world.change_prices(offerings, *factor);
+            }
+            Action::Restart => {
+                self.note("restart", "".into());
+                self.karpenter.restart(&mut self.world);
             }
             Action::FailLaunches { .. }
             | Action::FailJoins { .. }
@@ -231,6 +267,16 @@ impl Simulation {
                 self.protect(namespace, name, *nth, *protection);
             }
         }
+    }
+
+    /// The wanted replicas of the Deployments among the objects that exist.
+    fn replicas_of(&self, objects: &Objects) -> Vec<(usize, u32)> {
+        let cluster = &self.world.cluster;
+        let found = objects
+            .deployments
+            .iter()
+            .filter_map(|spec| cluster.find_deployment(&spec.namespace, &spec.name));
+        found.map(|index| (index, cluster.deployments[index].replicas)).collect()
     }
 
     fn note(&mut self, action: &'static str, object: Arc<str>) {
@@ -468,6 +514,7 @@ impl Simulation {
                 }
             }
         }
+        self.world.price_pool(&name);
         self.world.apply_withdrawals();
         self.world.evaluate_overlays();
         self.world.mark_unconsolidated();

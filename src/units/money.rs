@@ -72,7 +72,14 @@ impl UsdPerHour {
 
     /// Cost of `span` at this rate: exact in `i128`, rounded once, half away from zero.
     pub fn cost(self, span: SimDuration) -> Usd {
-        let product = i128::from(self.0) * i128::from(span.ms());
+        UsdPerHour::cost_of([(self, span)])
+    }
+
+    /// Cost of spans at a rate each, rounded once like [`UsdPerHour::cost`].
+    pub fn cost_of(spans: impl IntoIterator<Item = (UsdPerHour, SimDuration)>) -> Usd {
+        let parts =
+            spans.into_iter().map(|(rate, span)| i128::from(rate.0) * i128::from(span.ms()));
+        let product: i128 = parts.sum();
         let half = if product < 0 { -MS_PER_HOUR / 2 } else { MS_PER_HOUR / 2 };
         let nano = (product + half) / MS_PER_HOUR;
         Usd(i64::try_from(nano).unwrap_or(if nano < 0 { i64::MIN } else { i64::MAX }))

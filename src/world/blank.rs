@@ -117,6 +117,7 @@ impl Pod {
             budgets: SmallVec::new(),
             eviction_attempts: 0,
             in_eviction_queue: false,
+            eviction_timer: None,
             kubelet_timer: None,
             trigger_timer: None,
         }

@@ -170,7 +170,12 @@ impl World {
         let pool = &self.cluster.pools[pool_index];
         let (types, tags) = (pool.listed.clone(), pool.tags.clone());
         let provided = pool.provided.get(chosen.instance_type as usize);
-        let billed = provided.and_then(|it| it.offering_price(chosen.zone, chosen.capacity_type));
+        let billed = provided.and_then(|it| {
+            let (zone, capacity_type) = (chosen.zone, chosen.capacity_type);
+            let news = self.cluster.market.news(&self.symbols, it.name, zone, capacity_type);
+            Some(it.offering_price(zone, capacity_type)? * news)
+        });
+        let billed = billed.unwrap_or(chosen.price);
         let list = InstanceTypeRef { list: types, index: chosen.instance_type as usize };
         let zone_name = self.text(chosen.zone);
         let claim = &mut self.cluster.claims[id];
@@ -194,7 +199,7 @@ impl World {
             instance_type: self.symbols.text(list.get().name.symbol).into(),
             zone: zone_name,
             capacity_type: chosen.capacity_type.name(),
-            price: billed.unwrap_or(chosen.price),
+            price: billed,
             allocatable: list.get().allocatable.clone(),
             provider_id: provider_id.clone(),
             tags,
@@ -204,6 +209,7 @@ impl World {
             zone: chosen.zone,
             capacity_type: chosen.capacity_type,
             price: chosen.price,
+            billed,
             provider_id,
             ran: false,
             terminating_at: None,

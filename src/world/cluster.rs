@@ -14,6 +14,7 @@ use super::pool_status::RegistrationHealth;
 use super::settings::Boot;
 use super::work::{Returning, Work};
 use crate::ec2::capacity::Capacity;
+use crate::ec2::market::Market;
 use crate::ec2::{CapacityType, InstanceType};
 use crate::engine::Timer;
 use crate::kube::disruption_budget::{DisruptionBudget, Selected};
@@ -99,6 +100,10 @@ pub struct Cluster {
     pub leaving: BTreeMap<Arc<str>, ClaimId>,
     /// What EC2 cannot deliver.
     pub capacity: Capacity,
+    /// What EC2 asks.
+    pub market: Market,
+    /// When Karpenter's controller last started.
+    pub controller_started_at: SimTime,
     /// Names of instance types that the provider no longer lists, `*` standing for any text.
     pub withdrawn: Vec<Arc<str>>,
     /// EC2NodeClasses whose older NodeClaims are drifted, by name.
@@ -151,7 +156,7 @@ pub struct Pool {
 /// is gone.
 ///
 /// DEVIATION: Karpenter also adds the sum up anew each hour, in the order of a Go map, which differs in the last bits
-/// at most while prices stand still.
+/// at most while prices stand still. New prices enter it as soon as Karpenter knows them, not up to an hour later.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct PoolCost {
     total: f64,
@@ -292,6 +297,8 @@ pub struct Pod {
     pub eviction_attempts: u32,
     /// It is in the eviction queue.
     pub in_eviction_queue: bool,
+    /// Its next attempt.
+    pub(super) eviction_timer: Option<Timer>,
     /// Pending start, or removal.
     pub(super) kubelet_timer: Option<Timer>,
     /// provisioner.trigger.pod's entry.
@@ -411,8 +418,10 @@ pub struct Instance {
     pub zone: LabelValue,
     /// Capacity type.
     pub capacity_type: CapacityType,
-    /// USD per hour at launch, as Karpenter reckons: NodeOverlays count.
+    /// USD per hour at launch, or as Karpenter last asked for it; NodeOverlays count.
     pub price: f64,
+    /// USD per hour that EC2 charges.
+    pub billed: f64,
     /// `aws:///zone/id`.
     pub provider_id: Arc<str>,
     /// In state `running` at some time: billed.

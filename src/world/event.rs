@@ -75,6 +75,8 @@ pub enum Event {
     NodeLost(NodeId),
     /// Offerings that failed to launch are taken for available again.
     OfferingsReturn,
+    /// Karpenter asks for prices.
+    Prices,
     /// One pass over all workloads that changed.
     WorkloadPass,
     /// One pass over all pending pods.
@@ -134,7 +136,8 @@ impl Event {
             | Event::InstanceGone(_)
             | Event::InstanceReclaimed(_)
             | Event::NodeLost(_)
-            | Event::OfferingsReturn => EventClass::Outside,
+            | Event::OfferingsReturn
+            | Event::Prices => EventClass::Outside,
             Event::WorkloadPass => EventClass::Workloads,
             Event::SchedulerPass => EventClass::Scheduler,
             Event::CountPools => EventClass::PoolCounter,

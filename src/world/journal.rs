@@ -203,6 +203,13 @@ pub enum Fact {
     PodRunning(PodRef),
     /// The pod has run to completion.
     PodSucceeded(PodRef),
+    /// EC2 charges another price, in USD per hour, for an instance from now on.
+    PriceChanged {
+        /// Its NodeClaim.
+        claim: ClaimRef,
+        /// The price.
+        price: f64,
+    },
     /// The pod was annotated with `karpenter.sh/do-not-disrupt`.
     PodAnnotated(PodRef),
     /// A deletionTimestamp was written to a bound pod.

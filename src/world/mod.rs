@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use crate::ec2::InstanceType;
 use crate::engine::{Clock, EventQueue, Streams, Timer};
 use crate::units::{SimDuration, SimTime, Symbols};
 
@@ -27,6 +28,8 @@ pub mod nodes;
 mod offerings;
 pub mod pods;
 mod pool_status;
+mod prices;
+mod restart;
 pub mod restore;
 pub mod settings;
 pub mod view;
@@ -66,6 +69,9 @@ pub struct World {
     scheduler_pass: Option<Timer>,
     static_pass: Option<Timer>,
 }
+
+/// Instance types that NodePools share.
+type TypeList = Arc<Vec<InstanceType>>;
 
 /// Which work queue a wake is meant for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,13 +5,10 @@ use std::sync::Arc;
 use super::cluster::{ClaimId, DRIFT_PERIOD};
 use super::event::Event;
 use super::journal::Fact;
-use super::{Wake, World};
+use super::{TypeList, Wake, World};
 use crate::ec2::capacity::{self, OfferingKey};
 use crate::ec2::{InstanceType, Offering, overlay};
 use crate::kube::{NodeOverlay, node_overlay};
-
-/// Instance types that NodePools share.
-type TypeList = Arc<Vec<InstanceType>>;
 
 impl World {
     /// Offerings of a NodeClaim's pool, given with the type's position, failed to launch: Karpenter takes them for

@@ -131,7 +131,7 @@ impl World {
     }
 
     /// A change of a bound pod that nodeclaim.podevents and nodeclaim.disruption look at.
-    fn schedule_pod_event(&mut self, id: PodId) {
+    pub(super) fn schedule_pod_event(&mut self, id: PodId) {
         self.notify_pod(id);
         // DaemonSet pods never move lastPodEventTime: podevents ignores them after a look at their owner.
         if !self.cluster.pods[id].is_daemon() {
@@ -371,13 +371,15 @@ impl World {
         if !pod.in_eviction_queue {
             pod.in_eviction_queue = true;
             pod.eviction_attempts = 0;
-            self.schedule(self.now(), Event::Eviction(id));
+            let timer = self.schedule(self.now(), Event::Eviction(id));
+            self.cluster.pods[id].eviction_timer = Some(timer);
         }
     }
 
     /// An eviction was refused: the pod's next attempt comes after `pause`.
     pub fn retry_eviction(&mut self, id: PodId, pause: SimDuration) {
         self.cluster.pods[id].eviction_attempts += 1;
-        self.schedule(self.now() + pause, Event::Eviction(id));
+        let timer = self.schedule(self.now() + pause, Event::Eviction(id));
+        self.cluster.pods[id].eviction_timer = Some(timer);
     }
 }

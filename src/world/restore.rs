@@ -123,6 +123,7 @@ impl World {
             zone,
             capacity_type,
             price,
+            billed: price,
             provider_id,
             ran: true,
             terminating_at: None,

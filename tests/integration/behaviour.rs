@@ -66,7 +66,7 @@ fn config(loaded: &LoadedScenario) -> Config {
     settings.controller_latency = SimDuration::ZERO;
     let boot = Arc::new(Boot::same(fixed(30)));
     let applied = config.timeline.iter_mut().filter_map(|(_, action)| match action {
-        Action::Apply(objects) => Some(&mut objects.pools),
+        Action::Apply(objects) | Action::Patch { objects, .. } => Some(&mut objects.pools),
         _ => None,
     });
     let pools = config.pools.iter_mut().chain(applied.flatten());

@@ -99,6 +99,22 @@ fn two_runs_write_the_same_bytes_wherever_they_run() {
 }
 
 #[test]
+fn a_step_about_offerings_that_nobody_launches_is_warned_of() {
+    let folder = copy();
+    let step =
+        |pattern: &str| format!("timeline: [At(\"2h\", StockOut({pattern}, lasts: \"1h\")),");
+    let check = |pattern: &str| {
+        edit(&folder, "s.ron", "timeline: [", &step(pattern));
+        let output =
+            karpsim().current_dir(&folder).args(["check", "s.ron"]).output().expect("runs");
+        edit(&folder, "s.ron", &step(pattern), "timeline: [");
+        String::from_utf8_lossy(&output.stderr).contains("KS0217")
+    };
+    assert!(check("types: \"p5.*\"") && check("capacity_type: \"spot\""));
+    assert!(!check("types: \"m5.*\"") && !check("capacity_type: \"on-demand\""));
+}
+
+#[test]
 fn a_deployment_that_fits_no_type_is_warned_of_and_stands_first() {
     let folder = copy();
     edit(&folder, "eks-workshop/inflate.yaml", "memory: 1Gi", "memory: 64Gi");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use karpsim::diagnostic::{CODES, Diagnostics};
 use karpsim::ec2::CapacityType;
-use karpsim::ec2::capacity::StockOut;
+use karpsim::ec2::capacity::OfferingPattern;
 use karpsim::kube::capacity_buffer::PodShape;
 use karpsim::kube::disruption_budget::{Amount, Bound};
 use karpsim::kube::port::Protocol;
@@ -442,11 +442,6 @@ fn steps_of_the_timeline() {
     check_all(&[
         (
             "s.ron",
-            &[("Scale(\"Deployment/shop/web\", 5)", "Restart(\"karpenter\")")],
-            &["KS0210 s.ron:9:16 the action `Restart` is not modelled yet"],
-        ),
-        (
-            "s.ron",
             &[("Deployment/shop/web", "web")],
             &["KS0211 s.ron:9:31 `web` is nothing that this action can be done to"],
         ),
@@ -481,13 +476,13 @@ fn steps_that_disturb_the_cluster() {
     assert_eq!(direct(0), Action::Drift { target, reason });
     let (reason, target) = ("AMIDrift".into(), DriftTarget::NodeClass("default".to_owned()));
     assert_eq!(direct(1), Action::Drift { target, reason });
-    let stock_out = StockOut {
+    let offerings = OfferingPattern {
         types: Some("m5.*".to_owned()),
         zone: Some("us-west-2a".to_owned()),
         capacity_type: Some(CapacityType::OnDemand),
     };
     let lasts = SimDuration::from_minutes(120);
-    assert_eq!(direct(2), Action::StockOut { stock_out, lasts });
+    assert_eq!(direct(2), Action::StockOut { offerings, lasts });
     assert_eq!(direct(3), Action::Interrupt { pool: Some("default".to_owned()), count: 2 });
     let deployment = Target::Deployment("shop".to_owned(), "web".to_owned());
     assert_eq!(direct(5), Action::Delete(deployment));
@@ -505,12 +500,13 @@ fn steps_that_make_instances_fail() {
     let timeline = loaded.expect("no errors").timeline;
     let found: Vec<TimelineAction> = timeline.into_iter().map(|(_, action)| action).collect();
     let (pool, minutes) = (|| "default".to_owned(), SimDuration::from_minutes);
-    let (condition, types) = (NodeCondition::KernelReady, "m5.*".to_owned());
+    let (condition, types) = (NodeCondition::KernelReady, Some("m5.*".to_owned()));
+    let offerings = OfferingPattern { types, zone: None, capacity_type: None };
     let expected = [
         Action::FailLaunches { pool: pool(), lasts: minutes(6) },
         Action::FailJoins { pool: pool(), lasts: minutes(20) },
         Action::LoseInstances { pool: pool(), count: 2 },
-        Action::Withdraw { types },
+        Action::Withdraw { offerings },
         Action::BreakNodes { pool: pool(), count: 1, condition },
     ];
     assert_eq!(found, expected.map(TimelineAction::Direct));
@@ -535,6 +531,34 @@ fn steps_without_a_target() {
         (
             "Delete(\"Pod/a/b\")",
             "KS0211 s.ron:9:32 `Pod/a/b` is nothing that this action can be done to",
+        ),
+        (
+            "StockOut(types: \"m5x.*\", lasts: \"1h\")",
+            "KS0216 s.ron:9:41 the EC2 catalogue has no instance type `m5x.*`",
+        ),
+        (
+            "Withdraw(\"m5.huge\")",
+            "KS0216 s.ron:9:34 the EC2 catalogue has no instance type `m5.huge`",
+        ),
+        (
+            "PriceChange(types: \"m5.*\", factor: -1.0)",
+            "KS0207 s.ron:9:60 `factor` is -1, but it must be from 0.001 to 1000",
+        ),
+        (
+            "Patch(\"NodePool/defalt\", {})",
+            "KS0212 s.ron:9:31 no manifest defines `NodePool/defalt`",
+        ),
+        (
+            "Patch(\"Job/a/b\", {})",
+            "KS0211 s.ron:9:31 `Job/a/b` is nothing that this action can be done to",
+        ),
+        (
+            "Patch(\"NodePool/default\", 5)",
+            "KS0201 s.ron:9:51 not a valid scenario: a patch is written { \"spec\": { ... } }",
+        ),
+        (
+            "Patch(\"NodePool/default\", { \"spec\": { \"weight\": \"x\" } })",
+            "KS0304 s.ron:9:73 `spec.weight` must be a whole number, found text",
         ),
         (
             "StockOut(zone: \"us-west-2q\", lasts: \"1h\")",

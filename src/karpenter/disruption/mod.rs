@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::engine::Timer;
 use crate::kube::node_pool::Reason;
 use crate::scheduling::{ClaimPlan, Core};
 use crate::units::{SimDuration, SimTime};
@@ -158,6 +159,8 @@ pub(super) struct Disruption {
     command_count: u64,
     /// Passes in a row that ended with an error.
     errors: u32,
+    /// The next pass, or the end of the validation wait.
+    timer: Option<Timer>,
 }
 
 /// What the methods remember between passes.
@@ -296,7 +299,23 @@ pub fn ask(view: &ClusterView<'_>, kept: &mut Kept, method: Method) -> Answer {
 impl Disruption {
     /// The first pass comes at the controller's start.
     pub(super) fn start(&mut self, world: &mut World) {
-        world.schedule(world.now(), Event::DisruptionLoop);
+        self.schedule(world, world.now());
+    }
+
+    fn schedule(&mut self, world: &mut World, at: SimTime) {
+        self.timer = Some(world.schedule(at, Event::DisruptionLoop));
+    }
+
+    /// The loop ends.
+    pub(super) fn cancel(&mut self, world: &mut World) {
+        if let Some(timer) = self.timer.take() {
+            world.queue.cancel(timer);
+        }
+    }
+
+    /// The loop of the next controller: it knows nothing, only the numbers of commands go on.
+    pub(super) fn successor(&self) -> Disruption {
+        Disruption { command_count: self.command_count, ..Disruption::default() }
     }
 
     pub(super) fn validation_due_at(&self) -> Option<SimTime> {
@@ -316,7 +335,8 @@ impl Karpenter {
             }
         };
         if let Some(pause) = next {
-            world.schedule(world.now() + pause, Event::DisruptionLoop);
+            let at = world.now() + pause;
+            self.disruption.schedule(world, at);
         }
     }
 }
@@ -458,7 +478,7 @@ impl Disruption {
         self.number(&mut command);
         world.record(Fact::DisruptionComputed(command.reference(world)));
         let due_at = world.now() + spent + VALIDATION_WAIT;
-        world.schedule(due_at, Event::DisruptionLoop);
+        self.schedule(world, due_at);
         let name = |plan: &ClaimPlan| world.cluster.pools[plan.pool].name.clone();
         let pools = command.replacements.iter().map(name).collect();
         self.waiting = Some(Waiting { position, command, pools, due_at });

@@ -1,0 +1,181 @@
+//! The timeline of a scenario: its steps in the order of time, each read against what exists by then.
+
+use super::change::{self, Text};
+use super::load::{Loading, TimelineAction};
+use super::manifest::Cluster;
+use super::patch::{self, ObjectChange};
+use super::schema::{Action, Step};
+use super::settings::{Context, Settings};
+use super::step;
+use super::yaml;
+use crate::diagnostic;
+use crate::units::{SimDuration, SimTime, Symbols};
+
+/// Kinds of objects that a step can patch: those that a run looks at again when they change.
+const PATCHED_KINDS: [&str; 7] = [
+    "CapacityBuffer",
+    "DaemonSet",
+    "Deployment",
+    "EC2NodeClass",
+    "NodeOverlay",
+    "NodePool",
+    "PodDisruptionBudget",
+];
+
+/// What exists at a step.
+struct Present {
+    /// By name, with the places.
+    known: Cluster,
+    /// As it was written, patches included; what comes later counts.
+    documents: Vec<yaml::Node>,
+}
+
+impl Loading<'_> {
+    /// The steps of the timeline, and what is known at its end. `documents` are the manifests of the start.
+    pub(super) fn timeline(
+        &mut self,
+        settings: &Settings,
+        symbols: &mut Symbols,
+        cluster: &Cluster,
+        documents: Vec<yaml::Node>,
+    ) -> (Vec<(SimTime, TimelineAction)>, Cluster) {
+        let mut steps: Vec<(SimTime, usize)> = Vec::new();
+        for (i, Step::At(at, _)) in self.scenario.timeline.iter().enumerate() {
+            let path = format!("timeline[{i}][0]");
+            let (source, places) = (self.source, &self.places);
+            let mut context = Context { source, places, diagnostics: self.diagnostics };
+            let after = context.duration(at, &path);
+            if after > settings.horizon && settings.horizon > SimDuration::ZERO {
+                let horizon = settings.horizon.to_string();
+                context.push(diagnostic::after_horizon(context.span(&path), at, &horizon));
+            }
+            steps.push((SimTime::ZERO + after, i));
+        }
+        steps.sort_unstable();
+        // What was applied exists from then on, each file on top of those before it.
+        let mut present = Present { known: cluster.clone(), documents };
+        let mut timeline = Vec::new();
+        for (at, i) in steps {
+            let Step::At(_, action) = &self.scenario.timeline[i];
+            let path = format!("timeline[{i}][1]");
+            let kept = self.diagnostics.kept();
+            let when = at.since(SimTime::ZERO);
+            let (action, note) = match action {
+                Action::Apply(entry) => {
+                    let place = format!("{path}[0]");
+                    let errors_before = self.diagnostics.error_count();
+                    let documents = self.documents(entry, &place);
+                    present.known.incomplete |= self.diagnostics.error_count() > errors_before;
+                    let objects = self.replace(&documents, symbols, settings, &mut present);
+                    present.documents.extend(documents);
+                    (Some(TimelineAction::Apply(objects)), "applies")
+                }
+                Action::Patch(target) => {
+                    let action = self.patch(target, &path, symbols, settings, &mut present);
+                    (action, "patches")
+                }
+                step => {
+                    timeline.extend(self.direct(step, settings, &path, &present).map(|a| (at, a)));
+                    continue;
+                }
+            };
+            self.diagnostics
+                .note_since(kept, &format!("a step of the timeline {note} this at {when}"));
+            timeline.extend(action.map(|action| (at, action)));
+        }
+        (timeline, present.known)
+    }
+
+    /// A step that needs no files.
+    fn direct(
+        &mut self,
+        step: &Action,
+        settings: &Settings,
+        path: &str,
+        present: &Present,
+    ) -> Option<TimelineAction> {
+        let read = step::read(step, &self.reading(path, settings, &present.known));
+        let action = self.told(read)??;
+        if let Some(offerings) = action.offerings() {
+            self.offering_steps.push((self.span(path), offerings.clone()));
+        }
+        Some(TimelineAction::Direct(action))
+    }
+
+    fn reading<'r>(
+        &'r self,
+        path: &'r str,
+        settings: &'r Settings,
+        known: &'r Cluster,
+    ) -> step::Reading<'r> {
+        let (source, places) = (self.source, &self.places);
+        let (zones, types) = (&settings.zones, &self.catalogue.instance_types);
+        step::Reading { known, zones, types, source, places, path }
+    }
+
+    /// What was read, or nothing once the problem is reported.
+    fn told<T>(&mut self, read: Result<T, Box<diagnostic::Diagnostic>>) -> Option<T> {
+        read.map_err(|problem| self.diagnostics.push(*problem)).ok()
+    }
+
+    /// Reads documents that replace what is there.
+    fn replace(
+        &mut self,
+        documents: &[yaml::Node],
+        symbols: &mut Symbols,
+        settings: &Settings,
+        present: &mut Present,
+    ) -> super::Objects {
+        let known = &mut present.known;
+        // Objects may be replaced, but not defined twice in one file; classes of before stay valid.
+        let classes = known.places.iter().filter(|(id, _)| id.starts_with("EC2NodeClass/"));
+        let applied_classes: Vec<String> = documents.iter().filter_map(class_id).collect();
+        let places = classes
+            .filter(|(id, _)| !applied_classes.contains(id))
+            .map(|(id, span)| (id.clone(), *span))
+            .collect();
+        let (priorities, incomplete) = (known.priorities.clone(), known.incomplete);
+        let mut cluster = Cluster { priorities, places, incomplete };
+        let mut objects = self.objects(documents, symbols, &mut cluster);
+        self.drop_gated(&mut objects, settings, &cluster);
+        known.incomplete = cluster.incomplete;
+        known.priorities = cluster.priorities;
+        known.places.extend(cluster.places);
+        objects
+    }
+
+    /// An object of before with a merge patch (RFC 7386).
+    fn patch(
+        &mut self,
+        target: &str,
+        path: &str,
+        symbols: &mut Symbols,
+        settings: &Settings,
+        present: &mut Present,
+    ) -> Option<TimelineAction> {
+        let found = self.reading(path, settings, &present.known).patched(target, &PATCHED_KINDS);
+        if !self.told(found)? {
+            return None;
+        }
+        let span = self.span(&format!("{path}[0]"));
+        let place = self.places.at(&format!("{path}[1]"));
+        let text = self.diagnostics.sources.get(self.source).text.clone();
+        let text = Text { source: self.source, text: &text, map: &self.places };
+        let patch = change::object_patch(text, place, self.diagnostics)?;
+        let keeps_replicas = patch.get("spec").and_then(|spec| spec.get("replicas")).is_none();
+        let (object, object_span, path_span) = (target.to_owned(), span, span);
+        let change = ObjectChange { object, object_span, path: Vec::new(), path_span, patch };
+        // Without a path a patch leads somewhere.
+        let _ = patch::apply(&mut present.documents, &change, &mut Vec::new());
+        let document = patch::find(&present.documents, target)?.clone();
+        let objects = self.replace(&[document], symbols, settings, present);
+        Some(TimelineAction::Patch { object: target.into(), objects, keeps_replicas })
+    }
+}
+
+/// `EC2NodeClass/name` of a document that is one.
+fn class_id(document: &yaml::Node) -> Option<String> {
+    document.get("kind").and_then(yaml::Node::text).filter(|kind| *kind == "EC2NodeClass")?;
+    let name = document.get("metadata")?.get("name")?.text()?;
+    Some(format!("EC2NodeClass/{name}"))
+}

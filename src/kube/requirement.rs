@@ -295,6 +295,11 @@ impl Requirements {
         }
     }
 
+    /// Gives room back that no requirement takes.
+    pub fn shrink_to_fit(&mut self) {
+        self.0.shrink_to_fit();
+    }
+
     /// Adds every entry of `other`.
     pub fn add_all(&mut self, other: &Requirements) {
         for (key, requirement) in &other.0 {

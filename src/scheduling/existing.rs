@@ -93,7 +93,9 @@ impl ExistingNode {
     ) -> ExistingNode {
         let claim = &view.cluster.claims[id];
         let (taints, labels) = (view.taints(claim), view.labels(claim));
-        let is_named = view.symbols.find(&claim.name).is_some();
+        // A text that is interned stays so.
+        let was_named = old.is_some_and(|old| old.claim == id && old.lasting.is_named);
+        let is_named = was_named || view.symbols.find(&claim.name).is_some();
         let same = |old: &&ExistingNode| {
             old.claim == id
                 && old.lasting.is_named == is_named
@@ -138,6 +140,11 @@ impl ExistingNode {
     /// Position in the order of first fit: initialized ones first, then by name.
     pub(super) fn rank(&self) -> (bool, &str) {
         (!self.initialized, &self.name)
+    }
+
+    /// It is the same node, at the same place in that order.
+    pub(super) fn ranks_with(&self, other: &ExistingNode) -> bool {
+        self.claim == other.claim && self.initialized == other.initialized
     }
 
     /// What [`ExistingNode::add`] will change.

@@ -21,8 +21,8 @@ use crate::units::{LabelValue, ResourceVec};
 use crate::world::{ClusterView, Lineup, PodId, Seen};
 
 /// So much may be remembered per node and beyond that, gone nodes, pods and sets included, before all is made anew.
-const PER_NODE: usize = 8;
-const SLACK: usize = 16_384;
+const PER_NODE: usize = 4;
+const SLACK: usize = 4_096;
 
 /// See the [module](self).
 #[derive(Clone, Debug)]
@@ -128,15 +128,13 @@ impl Ground {
             self.room.remove(place, &self.nodes[place]);
         }
         let place = match (old, new) {
-            (Some(place), Some(new)) if self.nodes[place].rank() == new.rank() => {
-                self.variants.change_node(self.position(&new));
+            (Some(place), Some(new)) if self.nodes[place].ranks_with(&new) => {
+                self.variants.change_node(self.nodes.position_of(place));
                 self.nodes[place] = new;
                 Some(place)
             }
-            (old, new) => {
-                if let Some(place) = old {
-                    let position = self.position(&self.nodes[place]);
-                    self.nodes.remove(slot, position);
+            (_, new) => {
+                if let Some(position) = self.nodes.remove(slot) {
                     self.variants.remove_node(position);
                 }
                 new.map(|new| {
@@ -152,7 +150,7 @@ impl Ground {
         }
     }
 
-    /// Where a node stands in the order of first fit, or would stand.
+    /// Where a node would stand in the order of first fit.
     fn position(&self, node: &ExistingNode) -> usize {
         let rank = node.rank();
         self.nodes.position(|known| known.rank() < rank)

@@ -1,7 +1,8 @@
 //! Interned requirement sets: claims and nodes in the same state share one, and what was joined once is not joined
 //! again.
 
-use rustc_hash::FxHashMap;
+use indexmap::IndexSet;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::plain;
 use crate::kube::requirement::{AllowUndefined, Conflict, Requirement, Requirements};
@@ -14,8 +15,7 @@ pub(super) struct SetId(u32);
 /// The interner. Nothing depends on the numbers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RequirementSets {
-    list: Vec<Requirements>,
-    ids: FxHashMap<Requirements, SetId>,
+    list: IndexSet<Requirements, FxBuildHasher>,
     joins: FxHashMap<(SetId, SetId, AllowUndefined), Result<SetId, Clash>>,
 }
 
@@ -30,14 +30,14 @@ pub(super) enum Clash {
 
 impl RequirementSets {
     /// The id of a set.
-    pub(super) fn intern(&mut self, set: Requirements) -> SetId {
-        if let Some(id) = self.ids.get(&set) {
-            return *id;
-        }
-        let id = SetId(self.list.len() as u32);
-        self.list.push(set.clone());
-        self.ids.insert(set, id);
-        id
+    pub(super) fn intern(&mut self, mut set: Requirements) -> SetId {
+        let known = self.list.get_index_of(&set);
+        let place = known.unwrap_or_else(|| {
+            // It is kept for long.
+            set.shrink_to_fit();
+            self.list.insert_full(set).0
+        });
+        SetId(place as u32)
     }
 
     /// Sets seen so far.

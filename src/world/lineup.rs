@@ -2,8 +2,6 @@
 
 use std::ops::{Index, IndexMut};
 
-use rustc_hash::FxHashMap;
-
 /// Items by slot. Each has a place that stays as long as the item, and a position in the order, which its keeper
 /// decides and which moves as others come and go.
 #[derive(Clone, Debug)]
@@ -12,8 +10,10 @@ pub struct Lineup<T> {
     items: Vec<T>,
     /// Places, in order.
     order: Vec<u32>,
+    /// Positions, by place.
+    positions: Vec<u32>,
     /// Places by slot.
-    places: FxHashMap<u32, u32>,
+    places: Vec<Option<u32>>,
     free: Vec<u32>,
 }
 
@@ -22,7 +22,8 @@ impl<T> Default for Lineup<T> {
         Lineup {
             items: Vec::new(),
             order: Vec::new(),
-            places: FxHashMap::default(),
+            positions: Vec::new(),
+            places: Vec::new(),
             free: Vec::new(),
         }
     }
@@ -41,12 +42,17 @@ impl<T> Lineup<T> {
 
     /// The place of a slot's item.
     pub fn place(&self, slot: u32) -> Option<u32> {
-        self.places.get(&slot).copied()
+        self.places.get(slot as usize).copied().flatten()
     }
 
     /// The place of the item at a position.
     pub fn at(&self, position: usize) -> Option<u32> {
         self.order.get(position).copied()
+    }
+
+    /// The position of the item at a place.
+    pub fn position_of(&self, place: u32) -> usize {
+        self.positions[place as usize] as usize
     }
 
     /// The first position whose item `comes_before` does not hold for. The items must be in its order.
@@ -63,18 +69,31 @@ impl<T> Lineup<T> {
             }
             None => {
                 self.items.push(item);
+                self.positions.push(0);
                 self.items.len() as u32 - 1
             }
         };
         self.order.insert(position, place);
-        self.places.insert(slot, place);
+        self.renumber(position);
+        let index = slot as usize;
+        self.places.resize(self.places.len().max(index + 1), None);
+        self.places[index] = Some(place);
         place
     }
 
-    /// Takes out the item of a slot, which is at a position.
-    pub fn remove(&mut self, slot: u32, position: usize) {
-        self.places.remove(&slot);
+    /// Takes out the item of a slot. Returns the position that it had.
+    pub fn remove(&mut self, slot: u32) -> Option<usize> {
+        let place = self.places.get_mut(slot as usize)?.take()?;
+        let position = self.position_of(place);
         self.free.push(self.order.remove(position));
+        self.renumber(position);
+        Some(position)
+    }
+
+    fn renumber(&mut self, from: usize) {
+        for (position, place) in (0..).zip(&self.order).skip(from) {
+            self.positions[*place as usize] = position;
+        }
     }
 
     /// The items in order.
@@ -116,10 +135,14 @@ mod tests {
         }
         assert_eq!(lineup.iter().copied().collect::<Vec<_>>(), ["a", "m", "z"]);
         let z = lineup.place(3).expect("it is there");
-        lineup.remove(7, lineup.position(|known| *known < "m"));
+        assert_eq!((lineup.remove(7), lineup.remove(7), lineup.remove(99)), (Some(1), None, None));
         assert_eq!((lineup.place(7), lineup.place(3), lineup[z]), (None, Some(z), "z"));
         lineup.insert(7, 2, "zz");
         assert_eq!(lineup.iter().copied().collect::<Vec<_>>(), ["a", "z", "zz"]);
         assert_eq!((lineup.len(), lineup.by_place().len(), lineup.at(1)), (3, 3, Some(z)));
+        assert_eq!(
+            [9, 3, 7].map(|slot| lineup.place(slot).map(|p| lineup.position_of(p))),
+            [Some(0), Some(1), Some(2)]
+        );
     }
 }

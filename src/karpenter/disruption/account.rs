@@ -128,8 +128,8 @@ pub(super) fn validation(
     command: &Command,
 ) -> Box<Validation> {
     let method = command.method;
-    let (still, _) = roster.candidates(view, method);
-    let still: BTreeSet<u64> = still.iter().map(|candidate| candidate.claim.raw()).collect();
+    let still = roster.candidates(view, method);
+    let still: BTreeSet<u64> = still.unordered().map(|candidate| candidate.claim.raw()).collect();
     let live = command.candidates.iter().map(|candidate| candidate.claim);
     let live = live.filter(|id| view.cluster.claims.get(*id).is_some());
     let gone = live.filter(|id| !still.contains(&id.raw()));

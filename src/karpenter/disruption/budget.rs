@@ -27,6 +27,12 @@ impl Budgets {
         &self.0
     }
 
+    /// How many of some candidates may go, given the NodePools of all.
+    pub(super) fn cover(&self, pools: impl Iterator<Item = PoolIndex>) -> usize {
+        let mut left = self.clone();
+        pools.filter(|pool| left.take(*pool)).count()
+    }
+
     /// True while the pool may lose another node.
     pub(super) fn allows(&self, pool: PoolIndex) -> bool {
         self.0[pool] > 0

@@ -8,10 +8,9 @@ use super::evaluate::{self, Others, command};
 use super::{Found, Method, Search};
 use crate::scheduling::Purpose;
 
-pub(super) fn compute(search: &mut Search<'_>, candidates: &[Candidate]) -> Found {
+pub(super) fn compute(search: &mut Search<'_>, mut candidates: Vec<Candidate>) -> Found {
     // Candidates come by saving; upstream sorts those of a fresh list, which is that of the nodes' names.
     let view = search.view;
-    let mut candidates = candidates.to_vec();
     candidates.sort_by_key(|c| (c.drifted_at, view.cluster.claims[c.claim].name.clone()));
     // Nodes without pods first: the pods of others cannot land on them then.
     candidates.sort_by_key(|candidate| !candidate.pods.is_empty());

@@ -6,12 +6,12 @@ use super::account::Pass;
 use super::candidate::Candidate;
 use super::{Command, Found, Method, Search};
 
-pub(super) fn compute(search: &mut Search<'_>, candidates: &[Candidate]) -> Found {
+pub(super) fn compute(search: &mut Search<'_>, candidates: Vec<Candidate>) -> Found {
     let mut empty: Vec<Candidate> = Vec::new();
     for candidate in candidates {
         match search.budgets.take(candidate.pool) {
-            true => empty.push(candidate.clone()),
-            false => search.note_passed(candidate, Pass::Budget),
+            true => empty.push(candidate),
+            false => search.note_passed(&candidate, Pass::Budget),
         }
     }
     if empty.is_empty() {

@@ -116,14 +116,10 @@ fn consolidation(
 ) -> Result<Command, Refusal> {
     let view = search.view;
     search.charge();
-    let claims: SmallVec<[ClaimId; 8]> = candidates.iter().map(|c| c.claim).collect();
-    let classes = candidates.iter().map(|candidate| &candidate.classes);
-    let paid: f64 = candidates.iter().map(|candidate| candidate.price).sum();
-    // The bound counts all pods, a what-if those that may move.
-    let all_move = candidates.iter().all(|candidate| candidate.all_pods_may_move(view));
-    if all_move && search.core.is_hopeless(view, classes, &claims, paid) {
+    if is_hopeless(search, candidates) {
         return Err(Refusal::Hopeless);
     }
+    let paid: f64 = candidates.iter().map(|candidate| candidate.price).sum();
     let Search { core, others, account, .. } = search;
     let others = others.get_or_insert_with(|| Others::of(view));
     let what_if = simulate(view, core, others, candidates, (Purpose::Consolidation, Some(paid)));
@@ -144,6 +140,17 @@ fn consolidation(
         cheaper_replacement(view, plan, candidates)?;
     }
     Ok(command(view, candidates, method, solution))
+}
+
+/// True when it is known without a Solve that nothing can be saved.
+pub(super) fn is_hopeless(search: &mut Search<'_>, candidates: &[Candidate]) -> bool {
+    let view = search.view;
+    let claims: SmallVec<[ClaimId; 8]> = candidates.iter().map(|c| c.claim).collect();
+    let classes = candidates.iter().map(|candidate| &candidate.classes);
+    let paid: f64 = candidates.iter().map(|candidate| candidate.price).sum();
+    // The bound counts all pods, a what-if those that may move.
+    let all_move = candidates.iter().all(|candidate| candidate.all_pods_may_move(view));
+    all_move && search.core.is_hopeless(view, classes, &claims, paid)
 }
 
 /// The command that follows from a what-if.

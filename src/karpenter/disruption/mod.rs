@@ -21,6 +21,7 @@ mod candidate;
 mod drift;
 mod emptiness;
 mod evaluate;
+mod listing;
 mod multi_node;
 mod queue;
 mod roster;
@@ -33,6 +34,7 @@ use balanced::Scores;
 use budget::Budgets;
 pub use candidate::Candidate;
 use evaluate::Others;
+use listing::Listing;
 use queue::CommandQueue;
 use roster::Roster;
 
@@ -207,9 +209,6 @@ impl Found {
     }
 }
 
-/// Candidates of a method, and what Balanced moves are measured against.
-type Listed = (Vec<Candidate>, Scores);
-
 /// One question to a method.
 struct Search<'a> {
     view: &'a ClusterView<'a>,
@@ -232,13 +231,17 @@ impl Search<'_> {
         self.spent += self.view.settings.karpenter.evaluation_time;
     }
 
-    fn compute(&mut self, method: Method, candidates: &[Candidate]) -> Found {
+    fn is_witnessed(&self) -> bool {
+        self.account.is_some()
+    }
+
+    fn compute(&mut self, method: Method, listing: &Listing<'_>) -> Found {
         match method {
-            Method::Emptiness => emptiness::compute(self, candidates),
-            Method::StaticDrift => static_drift::compute(self, candidates),
-            Method::Drift => drift::compute(self, candidates),
-            Method::MultiNode => multi_node::compute(self, candidates),
-            Method::SingleNode => single_node::compute(self, candidates),
+            Method::Emptiness => emptiness::compute(self, listing.ordered()),
+            Method::StaticDrift => static_drift::compute(self, listing.ordered()),
+            Method::Drift => drift::compute(self, listing.ordered()),
+            Method::MultiNode => multi_node::compute(self, listing),
+            Method::SingleNode => single_node::compute(self, listing),
         }
     }
 }
@@ -277,14 +280,14 @@ impl Kept {
 /// Asks one method, as if it were the first pass of a controller that just started.
 pub fn ask(view: &ClusterView<'_>, kept: &mut Kept, method: Method) -> Answer {
     let Kept { core, roster } = kept;
-    let (candidates, scores) = roster.candidates(view, method);
+    let listing = roster.candidates(view, method);
     let budgets = Budgets::build(view, roster.counts(), method.reason());
     let allowed = budgets.allowed().to_vec();
     let (spent, unseen) = (SimDuration::ZERO, BTreeSet::new());
     let (others, account) = (None, None);
+    let scores = listing.scores.clone();
     let mut search = Search { view, core, scores, budgets, others, spent, unseen, account };
-    let found =
-        if candidates.is_empty() { Found::Nothing } else { search.compute(method, &candidates) };
+    let found = if listing.is_empty() { Found::Nothing } else { search.compute(method, &listing) };
     let commands = match found {
         Found::Command(mut command) => {
             let valid = validation::validate(view, core, roster, &mut command).is_ok();
@@ -293,7 +296,7 @@ pub fn ask(view: &ClusterView<'_>, kept: &mut Kept, method: Method) -> Answer {
         Found::AtOnce(commands) => commands,
         Found::Nothing | Found::NothingYet => Vec::new(),
     };
-    Answer { candidates, budgets: allowed, commands }
+    Answer { candidates: listing.ordered(), budgets: allowed, commands }
 }
 
 impl Disruption {
@@ -388,11 +391,11 @@ impl Disruption {
     }
 
     /// Asks one method.
-    fn ask(
+    fn ask<'a>(
         &mut self,
         world: &mut World,
         core: &mut Option<Core>,
-        (roster, shared): (&Roster, &mut Option<Listed>),
+        (roster, shared): (&'a Roster, &mut Option<Listing<'a>>),
         position: usize,
         spent: &mut SimDuration,
     ) -> Found {
@@ -403,13 +406,13 @@ impl Disruption {
             return Found::NothingYet;
         }
         // Both methods of consolidation have the same candidates.
-        let (candidates, scores) = match shared.take() {
+        let listing = match shared.take() {
             Some(listed) if method == Method::SingleNode && !world.settings.plain => listed,
             _ => roster.candidates(&world.view(), method),
         };
-        if candidates.is_empty() {
+        if listing.is_empty() {
             if world.is_witnessed() {
-                let question = account::question(&world.view(), method, &candidates, None);
+                let question = account::question(&world.view(), method, &[], None);
                 world.tell(Account::Question(question));
             }
             return Found::NothingYet;
@@ -422,7 +425,7 @@ impl Disruption {
         let budgets = Budgets::build(&view, roster.counts(), method.reason());
         let account = world.is_witnessed().then(|| {
             let budgets = (budgets.allowed(), roster.counts());
-            account::question(&view, method, &candidates, Some(budgets))
+            account::question(&view, method, &listing.ordered(), Some(budgets))
         });
         let mut explaining = account.is_some().then(|| Core::explaining(&view));
         let core = match &mut explaining {
@@ -430,18 +433,18 @@ impl Disruption {
             None => kept(core, world),
         };
         let (others, unseen) = (None, std::mem::take(&mut self.memory.unseen));
-        let (view, spent_before) = (&view, *spent);
+        let (view, spent_before, scores) = (&view, *spent, listing.scores.clone());
         let mut search =
             Search { view, core, scores, budgets, others, spent: spent_before, unseen, account };
-        let found = search.compute(method, &candidates);
-        let (scores, account) = (search.scores, search.account);
+        let found = search.compute(method, &listing);
+        let account = search.account;
         (*spent, self.memory.unseen) = (search.spent, search.unseen);
         if let Some(mut question) = account {
             question.answer = account::answer(&found, self.command_count);
             world.tell(Account::Question(question));
         }
         if method == Method::MultiNode {
-            *shared = Some((candidates, scores));
+            *shared = Some(listing);
         }
         found
     }

@@ -5,6 +5,7 @@
 use super::account::Pass;
 use super::candidate::Candidate;
 use super::evaluate::{compute_consolidation, estimated_savings, retain_below};
+use super::listing::Listing;
 use super::{Command, Found, Method, Search};
 use crate::units::SimDuration;
 use crate::world::ClusterView;
@@ -15,23 +16,34 @@ const TIME_LIMIT: SimDuration = SimDuration::from_minutes(1);
 /// The search never starts with more candidates than this; the longest batch holds one more.
 const MAX_CANDIDATES: usize = 100;
 
-pub(super) fn compute(search: &mut Search<'_>, candidates: &[Candidate]) -> Found {
-    let (mut within, mut held_back) = (Vec::new(), false);
-    for candidate in candidates {
-        match search.budgets.take(candidate.pool) {
-            // More are never looked at.
-            true if within.len() > MAX_CANDIDATES => {}
-            true => within.push(candidate.clone()),
-            false => {
-                held_back = true;
-                search.note_passed(candidate, Pass::Budget);
-            }
-        }
-    }
+pub(super) fn compute(search: &mut Search<'_>, listing: &Listing<'_>) -> Found {
+    let covered = search.budgets.cover(listing.unordered().map(|candidate| candidate.pool));
+    let within = first_within_budget(search, listing, covered.min(MAX_CANDIDATES + 1));
     match longest_prefix(search, &within) {
         Some(command) => Found::Command(command),
-        None => Found::nothing(held_back),
+        None => Found::nothing(covered < listing.len()),
     }
+}
+
+/// The first so many candidates that the budgets allow: more are never looked at.
+fn first_within_budget(
+    search: &mut Search<'_>,
+    listing: &Listing<'_>,
+    count: usize,
+) -> Vec<Candidate> {
+    let mut within = Vec::with_capacity(count);
+    for candidate in listing.best_first() {
+        // Only a witness wants to know of the others.
+        if within.len() == count && !search.is_witnessed() {
+            break;
+        }
+        match search.budgets.take(candidate.pool) {
+            true if within.len() == count => {}
+            true => within.push(candidate.clone()),
+            false => search.note_passed(candidate, Pass::Budget),
+        }
+    }
+    within
 }
 
 /// Binary search over the length of the prefix, as upstream: a longer one is tried after each success. When time is up

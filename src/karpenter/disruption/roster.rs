@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::Method;
 use super::balanced::{Scores, is_balanced};
 use super::candidate::{self, Candidate};
+use super::listing::Listing;
 use crate::engine::{Purpose, Streams};
 use crate::units::SimTime;
 use crate::world::cluster::Claim;
@@ -107,11 +108,8 @@ impl Roster {
                 self.entries[place] = new;
                 Some(place)
             }
-            (old, new) => {
-                if let Some(place) = old {
-                    let position = self.position(&self.entries[place].name);
-                    self.entries.remove(slot, position);
-                }
+            (_, new) => {
+                self.entries.remove(slot);
                 new.map(|new| self.entries.insert(slot, self.position(&new.name), new))
             }
         };
@@ -142,19 +140,14 @@ impl Roster {
         &self.counts
     }
 
-    /// Candidates of a method, best saving per cost of moving first, and the totals that Balanced moves are measured
-    /// against.
-    pub(super) fn candidates(
-        &self,
-        view: &ClusterView<'_>,
-        method: Method,
-    ) -> (Vec<Candidate>, Scores) {
+    /// The candidates of a method.
+    pub(super) fn candidates(&self, view: &ClusterView<'_>, method: Method) -> Listing<'_> {
         let number = method as usize;
         // Balanced pools need all their candidates for the totals.
         let weighs = |pool: PoolIndex| is_balanced(view, pool) && method.is_consolidation();
         let any_weighs = (0..self.counts.len()).any(weighs);
         if self.wanted[number] == 0 && !any_weighs {
-            return (Vec::new(), Scores::default());
+            return Listing::default();
         }
         let mut listed: Vec<Place<'_>> = Vec::with_capacity(self.entries.len());
         for (position, entry) in self.entries.iter().enumerate() {
@@ -189,12 +182,14 @@ impl Roster {
             method == Method::Emptiness && view.cluster.buffer_hosts.contains(&entry.ordinal)
         };
         listed.retain(|place| place.entry.wanted[number] && !hosts_buffer(place.entry));
-        listed.sort_unstable_by_key(|place| (Reverse(place.rank), place.draw, place.tie));
-        (listed.into_iter().map(|place| place.candidate.clone()).collect(), scores)
+        let keyed = listed
+            .iter()
+            .map(|place| ((Reverse(place.rank), place.draw, place.tie), place.candidate));
+        Listing::new(keyed, scores)
     }
 }
 
-/// A candidate that is being put in order.
+/// A candidate with what decides its place in the order.
 struct Place<'a> {
     rank: i64,
     draw: u64,

@@ -4,7 +4,8 @@
 
 use super::account::Pass;
 use super::candidate::Candidate;
-use super::evaluate::compute_consolidation;
+use super::evaluate::{compute_consolidation, is_hopeless};
+use super::listing::Listing;
 use super::{Found, Method, Search};
 use crate::units::SimDuration;
 use crate::world::PoolIndex;
@@ -12,7 +13,35 @@ use crate::world::PoolIndex;
 /// Computing time of one search.
 const TIME_LIMIT: SimDuration = SimDuration::from_minutes(3);
 
-pub(super) fn compute(search: &mut Search<'_>, candidates: &[Candidate]) -> Found {
+pub(super) fn compute(search: &mut Search<'_>, listing: &Listing<'_>) -> Found {
+    fruitless(search, listing).unwrap_or_else(|| first_command(search, &listing.ordered()))
+}
+
+/// What is found when it can be seen of each candidate by itself that nothing comes of it: their order is of no
+/// account then. Most passes end so.
+fn fruitless(search: &mut Search<'_>, listing: &Listing<'_>) -> Option<Found> {
+    let view = search.view;
+    let settings = &view.settings;
+    // Whoever looks on wants the order, and where what-ifs take time it decides how far they come.
+    if settings.plain || search.is_witnessed() || settings.karpenter.evaluation_time.ms() > 0 {
+        return None;
+    }
+    let mut constrained = false;
+    for candidate in listing.unordered() {
+        let is_allowed = search.budgets.allows(candidate.pool);
+        constrained |= !is_allowed;
+        if is_allowed
+            && search.scores.can_pass(view, candidate)
+            && !is_hopeless(search, std::slice::from_ref(candidate))
+        {
+            return None;
+        }
+    }
+    search.unseen.clear();
+    Some(Found::nothing(constrained))
+}
+
+fn first_command(search: &mut Search<'_>, candidates: &[Candidate]) -> Found {
     let view = search.view;
     let pools = &view.cluster.pools;
     let started = search.spent;

@@ -10,10 +10,10 @@ use crate::karpenter::static_pools;
 use crate::scheduling;
 use crate::world::PoolIndex;
 
-pub(super) fn compute(search: &mut Search<'_>, candidates: &[Candidate]) -> Found {
+pub(super) fn compute(search: &mut Search<'_>, candidates: Vec<Candidate>) -> Found {
     let mut pools: BTreeMap<PoolIndex, Vec<Candidate>> = BTreeMap::new();
     for candidate in candidates {
-        pools.entry(candidate.pool).or_default().push(candidate.clone());
+        pools.entry(candidate.pool).or_default().push(candidate);
     }
     let mut commands = Vec::new();
     for (pool, mut list) in pools {

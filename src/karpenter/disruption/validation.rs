@@ -43,9 +43,10 @@ pub(super) fn validate(
     roster: &Roster,
     command: &mut Command,
 ) -> Result<(), Failure> {
-    let (now, _) = roster.candidates(view, command.method);
     let named = |known: &Candidate| command.candidates.iter().any(|c| c.claim == known.claim);
-    let still: Vec<Candidate> = now.into_iter().filter(named).collect();
+    let mut now = roster.candidates(view, command.method);
+    now.retain(named);
+    let still = now.ordered();
     let mut budgets = Budgets::build(view, roster.counts(), command.method.reason());
     if command.method == Method::Emptiness {
         if still.is_empty() {

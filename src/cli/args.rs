@@ -369,11 +369,12 @@ Examples:
   karpsim explain reports/eks-workshop node/default-00001
   karpsim explain reports/eks-workshop command/0
   karpsim explain reports/eks-workshop --at 2h13m
+  karpsim explain reports/eks-workshop-policies --run Balanced command/0
   karpsim explain KS0307
 
 The run is made again from inputs.json of the folder; the scenario's files are not needed.")]
 pub struct ExplainOptions {
-    /// The folder that karpsim run wrote, or the code of a diagnostic
+    /// The folder that karpsim run, compare or sweep wrote, or the code of a diagnostic
     #[arg(value_name = "RESULT|CODE")]
     pub result: PathBuf,
     /// node/NAME, pod/NAMESPACE/NAME, command/ID, or a bare name or number [default: list the commands]
@@ -385,6 +386,9 @@ pub struct ExplainOptions {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// The run of a comparison or sweep: its number in runs.jsonl, or the policy and values of its first replication
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
     /// The folder of the scenario file, for traces that are too large to be kept in the result
     #[arg(long, value_name = "DIR")]
     pub files: Option<PathBuf>,

@@ -8,20 +8,26 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::Exit;
 use super::args::ExplainOptions;
+use super::study;
 use super::terminal::Terminal;
 use crate::diagnostic::{Diagnostics, nearest};
 use crate::experiment::run::{Checks, Observer, run};
+use crate::experiment::{self, Figures, grid};
 use crate::outcome::{Chronicle, Header, RunResult, Story};
 use crate::report::{code, explanation, json};
+use crate::scenario::inputs::{CellInputs, StudyInputs};
 use crate::scenario::{self, Catalogue, DiskFiles, Inputs, KeptFiles, catalog, inputs, resolve};
 use crate::simulation::Config;
 use crate::units::{SimDuration, SimTime};
 use crate::world::account::Question;
 use crate::world::journal::Record;
-use crate::world::{Account, Witness};
+use crate::world::{Account, Settings, Witness};
 
 /// How long before an instant the last pass that is not a repetition may lie: Karpenter's marks last five minutes.
 const BEFORE: SimDuration = SimDuration::from_minutes(6);
+
+/// Runs of a study that are listed at most.
+const MOST_NAMES: usize = 20;
 
 /// How long after the end of a pod its successor may be made.
 const AFTER: SimDuration = SimDuration::from_minutes(10);
@@ -135,22 +141,44 @@ fn elapsed(text: &str) -> Option<SimTime> {
 struct Again {
     config: Arc<Config>,
     header: Header,
-    /// The digest that it has to come to.
-    digest: String,
+    expected: Expected,
+}
+
+/// What a run that is made again has to come to.
+enum Expected {
+    /// The digest of its result.
+    Digest(String),
+    /// Its figures, of a run of a study.
+    Figures(Figures),
 }
 
 impl Again {
-    /// Reads a folder of results. `None` when its inputs are no longer valid, whose problems are then said.
+    /// Reads a folder of results. `None` when its inputs are no longer valid or it has no such run, which is then said.
     fn load(options: &ExplainOptions, terminal: &Terminal) -> Result<Option<Again>> {
         let folder = &options.result;
-        let summary: serde_json::Value = serde_json::from_str(&read(folder, "summary.json")?)
-            .with_context(|| format!("{}/summary.json", folder.display()))?;
-        let inputs: Inputs = serde_json::from_str(&read(folder, "inputs.json")?)
+        let mut inputs: Inputs = serde_json::from_str(&read(folder, "inputs.json")?)
             .with_context(|| format!("{}/inputs.json", folder.display()))?;
         if inputs.schema != inputs::SCHEMA {
             bail!("{}/inputs.json: it was written by another version of karpsim", folder.display());
         }
-        let digest = summary["provenance"]["result_digest"].as_str().unwrap_or_default().to_owned();
+        let (expected, replication) = match (inputs.study.take(), &options.run) {
+            (Some(study), run) => {
+                let (id, cell) = match chosen(&study, run.as_deref()) {
+                    Ok(found) => found,
+                    Err(reason) => {
+                        terminal.complain(&format!("error: {reason}"));
+                        return Ok(None);
+                    }
+                };
+                let figures = study::figures_of(&read(folder, study::ROWS)?, id);
+                let figures =
+                    figures.with_context(|| format!("run {id} did not come to its end"))?;
+                (inputs.policy, inputs.settings) = (cell.policy.clone(), cell.settings.clone());
+                (Expected::Figures(figures), (id % u64::from(study.replications)) as u32)
+            }
+            (None, Some(_)) => bail!("{} holds one run: leave --run out", folder.display()),
+            (None, None) => (Expected::Digest(stored_digest(folder)?), 0),
+        };
         let catalog = catalog::embedded();
         let files_folder = options.files.clone().unwrap_or_default();
         let files = KeptFiles { inputs: &inputs, rest: DiskFiles, folder: files_folder };
@@ -165,12 +193,17 @@ impl Again {
         };
         scenario.settings.seed = inputs.seed.unwrap_or(scenario.settings.seed);
         let mut config = Arc::new(resolve::config(&scenario, catalog));
+        if replication > 0 {
+            let seed = grid::seed(scenario.settings.seed, replication);
+            let settings = Settings { seed, ..config.settings.as_ref().clone() };
+            Arc::make_mut(&mut config).settings = Arc::new(settings);
+        }
         if let Some(ms) = inputs.until_ms {
             let config = Arc::make_mut(&mut config);
             config.horizon = config.horizon.min(SimTime::from_ms(ms));
         }
         let header = resolve::header(&scenario, &config, catalog);
-        Ok(Some(Again { config, header, digest }))
+        Ok(Some(Again { config, header, expected }))
     }
 
     /// Makes the run again as far as `observer` wants, which was shown to come to the same before.
@@ -181,22 +214,70 @@ impl Again {
 
     /// Makes the run again. Fails when it comes to something else: then there is nothing to explain.
     fn run(&self, observer: &mut impl Observer) -> Result<()> {
-        let digest = json::result_digest(&self.replay(observer)?)?;
-        if digest != self.digest {
-            bail!(
-                "the run made again comes to another result (digest {digest} instead of {}): the stored one was \
-                 interrupted, or made by another version of karpsim; run the scenario again",
-                self.digest
-            );
+        let result = self.replay(observer)?;
+        let difference = match &self.expected {
+            Expected::Digest(expected) => {
+                let digest = json::result_digest(&result)?;
+                (digest != *expected).then(|| format!("digest {digest} instead of {expected}"))
+            }
+            Expected::Figures(expected) => {
+                let found = experiment::figures(&result);
+                let differing = found.iter().zip(expected).find(|(found, known)| found != known);
+                let of_other_runs = (found.len() != expected.len()).then(|| "other figures".into());
+                differing.map(|((name, _), _)| format!("another {name}")).or(of_other_runs)
+            }
+        };
+        match difference {
+            None => Ok(()),
+            Some(difference) => bail!(
+                "the run made again comes to another result ({difference}): the stored one was interrupted, or made \
+                 by another version of karpsim; run the scenario again"
+            ),
         }
-        Ok(())
     }
+}
+
+/// The digest of the result in a folder.
+fn stored_digest(folder: &Path) -> Result<String> {
+    let summary: serde_json::Value = serde_json::from_str(&read(folder, "summary.json")?)
+        .with_context(|| format!("{}/summary.json", folder.display()))?;
+    Ok(summary["provenance"]["result_digest"].as_str().unwrap_or_default().to_owned())
+}
+
+/// The number of the run of a study that was asked for, and its cell; or what to ask for instead.
+fn chosen<'a>(study: &'a StudyInputs, run: Option<&str>) -> Result<(u64, &'a CellInputs), String> {
+    let replications = u64::from(study.replications);
+    let number = |cell: usize| cell as u64 * replications;
+    let named = |run: &str| study.cells.iter().position(|cell| cell.name == run).map(number);
+    let id = run.and_then(|run| named(run).or_else(|| run.parse().ok()));
+    let cell = id.and_then(|id| study.cells.get(usize::try_from(id / replications.max(1)).ok()?));
+    if let Some(found) = id.zip(cell) {
+        return Ok(found);
+    }
+    let names = study.cells.iter().take(MOST_NAMES).enumerate();
+    let mut list: Vec<String> =
+        names.map(|(cell, known)| format!("  {:>4}  {}", number(cell), known.name)).collect();
+    if study.cells.len() > MOST_NAMES {
+        list.push("   ...".to_owned());
+    }
+    let asked = match run {
+        Some(run) => format!("there is no run {run}"),
+        None => "this is a study of several runs".to_owned(),
+    };
+    let several = match replications {
+        0 | 1 => String::new(),
+        n => format!("; each has {n} replications, numbered on from its own"),
+    };
+    Err(format!("{asked}: name one with --run, by number or name{several}\n{}", list.join("\n")))
 }
 
 fn read(folder: &Path, name: &str) -> Result<String> {
     let path = folder.join(name);
     std::fs::read_to_string(&path).with_context(|| {
-        format!("{} cannot be read: name a folder that karpsim run wrote", path.display())
+        format!(
+            "{} cannot be read: name a folder that karpsim run, compare or sweep wrote",
+            path.display()
+        )
     })
 }
 

@@ -34,7 +34,7 @@ pub struct Input {
 impl Input {
     /// All that was read, to make the same run again. Traces are gone through once more.
     pub fn inputs(&self) -> Result<Inputs> {
-        self.origin.inputs(&self.choice)
+        Ok(self.origin.inputs()?.with_choice(&self.choice))
     }
 }
 
@@ -88,16 +88,10 @@ impl Origin {
     }
 
     /// All that was read for the variants that were loaded.
-    fn inputs(&self, choice: &Choice) -> Result<Inputs> {
+    pub fn inputs(&self) -> Result<Inputs> {
         let read = self.files.inputs(&self.path).map_err(|reason| anyhow::anyhow!("{reason}"))?;
-        let settings = choice.settings.iter();
-        Ok(Inputs {
-            policy: choice.policy.clone(),
-            settings: settings.map(|set| (set.path.clone(), set.value.clone())).collect(),
-            seed: self.seed,
-            manifests: self.further.iter().map(|(_, text)| text.clone()).collect(),
-            ..read
-        })
+        let manifests = self.further.iter().map(|(_, text)| text.clone()).collect();
+        Ok(Inputs { seed: self.seed, manifests, ..read })
     }
 
     /// Loads, checks and resolves a variant. `None` when any of its problems is an error.

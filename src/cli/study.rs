@@ -19,18 +19,21 @@ use super::progress::{Runs, Signals};
 use super::terminal::Terminal;
 use crate::diagnostic::Diagnostics;
 use crate::experiment::run::{Checks, Observer, run};
-use crate::experiment::{Cell, Ended, FailedRun, Grid, Job, Row, Study, Watch, grid, run_all};
+use crate::experiment::{
+    Cell, Ended, FailedRun, Figures, Grid, Job, Row, Study, Watch, grid, run_all,
+};
 use crate::outcome::summary::duration_text;
 use crate::report::study::name_of;
 use crate::report::study_picture::Picture;
-use crate::scenario::{Choice, Setting, resolve};
+use crate::scenario::inputs::{CellInputs, StudyInputs};
+use crate::scenario::{Choice, Inputs, Setting, resolve};
 use crate::simulation::Config;
 use crate::units::{SimDuration, SimTime};
 use crate::world::Settings;
 use crate::world::journal::Record;
 
 /// The file of rows, one a line, to go on from.
-const ROWS: &str = "runs.jsonl";
+pub const ROWS: &str = "runs.jsonl";
 
 /// How long a first run is watched to estimate how long all take.
 const LONGEST_LOOK: Duration = Duration::from_millis(300);
@@ -42,6 +45,7 @@ const MOST_KEPT: usize = 64;
 pub struct Prepared {
     grid: Grid,
     cells: Vec<Cell>,
+    choices: Vec<Choice>,
     variants: Vec<Variant>,
     origin: Origin,
 }
@@ -57,9 +61,10 @@ impl Prepared {
     ) -> Result<Prepared, Exit> {
         let cells = grid.cells();
         let mut diagnostics = Diagnostics::default();
+        let choices: Vec<Choice> = cells.iter().map(of_cell).collect();
         let mut variants = Vec::with_capacity(cells.len());
-        for cell in &cells {
-            match origin.load(&of_cell(cell), &mut diagnostics) {
+        for choice in &choices {
+            match origin.load(choice, &mut diagnostics) {
                 Some(variant) => variants.push(variant),
                 // One variant's problems are enough: others mostly have the same.
                 None => break,
@@ -67,7 +72,7 @@ impl Prepared {
         }
         terminal.diagnostics(&diagnostics);
         match variants.len() == cells.len() {
-            true => Ok(Prepared { grid, cells, variants, origin }),
+            true => Ok(Prepared { grid, cells, choices, variants, origin }),
             false => Err(Exit::BadInput),
         }
     }
@@ -123,8 +128,9 @@ impl Prepared {
         let progress = Runs::new(options.progress, left.len(), span, terminal);
         let kept = |row: &Row| jobs.get(row.id as usize).is_some_and(|(_, _, job)| job.keep);
         let mut rows: Vec<Row> = known.into_values().filter(|row| !kept(row)).collect();
-        let mut file = folder.append(ROWS, resume)?;
         let mut study = self.empty_study();
+        folder.write("inputs.json", self.inputs(&study)?.as_bytes())?;
+        let mut file = folder.append(ROWS, resume)?;
         let mut error = None;
         let watch = Watcher { progress: &progress, signals: &signals };
         run_all(&left, threads, &watch, |job, ended| {
@@ -165,6 +171,16 @@ impl Prepared {
         study.rows = rows;
         self.write_rows(folder, &study, &jobs)?;
         Ok(Some((study, signals.caught())))
+    }
+
+    /// Everything that is needed to make the runs again.
+    fn inputs(&self, study: &Study) -> Result<String> {
+        let cells = self.cells.iter().zip(&self.choices);
+        let cells = cells.map(|(cell, choice)| CellInputs::new(name_of(study, cell), choice));
+        let runs = StudyInputs { replications: self.grid.replications, cells: cells.collect() };
+        let name = study.header.scenario.replace(['/', '\\'], "-");
+        let inputs = Inputs { name, study: Some(runs), ..self.origin.inputs()? };
+        Ok(serde_json::to_string_pretty(&inputs)? + "\n")
     }
 
     fn failed_run(
@@ -318,14 +334,18 @@ fn read_rows(folder: &Folder, jobs: &[(usize, u32, Job)]) -> Result<BTreeMap<u64
     Ok(rows)
 }
 
-type Figures = Vec<(String, Option<String>)>;
-
 fn row_of(line: &str) -> Option<(u64, u64, String, Figures)> {
     let value: Value = serde_json::from_str(line).ok()?;
     let figures = value.get("figures")?.as_object()?.iter();
     let figures = figures.map(|(name, v)| (name.clone(), v.as_str().map(str::to_owned))).collect();
     let seed = value.get("seed")?.as_str()?.parse().ok()?;
     Some((value.get("run")?.as_u64()?, seed, value.get("input")?.as_str()?.to_owned(), figures))
+}
+
+/// The figures of a run, from the rows of a study.
+pub fn figures_of(rows: &str, run: u64) -> Option<Figures> {
+    let figures = |line| row_of(line).filter(|(id, ..)| *id == run).map(|(.., figures)| figures);
+    rows.lines().find_map(figures)
 }
 
 /// Writes the picture of a study, or says why there is none.

@@ -15,6 +15,6 @@ pub mod study;
 pub use comparison::{Difference, Verdict};
 pub use grid::{Cell, Grid};
 pub use run::{Failure, Observer, run};
-pub use runner::{Ended, Job, Watch, run_all};
+pub use runner::{Ended, Job, Watch, figures, run_all};
 pub use statistics::Estimate;
 pub use study::{FailedRun, Figures, Row, Study};

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 
+use super::Figures;
 use super::run::{Checks, Observer, run};
 use crate::outcome::{Header, Metric, RunResult};
 use crate::simulation::Config;
@@ -32,7 +33,7 @@ pub enum Ended {
     /// At its horizon.
     Done {
         /// Its figures: name with labels, and value; none where there is nothing to measure.
-        figures: Vec<(String, Option<String>)>,
+        figures: Figures,
         /// The whole result, if it is kept.
         result: Option<Box<RunResult>>,
     },
@@ -89,8 +90,7 @@ fn run_one(job: &Job, watch: &dyn Watch) -> Ended {
         Ok(Ok(result)) => {
             // The rest of the span, whatever the last look was.
             let _ = watch.advance(horizon.since(observer.at));
-            let figures = result.summary.metrics.iter().map(figure).collect();
-            Ended::Done { figures, result: job.keep.then(|| Box::new(result)) }
+            Ended::Done { figures: figures(&result), result: job.keep.then(|| Box::new(result)) }
         }
         Ok(Err(failure)) => Ended::Failed(failure.0),
         Err(panic) => Ended::Failed(words_of(panic.as_ref())),
@@ -101,6 +101,11 @@ pub(super) fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "an assertion failed".to_owned())
+}
+
+/// The figures of a run.
+pub fn figures(result: &RunResult) -> Figures {
+    result.summary.metrics.iter().map(figure).collect()
 }
 
 /// `evictions{cause=Underutilized}` and the value.

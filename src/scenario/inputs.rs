@@ -46,6 +46,44 @@ pub struct Inputs {
     pub folders: BTreeMap<String, Option<Vec<String>>>,
     /// Traces and series by path.
     pub traces: BTreeMap<String, Trace>,
+    /// The runs of a comparison or sweep, which have policy and settings of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub study: Option<StudyInputs>,
+}
+
+/// The runs of a study, numbered as its rows are: all replications of the first cell, then those of the second.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StudyInputs {
+    /// Runs of each cell, at least one.
+    pub replications: u32,
+    /// What is run.
+    pub cells: Vec<CellInputs>,
+}
+
+/// A variant of the scenario in a study.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CellInputs {
+    /// As reports call it.
+    pub name: String,
+    /// The policy; the first one if none.
+    pub policy: Option<String>,
+    /// Path and value, in order.
+    pub settings: Vec<(String, String)>,
+}
+
+impl CellInputs {
+    /// A variant under the name that reports give it.
+    pub fn new(name: String, choice: &Choice) -> CellInputs {
+        CellInputs { name, policy: choice.policy.clone(), settings: pairs(choice) }
+    }
+}
+
+/// Path and value of the settings.
+fn pairs(choice: &Choice) -> Vec<(String, String)> {
+    let settings = choice.settings.iter();
+    settings.map(|set| (set.path.clone(), set.value.clone())).collect()
 }
 
 /// A file that is read piece by piece.
@@ -68,6 +106,11 @@ impl Inputs {
     pub fn further(&self) -> Vec<(String, String)> {
         let named = self.manifests.iter().enumerate();
         named.map(|(i, text)| (format!("--manifests #{}", i + 1), text.clone())).collect()
+    }
+
+    /// The same with another policy and other settings.
+    pub fn with_choice(self, choice: &Choice) -> Inputs {
+        Inputs { policy: choice.policy.clone(), settings: pairs(choice), ..self }
     }
 
     /// Policy and settings.

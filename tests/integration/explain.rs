@@ -357,3 +357,33 @@ fn codes_of_diagnostics_are_explained() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("did you mean KS03"));
 }
+
+/// `questions.md` 4.1, A7: what Balanced thinks of the move that the other policy makes. A run of a comparison is
+/// explained as any other, and its further replications too.
+#[test]
+fn a_run_of_a_comparison_is_explained() {
+    let place = TempDir::new().expect("a temporary folder");
+    let mut command = karpsim();
+    command.arg("compare").arg(scenario("eks-workshop-policies.ron")).args(["--reps", "2"]);
+    let output = command.arg("--out").arg(place.path().join("r")).output().expect("runs");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    has(
+        &account(&place, &["--run", "Balanced", "--at", "12m"]),
+        &[
+            "a new node of default for 12 pods: r5.large $0.1260/h, m5.xlarge $0.1920/h",
+            "score 0.344 < threshold 0.50 (k: 2, savings 34.4%, disruption 100.0%)",
+        ],
+    );
+    let replica = account(&place, &["--run", "1"]);
+    has(&replica, &["MultiNodeConsolidation replace default-00002, default-00001"]);
+    assert!(account(&place, &["--run", "2"]).contains("1 command computed"));
+    for (options, said) in [
+        (&[] as &[&str], "error: this is a study of several runs"),
+        (&["--run", "6"], "error: there is no run 6"),
+        (&["--run", "balanced"], "error: there is no run balanced"),
+    ] {
+        let (code, _, stderr) = explain(&place, options);
+        assert_eq!(code, Some(2), "{stderr}");
+        has(&stderr, &[said, "  2  Balanced"]);
+    }
+}

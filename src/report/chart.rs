@@ -439,17 +439,21 @@ fn lane(canvas: &mut Canvas, scene: &Scene) -> Result<()> {
         let baseline = if up { middle - 4.0 } else { middle + 13.0 };
         canvas.text(name, (lane.left - 10.0, baseline), Align::Right, NOTE)?;
         let nexts = marks.iter().skip(1).map(|mark| mark.x).chain([lane.right + 8.0]);
+        let mut group: Option<Mark> = None;
         for (mark, next) in marks.iter().zip(nexts) {
+            let touching = group.take().filter(|group| mark.x - group.x < 2.0 * HALF_WIDTH);
+            let group = group.insert(touching.map_or(mark.clone(), |group| group.joined(mark)));
             let (base, tip) =
                 if up { (middle, middle - 11.0) } else { (middle + 1.0, middle + 12.0) };
             if marks.len() <= DENSE {
-                let corners = [(mark.x - 4.5, base), (mark.x + 4.5, base), (mark.x, tip)];
+                let corners =
+                    [(mark.x - HALF_WIDTH, base), (mark.x + HALF_WIDTH, base), (mark.x, tip)];
                 canvas.polygon(&corners, BLACK)?;
             } else {
                 let tick = Area::new(mark.x, base.min(tip), mark.x + 1.0, base.max(tip));
                 canvas.fill(tick, BLACK, 1.0)?;
             }
-            let text = canvas.shorten(&mark.text(), NOTE, 160.0);
+            let text = canvas.shorten(&group.text(), NOTE, 160.0);
             let room_ends = (next - 8.0).min(scene.axis.piece_right(mark.x) - 6.0);
             if mark.x + 8.0 + canvas.text_width(&text, NOTE) <= room_ends {
                 canvas.text(&text, (mark.x + 8.0, baseline), Align::Left, NOTE)?;
@@ -459,7 +463,11 @@ fn lane(canvas: &mut Canvas, scene: &Scene) -> Result<()> {
     frame::cuts(canvas, scene.axis, &Area::new(lane.left, lane.top, lane.right, lane.bottom))
 }
 
+/// Half the width of the mark of a launch or termination.
+const HALF_WIDTH: f64 = 4.5;
+
 /// Launches or terminations that fall together on the picture.
+#[derive(Clone)]
 struct Mark {
     x: f64,
     count: usize,
@@ -468,6 +476,16 @@ struct Mark {
 }
 
 impl Mark {
+    /// Both together, at the place of the later one.
+    fn joined(self, later: &Mark) -> Mark {
+        let same = self.instance_type == later.instance_type;
+        Mark {
+            x: later.x,
+            count: self.count + later.count,
+            instance_type: self.instance_type.filter(|_| same),
+        }
+    }
+
     fn text(&self) -> String {
         match (&self.instance_type, self.count) {
             (Some(name), 1) => name.clone(),

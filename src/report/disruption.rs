@@ -100,7 +100,10 @@ fn draw_row(
         canvas.fill(bar, color, 0.7)?;
     }
     let nexts = marks.iter().skip(1).map(|mark| mark.x - 12.0).chain([row.right]);
+    // Bars of earlier marks may reach over a mark: what is written after them is about them all.
+    let (mut reach, mut count) = (f64::NEG_INFINITY, 0);
     for (mark, next) in marks.iter().zip(nexts) {
+        count = if mark.x <= reach { count + mark.count } else { mark.count };
         let event = events[mark.largest];
         let size = radius(event.evicted).min((row.bottom - row.top) / 2.0 - 1.0);
         if marks.len() > DENSE {
@@ -110,14 +113,12 @@ fn draw_row(
         }
         shape(canvas, cause, (mark.x, middle + 0.5), size + 1.5, WHITE)?;
         shape(canvas, cause, (mark.x, middle + 0.5), size, color)?;
-        // Bars of earlier marks may reach over this one.
-        let earlier = marks.iter().filter(|other| other.x <= mark.x);
-        let reach = earlier.map(|other| other.until).fold(mark.x + size, f64::max);
+        reach = reach.max(mark.until).max(mark.x + size);
         let left = reach + 6.0;
-        let wordings = if mark.count == 1 {
+        let wordings = if count == 1 {
             vec![story(event, types), pods(event.evicted)]
         } else {
-            vec![format!("{} events", mark.count)]
+            vec![format!("{count} events")]
         };
         let next = next.min(scene.axis.piece_right(mark.x) - 6.0);
         let fits = |text: &&String| left + canvas.text_width(text, NOTE) <= next;

@@ -31,6 +31,15 @@ impl RegistrationHealth {
         self.condition
     }
 
+    /// A controller that starts knows the condition and fills in outcomes that it would follow from.
+    fn restart(&mut self) {
+        self.outcomes = match self.condition {
+            None => VecDeque::new(),
+            Some(true) => VecDeque::from([true]),
+            Some(false) => VecDeque::from([false; UNHEALTHY_FROM]),
+        };
+    }
+
     /// Takes an outcome in. True when the condition changed: a good outcome can make it True only, a bad one False.
     fn record(&mut self, good: bool) -> bool {
         if self.outcomes.len() == REMEMBERED {
@@ -81,6 +90,11 @@ impl World {
         }
     }
 
+    /// The controller starts: of outcomes it knows what stands in the conditions.
+    pub(super) fn restart_registration_health(&mut self) {
+        self.cluster.pools.iter_mut().for_each(|pool| pool.health.restart());
+    }
+
     /// A NodePool was written: nodeclaim.disruption looks at its NodeClaims, in the order of their names.
     pub fn notify_pool(&mut self, pool: PoolIndex) {
         let cluster = &self.cluster;
@@ -104,5 +118,25 @@ mod tests {
         });
         let (yes, no) = (Some(true), Some(false));
         assert_eq!(conditions, [yes, yes, yes, no, no, yes, yes, yes, yes]);
+    }
+
+    /// `pkg/controllers/nodepool/registrationhealth/controller.go`: a healthy pool starts with one good outcome, an
+    /// unhealthy one with two bad ones, a pool of which nothing is known with none.
+    #[test]
+    fn a_restart_keeps_of_outcomes_what_the_condition_says() {
+        let after = |before: &[bool], later: &[bool]| {
+            let mut health = RegistrationHealth::default();
+            before.iter().for_each(|good| _ = health.record(*good));
+            health.restart();
+            later.iter().for_each(|good| _ = health.record(*good));
+            health.condition()
+        };
+        // The bad outcome before the restart is forgotten: of it and the next one the pool would be unhealthy.
+        assert_eq!(after(&[true, false], &[false]), Some(true));
+        assert_eq!(after(&[true, false], &[false, false]), Some(false));
+        assert_eq!(after(&[false], &[false]), None);
+        // Two bad ones of four: the pool is healthy once one of them is forgotten.
+        assert_eq!(after(&[false, false], &[true, true]), Some(false));
+        assert_eq!(after(&[false, false], &[true, true, true]), Some(true));
     }
 }

@@ -1,10 +1,13 @@
 //! A restart of Karpenter's controller: what it kept in memory is lost, what stands in objects is not.
 //!
-//! Upstream: karpenter v1.14.1 `pkg/controllers/state/cluster.go`, `pkg/controllers/disruption/queue.go`;
+//! Upstream: karpenter v1.14.1 `pkg/controllers/state/cluster.go`, `pkg/controllers/disruption/queue.go`,
+//! `pkg/controllers/nodepool/registrationhealth/controller.go`;
 //! controller-runtime lists all objects anew at a start.
 //!
 //! DEVIATION: the new controller works at once, without the time that a rollout and the election of a leader take, and
 //! a Create call under way returns to it; Karpenter makes the call again and later collects the first instance.
+
+use std::collections::BTreeSet;
 
 use super::cluster::{ClaimId, NodeId, PodId};
 use super::{Wake, World};
@@ -20,6 +23,9 @@ impl World {
         self.refresh_offerings();
         // Prices are asked for at the start.
         self.learn_prices();
+        self.restart_registration_health();
+        // Set again by the next provisioning pass.
+        self.set_buffer_hosts(BTreeSet::new());
         self.mark_unconsolidated();
         self.list_objects();
     }

@@ -369,6 +369,32 @@ impl Catalog {
         self.position(name).map(|i| &self.types[i])
     }
 
+    /// The same catalogue with the instance types of some families alone. Its digest stays that of the whole table.
+    pub fn of_families(&self, families: &[&str]) -> Catalog {
+        let is_kept = |facts: &TypeFacts| families.contains(&facts.family());
+        let kept: Vec<usize> = (0..self.types.len()).filter(|i| is_kept(&self.types[*i])).collect();
+        let region = |region: &Region| {
+            let spot = |new: usize, old: usize| {
+                let prices = region.zonal_spot.range((old as u32, 0)..(old as u32 + 1, 0));
+                prices.map(move |((_, zone), price)| ((new as u32, *zone), *price))
+            };
+            let places = kept.iter().enumerate();
+            Region {
+                name: region.name.clone(),
+                zones: region.zones.clone(),
+                sales: kept.iter().map(|i| region.sales[*i]).collect(),
+                zonal_spot: places.flat_map(|(new, old)| spot(new, *old)).collect(),
+            }
+        };
+        Catalog {
+            date: self.date.clone(),
+            sources: self.sources.clone(),
+            types: kept.iter().map(|i| self.types[*i].clone()).collect(),
+            regions: self.regions.iter().map(region).collect(),
+            digest: self.digest,
+        }
+    }
+
     /// A region.
     pub fn region(&self, name: &str) -> Option<&Region> {
         let found = self.regions.binary_search_by(|region| region.name.as_str().cmp(name));
@@ -426,6 +452,25 @@ mod tests {
             assert_eq!(facts.family(), family);
         }
         assert!(named("c7i-flex.large").is_flex() && !named("c7i.large").is_flex());
+    }
+
+    #[test]
+    fn some_families_keep_their_facts() {
+        let sale = |zones| Sale { zones, ..Sale::default() };
+        let whole = Catalog {
+            types: ["a1.large", "b2.large", "c3.large"].map(named).to_vec(),
+            regions: vec![Region {
+                sales: vec![sale(1), sale(2), sale(3)],
+                zonal_spot: [((0, 0), 10), ((1, 1), 20), ((2, 0), 30), ((2, 1), 31)].into(),
+                ..Region::default()
+            }],
+            ..Catalog::default()
+        };
+        let some = whole.of_families(&["a1", "c3"]);
+        let names: Vec<&str> = some.types.iter().map(|facts| facts.name.as_str()).collect();
+        assert_eq!(names, ["a1.large", "c3.large"]);
+        assert_eq!(some.regions[0].sales, [sale(1), sale(3)]);
+        assert_eq!(some.regions[0].zonal_spot, [((0, 0), 10), ((1, 0), 30), ((1, 1), 31)].into());
     }
 
     #[test]

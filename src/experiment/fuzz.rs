@@ -14,6 +14,7 @@ use super::random_cluster;
 use super::run::{Checks, Observer, run};
 use super::runner::words_of;
 use crate::diagnostic::{Diagnostics, Severity};
+use crate::ec2::catalog::Catalog;
 use crate::outcome::Header;
 use crate::scenario::{Catalogue, MemoryFiles, catalog, load, resolve};
 use crate::simulation::Config;
@@ -22,8 +23,8 @@ use crate::world::journal::Record;
 
 /// Seeds that are run before the first of them is reported.
 const CHUNK: u64 = 256;
-/// Events after which a run is taken for one that never ends; ordinary ones have some thousands.
-const MOST_EVENTS: u64 = 5_000_000;
+/// Events after which a run is taken for one that never ends; ordinary ones have some ten thousand.
+const MOST_EVENTS: u64 = 400_000;
 
 /// How the run of one seed ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,20 @@ pub struct Trials {
     pub until: Option<SimDuration>,
 }
 
+/// What can be bought: the families that random clusters name. Others would only be looked through.
+struct Market {
+    catalog: Catalog,
+    names: Catalogue,
+}
+
+impl Market {
+    fn new() -> Market {
+        let catalog = catalog::embedded().of_families(&random_cluster::FAMILIES);
+        let names = Catalogue::from(&catalog);
+        Market { catalog, names }
+    }
+}
+
 /// Runs the cluster of each seed on `threads` threads (0: as many as there are cores) and hands over how they ended in
 /// the order of the seeds.
 pub fn run_trials(
@@ -55,21 +70,21 @@ pub fn run_trials(
     mut on_end: impl FnMut(Trial),
 ) -> Result<(), rayon::ThreadPoolBuildError> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-    let names = Catalogue::from(catalog::embedded());
+    let market = Market::new();
     let mut next = trials.seeds.start;
     while next < trials.seeds.end {
         let end = next.saturating_add(CHUNK).min(trials.seeds.end);
         let seeds = (next..end).into_par_iter();
         let ended: Vec<Trial> =
-            pool.install(|| seeds.map(|seed| run_trial(seed, trials, &names)).collect());
+            pool.install(|| seeds.map(|seed| run_trial(seed, trials, &market)).collect());
         ended.into_iter().for_each(&mut on_end);
         next = end;
     }
     Ok(())
 }
 
-fn run_trial(seed: u64, trials: &Trials, names: &Catalogue) -> Trial {
-    let outcome = catch_unwind(AssertUnwindSafe(|| check(seed, trials, names)))
+fn run_trial(seed: u64, trials: &Trials, market: &Market) -> Trial {
+    let outcome = catch_unwind(AssertUnwindSafe(|| check(seed, trials, market)))
         .unwrap_or_else(|panic| Err(words_of(panic.as_ref())));
     match outcome {
         Ok(facts) => Trial { seed, facts, failure: None },
@@ -78,8 +93,8 @@ fn run_trial(seed: u64, trials: &Trials, names: &Catalogue) -> Trial {
 }
 
 /// The number of facts of a seed's run.
-fn check(seed: u64, trials: &Trials, names: &Catalogue) -> Result<usize, String> {
-    let mut config = config(&random_cluster::files(seed), names)?;
+fn check(seed: u64, trials: &Trials, market: &Market) -> Result<usize, String> {
+    let mut config = config(&random_cluster::files(seed), market)?;
     if let Some(until) = trials.until {
         config.horizon = config.horizon.min(SimTime::ZERO + until);
     }
@@ -99,10 +114,10 @@ fn check(seed: u64, trials: &Trials, names: &Catalogue) -> Result<usize, String>
 }
 
 /// What a run starts from; the first error of the input otherwise.
-fn config(files: &MemoryFiles, names: &Catalogue) -> Result<Config, String> {
+fn config(files: &MemoryFiles, market: &Market) -> Result<Config, String> {
     let mut diagnostics = Diagnostics::default();
-    match load(Path::new(random_cluster::SCENARIO), files, names, &mut diagnostics) {
-        Some(loaded) => Ok(resolve::config(&loaded, catalog::embedded())),
+    match load(Path::new(random_cluster::SCENARIO), files, &market.names, &mut diagnostics) {
+        Some(loaded) => Ok(resolve::config(&loaded, &market.catalog)),
         None => {
             let error = diagnostics.iter().find(|problem| problem.severity == Severity::Error);
             let place = error.and_then(|error| error.span());
@@ -151,25 +166,52 @@ mod tests {
 
     #[test]
     fn the_clusters_are_varied() {
-        let names = Catalogue::from(catalog::embedded());
+        let market = Market::new();
         let mut missing = vec![
             " Drifted {",
             " Expired(",
             " Interrupted(",
             " DisruptionStarted { command: CommandRef { id: 0, method: \"Emptiness\"",
+            "method: \"MultiNodeConsolidation\"",
             "method: \"SingleNodeConsolidation\"",
             "method: \"Drift\"",
-            " ValidationFailed {",
+            "method: \"StaticDrift\"",
+            "decision: \"replace\"",
+            " DisruptionFailed {",
+            "failure: \"churn\"",
+            "failure: \"scheduling\"",
             " WorkLost {",
+            " JobFailed {",
             " InsufficientCapacity {",
-            " GaveUp {",
+            " LaunchFailed {",
+            " BatchDropped",
+            "reason: \"launch_timeout\"",
+            "reason: \"registration_timeout\"",
+            "reason: \"garbage_collected\"",
+            "reason: \"unhealthy\"",
+            " RegistrationHealth {",
             " NodeBroken {",
+            " PriceChanged {",
             " Applied {",
+            "action: \"delete\"",
+            "action: \"patch\"",
+            "action: \"restart\"",
+            "action: \"withdraw\"",
             "Job/default/report",
+            "Pod/default/alone",
+            "workload: \"DaemonSet/kube-system/logger\"",
+            "pool: \"fixed\"",
+            "capacity-buffer-buffer-0-1",
             "capacity_type: \"spot\"",
+            "example.com/device",
+            "example.com/side",
+            "unsatisfiable topology constraint for topology spread",
+            "unsatisfiable topology constraint for pod affinity",
+            "unsatisfiable topology constraint for pod anti-affinity",
+            "exceed limits for nodepool",
         ];
         for seed in 0..200 {
-            let mut config = config(&random_cluster::files(seed), &names).expect("valid input");
+            let mut config = config(&random_cluster::files(seed), &market).expect("valid input");
             config.horizon = config.horizon.min(SimTime::from_seconds(9_000));
             let journal = journal(config, Checks::Off, true).expect("a sound run");
             missing.retain(|text| !journal.lines.iter().any(|line| line.contains(text)));

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use crate::kube::node_pool::{self, Reason};
 use crate::units::{Lane, ResourceVec, SimTime};
+use crate::world::cluster::Owner;
 use crate::world::journal::CommandRef;
-use crate::world::{Event, World};
+use crate::world::{Event, PodId, World};
 
 /// A broken invariant: what, and where.
 pub type Violation = String;
@@ -37,7 +38,7 @@ fn pods_fit(world: &World) -> Result<(), Violation> {
     Ok(())
 }
 
-fn sum_of_requests(world: &World, pods: &[crate::world::PodId]) -> ResourceVec {
+fn sum_of_requests(world: &World, pods: &[PodId]) -> ResourceVec {
     let mut sum = ResourceVec::default();
     let pods = pods.iter().map(|pod| &world.cluster.pods[*pod]).filter(|pod| !pod.is_finished());
     pods.for_each(|pod| sum.add(&pod.class.requests));
@@ -57,20 +58,43 @@ fn usage_is_conserved(world: &World) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Every live pod of a Deployment is either pending or on a node that knows it.
+/// Every pod is on a node that knows it, or in the one list of those that wait for a node. Deployments and Jobs list
+/// their active pods, and nothing else.
 fn no_pod_is_lost(world: &World) -> Result<(), Violation> {
-    for deployment in &world.cluster.deployments {
-        for id in &deployment.live {
-            let Some(pod) = world.cluster.pods.get(*id) else {
-                return Err(format!("{} lists a pod that is gone", deployment.spec.name));
-            };
-            let kept = match pod.node {
-                None => world.cluster.pending.values().any(|pending| pending == id),
-                Some(node) => world.cluster.nodes.get(node).is_some_and(|n| n.pods.contains(id)),
-            };
-            if !kept {
-                return Err(format!("pod {} is neither pending nor on its node", pod.full_name()));
-            }
+    let cluster = &world.cluster;
+    let mut live: BTreeMap<(bool, usize), Vec<PodId>> = BTreeMap::new();
+    let mut waiting = 0;
+    for id in cluster.pods_by_ordinal.values() {
+        let Some(pod) = cluster.pods.get(*id) else {
+            return Err("a pod that is gone is still listed".to_owned());
+        };
+        let key = (-i64::from(pod.class.priority), pod.ordinal);
+        let waits_in = |list: &BTreeMap<(i64, u64), PodId>| list.get(&key) == Some(id);
+        let waits = (waits_in(&cluster.pending), waits_in(&cluster.pending_daemons));
+        waiting += usize::from(waits.0) + usize::from(waits.1);
+        let kept = match pod.node.map(|node| cluster.nodes.get(node)) {
+            None => waits == (!pod.is_daemon(), pod.is_daemon()),
+            Some(node) => waits == (false, false) && node.is_some_and(|n| n.pods.contains(id)),
+        };
+        if !kept {
+            return Err(format!("pod {} is neither pending nor on its node", pod.full_name()));
+        }
+        match pod.owner {
+            Owner::Deployment(index) if pod.is_active() => live.entry((false, index)).or_default(),
+            Owner::Job(index) if pod.is_active() => live.entry((true, index)).or_default(),
+            _ => continue,
+        }
+        .push(*id);
+    }
+    if waiting != cluster.pending.len() + cluster.pending_daemons.len() {
+        return Err("a pod that is gone still waits for a node".to_owned());
+    }
+    let deployments = cluster.deployments.iter().map(|d| (&d.spec.name, &d.live)).enumerate();
+    let jobs = cluster.jobs.iter().map(|job| (&job.spec.name, &job.live)).enumerate();
+    let lists = deployments.map(|list| (false, list)).chain(jobs.map(|list| (true, list)));
+    for (is_job, (index, (name, listed))) in lists {
+        if live.get(&(is_job, index)).map_or(&[][..], Vec::as_slice) != listed {
+            return Err(format!("{name} lists other pods than its own"));
         }
     }
     Ok(())

@@ -12,8 +12,8 @@ use crate::kube::PodClass;
 use crate::kube::capacity_buffer::{CapacityBuffer, PodShape, PodTemplate};
 use crate::kube::pod::DoNotDisrupt;
 
-/// Virtual pods are numbered from here on, apart from those that exist.
-const FIRST_ORDINAL: u64 = 1 << 62;
+/// Virtual pods are numbered from here on, apart from those that exist; low enough to key draws.
+const FIRST_ORDINAL: u64 = 1 << 55;
 
 /// A CapacityBuffer with its virtual pods.
 #[derive(Clone, Debug)]

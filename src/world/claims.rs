@@ -148,12 +148,13 @@ impl World {
         texts
     }
 
-    /// The Create call began.
+    /// The Create call began. It takes a millisecond at least: a static NodePool whose types are all out of stock asks
+    /// for the next NodeClaim as soon as one has failed, so that no time would pass otherwise.
     pub fn begin_launch(&mut self, id: ClaimId) {
         self.cluster.claims[id].launching = true;
         let ordinal = self.cluster.claims[id].ordinal;
         let create = &self.settings.latency.create;
-        let delay = self.streams.sample(create, Purpose::LaunchLatency, ordinal, 0).max(0);
+        let delay = self.streams.sample(create, Purpose::LaunchLatency, ordinal, 0).max(1);
         self.schedule(self.now() + SimDuration::from_ms(delay), Event::LaunchReturns(id));
     }
 

@@ -180,6 +180,12 @@ pub struct FuzzOptions {
     /// Write the files of the first cluster
     #[arg(long, value_name = "DIR")]
     pub write: Option<PathBuf>,
+    /// Threads; 0 for all cores
+    #[arg(short, long, value_name = "N", default_value_t = 0, value_parser = parse_threads)]
+    pub jobs: usize,
+    /// How progress is shown on stderr
+    #[arg(long, value_enum, default_value_t = ProgressForm::Auto, value_name = "FORM")]
+    pub progress: ProgressForm,
 }
 
 /// `karpsim completions`.

@@ -1,12 +1,18 @@
 //! `karpsim fuzz`: random clusters under all invariants.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::Exit;
 use super::args::FuzzOptions;
 use super::output::Folder;
+use super::progress::{Runs, Signals};
 use super::terminal::Terminal;
 use crate::experiment::{fuzz, random_cluster};
+use crate::outcome::summary::counted;
+use crate::units::SimDuration;
+
+/// What a run counts for in the progress.
+const SPAN: SimDuration = SimDuration::from_ms(1);
 
 /// Runs the clusters and prints what broke.
 pub fn fuzz(options: &FuzzOptions, terminal: &Terminal) -> Result<Exit> {
@@ -17,23 +23,43 @@ pub fn fuzz(options: &FuzzOptions, terminal: &Terminal) -> Result<Exit> {
         }
         terminal.say(&format!("wrote {}", folder.names()));
     }
-    let (mut facts, mut failed, mut printed) = (0, 0_u64, Ok(()));
+    if options.runs > 1 {
+        // The line of the seed says it all. A case that is replayed alone tells where as well.
+        std::panic::set_hook(Box::new(|_| {}));
+    }
+    let signals = Signals::catch()?;
+    let goes_on = || signals.caught().is_none();
     let seeds = options.seed..options.seed.saturating_add(options.runs);
     let trials = fuzz::Trials { seeds, plain: options.plain, until: options.until };
-    fuzz::run_trials(&trials, 0, |trial| {
-        facts += trial.facts;
+    let total = usize::try_from(options.runs).unwrap_or(usize::MAX);
+    let progress = Runs::new(options.progress, total, SPAN, terminal);
+    let (mut runs, mut events, mut failures, mut printed) = (0_u64, 0, 0_u64, Ok(()));
+    fuzz::run_trials(&trials, options.jobs, &goes_on, |trial| {
+        runs += 1;
+        events += trial.facts;
+        progress.advance(SPAN);
+        progress.count();
         if let Some(failure) = &trial.failure {
-            failed += 1;
-            let line = terminal.print(&format!("seed {}: {failure}\n", trial.seed));
+            failures += 1;
+            let line = format!("seed {}: {failure}\n", trial.seed);
+            let line = progress.aside(|| terminal.print(&line));
             printed = std::mem::replace(&mut printed, Ok(())).and(line);
         }
-    })?;
+    })
+    .context("the threads cannot be started")?;
+    progress.clear();
     printed?;
-    let runs = options.runs;
-    let end = match failed {
-        0 => "all invariants held".to_owned(),
-        _ => format!("{failed} failed"),
-    };
-    terminal.print(&format!("{runs} runs, {facts} facts, {end}\n"))?;
-    Ok(if failed == 0 { Exit::Done } else { Exit::Failed })
+    let (ran, failed) = (counted(runs, "run"), counted(failures, "failure"));
+    terminal.print(&format!("{ran}, {}, {failed}\n", counted(events as u64, "event")))?;
+    if failures > 0 && options.runs > 1 {
+        let plain = if options.plain { " --plain" } else { "" };
+        terminal.say(&format!(
+            "one alone, its files kept: karpsim fuzz --seed N --runs 1{plain} --write DIR"
+        ));
+    }
+    Ok(match (signals.caught(), failures) {
+        (Some(signal), _) => Exit::Interrupted(signal),
+        (None, 0) => Exit::Done,
+        _ => Exit::Failed,
+    })
 }

@@ -156,6 +156,11 @@ impl Runs {
         }
     }
 
+    /// Does what writes to the terminal, with the line out of its way.
+    pub fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.bar.suspend(write)
+    }
+
     /// Takes the line away.
     pub fn clear(&self) {
         self.bar.finish_and_clear();

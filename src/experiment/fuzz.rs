@@ -3,12 +3,11 @@
 //! A seed is a whole case: the cluster, what happens to it and all its draws. The clusters go in as texts, through the
 //! loader that every scenario goes through.
 
+use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
-
-use rayon::prelude::*;
+use std::sync::{Arc, mpsc};
 
 use super::random_cluster;
 use super::run::{Checks, Observer, run};
@@ -21,8 +20,6 @@ use crate::simulation::Config;
 use crate::units::{SimDuration, SimTime};
 use crate::world::journal::Record;
 
-/// Seeds that are run before the first of them is reported.
-const CHUNK: u64 = 256;
 /// Events after which a run is taken for one that never ends; ordinary ones have some ten thousand.
 const MOST_EVENTS: u64 = 400_000;
 
@@ -63,23 +60,39 @@ impl Market {
 }
 
 /// Runs the cluster of each seed on `threads` threads (0: as many as there are cores) and hands over how they ended in
-/// the order of the seeds.
+/// the order of the seeds, each as soon as those before it are known. Seeds that are not begun when `goes_on` says no
+/// are left out.
 pub fn run_trials(
     trials: &Trials,
     threads: usize,
+    goes_on: &(dyn Fn() -> bool + Sync),
     mut on_end: impl FnMut(Trial),
 ) -> Result<(), rayon::ThreadPoolBuildError> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-    let market = Market::new();
-    let mut next = trials.seeds.start;
-    while next < trials.seeds.end {
-        let end = next.saturating_add(CHUNK).min(trials.seeds.end);
-        let seeds = (next..end).into_par_iter();
-        let ended: Vec<Trial> =
-            pool.install(|| seeds.map(|seed| run_trial(seed, trials, &market)).collect());
-        ended.into_iter().for_each(&mut on_end);
-        next = end;
-    }
+    let market = &Market::new();
+    std::thread::scope(|scope| {
+        let (sender, receiver) = mpsc::channel();
+        scope.spawn(move || {
+            pool.in_place_scope_fifo(|tasks| {
+                for seed in trials.seeds.clone() {
+                    let sender = sender.clone();
+                    tasks.spawn_fifo(move |_| {
+                        let trial = goes_on().then(|| run_trial(seed, trials, market));
+                        // A receiver that is gone wants no more results.
+                        drop(sender.send((seed, trial)));
+                    });
+                }
+            });
+        });
+        let (mut next, mut early) = (trials.seeds.start, BTreeMap::new());
+        for (seed, trial) in receiver {
+            early.insert(seed, trial);
+            while let Some(trial) = early.remove(&next) {
+                next += 1;
+                trial.into_iter().for_each(&mut on_end);
+            }
+        }
+    });
     Ok(())
 }
 
@@ -234,7 +247,7 @@ mod tests {
             Trials { seeds: 0..4, plain: false, until: Some(SimDuration::from_minutes(20)) };
         let ended = |threads| {
             let mut ended = Vec::new();
-            run_trials(&trials, threads, |trial| ended.push(trial)).expect("a pool");
+            run_trials(&trials, threads, &|| true, |trial| ended.push(trial)).expect("a pool");
             ended
         };
         assert_eq!(ended(1), ended(3));

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::outcome::{Header, Recorder, RunResult};
+use crate::simulation::history::History;
 use crate::simulation::{Config, Simulation, invariant};
 use crate::units::SimTime;
 use crate::world::journal::Record;
@@ -62,9 +63,10 @@ pub fn run(
     let mut simulation = Simulation::new(config).witnessed(observer.witness());
     let mut recorder = Recorder::new(header);
     let mut end = simulation.horizon();
-    fold(&mut simulation, &mut recorder, checks, observer)?;
+    let mut history = (checks == Checks::EveryEvent).then(History::default);
+    fold(&mut simulation, &mut recorder, history.as_mut(), observer)?;
     while let Some((at, event)) = simulation.step() {
-        fold(&mut simulation, &mut recorder, checks, observer)?;
+        fold(&mut simulation, &mut recorder, history.as_mut(), observer)?;
         if checks == Checks::EveryEvent {
             invariant::check(simulation.world(), at, &event).map_err(Failure)?;
         }
@@ -88,22 +90,27 @@ pub fn run(
 fn fold(
     simulation: &mut Simulation,
     recorder: &mut Recorder,
-    checks: Checks,
+    history: Option<&mut History>,
     observer: &mut impl Observer,
 ) -> Result<(), Failure> {
     simulation.drain_accounts().iter().for_each(|account| observer.hear(account));
-    let mut started = Vec::new();
-    for record in simulation.drain_journal() {
-        recorder.fold(&record);
-        observer.observe(&record);
-        if let Fact::DisruptionStarted { command, .. } = record.fact {
-            started.push(command);
+    let Some(history) = history else {
+        for record in simulation.drain_journal() {
+            recorder.fold(&record);
+            observer.observe(&record);
+        }
+        return Ok(());
+    };
+    let records: Vec<Record> = simulation.drain_journal().collect();
+    for record in &records {
+        recorder.fold(record);
+        observer.observe(record);
+    }
+    let world = simulation.world();
+    for record in &records {
+        if let Fact::DisruptionStarted { command, .. } = &record.fact {
+            invariant::check_budgets(world, command).map_err(Failure)?;
         }
     }
-    if checks == Checks::EveryEvent {
-        for command in &started {
-            invariant::check_budgets(simulation.world(), command).map_err(Failure)?;
-        }
-    }
-    Ok(())
+    history.fold(world, &records).map_err(Failure)
 }

@@ -14,7 +14,7 @@ use karpsim::units::SimDuration;
 fn random_clusters_keep_all_invariants_with_and_without_memos() {
     let (mut failures, mut facts) = (Vec::new(), 0);
     let trials = Trials { seeds: 1..21, plain: true, until: Some(SimDuration::from_minutes(25)) };
-    let ran = run_trials(&trials, 0, |trial| {
+    let ran = run_trials(&trials, 0, &|| true, |trial| {
         facts += trial.facts;
         failures.extend(trial.failure.map(|failure| format!("seed {}: {failure}", trial.seed)));
     });

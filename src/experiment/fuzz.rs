@@ -176,6 +176,10 @@ impl Observer for Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulation::Simulation;
+    use crate::simulation::history::History;
+    use crate::world::Fact;
+    use crate::world::journal::{ClaimRef, CommandRef};
 
     #[test]
     fn the_clusters_are_varied() {
@@ -233,6 +237,47 @@ mod tests {
             }
         }
         panic!("never in 200 seeds: {missing:?}");
+    }
+
+    #[test]
+    fn broken_histories_are_told() {
+        let config = config(&random_cluster::files(1), &Market::new()).expect("valid input");
+        let simulation = Simulation::new(Arc::new(config));
+        let told = |facts: &[Fact]| {
+            let at = SimTime::from_seconds(10);
+            let records: Vec<Record> =
+                facts.iter().map(|fact| Record { at, fact: fact.clone() }).collect();
+            History::default().fold(simulation.world(), &records).expect_err("it is broken")
+        };
+        let claim = ClaimRef { ordinal: 0, name: "pool-0-00001".into(), pool: "pool-0".into() };
+        let command = CommandRef {
+            id: 0,
+            method: "SingleNodeConsolidation",
+            reason: "Underutilized",
+            decision: "delete",
+            candidates: vec![(claim.clone(), "m5.large".into(), "spot")],
+            pod_count: 0,
+            savings: 1.0,
+        };
+        let created = Fact::ClaimCreated {
+            claim: claim.clone(),
+            reason: "provisioned",
+            instance_types: [].into(),
+            requirements: Vec::new(),
+            requests: Default::default(),
+        };
+        let drain = [Fact::DrainStarted(claim.clone()), Fact::Drained(claim.clone())];
+        for (facts, words) in [
+            (&drain[1..], "drained without a drain"),
+            (&drain, "drained within 0s"),
+            (&[Fact::Expired(claim)], "what expires does not exist"),
+            (&[Fact::DisruptionComputed(command.clone())], "pool-0-00001 does not exist"),
+            (&[Fact::DisruptionSucceeded(command)], "a replacement was never initialized"),
+            (&[created], "0 NodeClaims of pool-0 exist, not 1"),
+        ] {
+            let violation = told(facts);
+            assert!(violation.starts_with(words), "{violation}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Invariants of what happens one thing after the other: what a command, a drain or an eviction must have had before
 //! it. They fold the journal, and look at the world as it is after the event that wrote it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::invariant::Violation;
@@ -26,6 +26,8 @@ pub struct History {
     running: BTreeMap<u64, Running>,
     /// When the drains under way began, by NodeClaim.
     drains: BTreeMap<u64, SimTime>,
+    /// Pods that were protected only when they were in the eviction queue, which looks at pods no more.
+    late: BTreeSet<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -81,8 +83,13 @@ impl History {
             Fact::DrainStarted(claim) => drop(self.drains.insert(claim.ordinal, at)),
             Fact::Drained(claim) => self.end_drain(at, claim)?,
             Fact::Expired(claim) => has_reached_its_age(world, at, claim)?,
+            Fact::PodAnnotated(pod) => {
+                let pod = world.cluster.pods_by_ordinal.get(&pod.ordinal);
+                let pod = pod.and_then(|id| world.cluster.pods.get(*id));
+                self.late.extend(pod.filter(|pod| pod.in_eviction_queue).map(|pod| pod.ordinal));
+            }
             Fact::PodTerminating { pod, cause, .. } if *cause != Cause::ScaleDown => {
-                may_be_told_to_go(world, pod)?;
+                may_be_told_to_go(world, pod, self.late.contains(&pod.ordinal))?;
             }
             _ => {}
         }
@@ -194,8 +201,9 @@ fn has_reached_its_age(world: &World, at: SimTime, claim: &ClaimRef) -> Result<(
 }
 
 /// A pod that a drain tells to go: neither protected nor ahead of a group that goes first, unless the NodeClaim's
-/// terminationGracePeriod forces it.
-fn may_be_told_to_go(world: &World, pod: &PodRef) -> Result<(), Violation> {
+/// terminationGracePeriod forces it. Karpenter asks for an eviction again and again without another look at the pod: a
+/// protection that came `late` does not help.
+fn may_be_told_to_go(world: &World, pod: &PodRef, late: bool) -> Result<(), Violation> {
     let view = world.view();
     let id = world.cluster.pods_by_ordinal.get(&pod.ordinal);
     let Some(pod) = id.and_then(|id| world.cluster.pods.get(*id)) else {
@@ -208,7 +216,7 @@ fn may_be_told_to_go(world: &World, pod: &PodRef) -> Result<(), Violation> {
     if claim.termination_at.is_some() {
         return Ok(());
     }
-    if pod.do_not_disrupt.in_force(pod.bound_at, world.now()) {
+    if !late && pod.do_not_disrupt.in_force(pod.bound_at, world.now()) {
         return Err("it is protected".to_owned());
     }
     let group = |pod: &Pod| (pod.class.critical, pod.is_daemon());

@@ -53,9 +53,11 @@ struct Market {
 
 impl Market {
     fn new() -> Market {
-        let catalog = catalog::embedded().of_families(&random_cluster::FAMILIES);
-        let names = Catalogue::from(&catalog);
-        Market { catalog, names }
+        Market::of(catalog::embedded().of_families(&random_cluster::FAMILIES))
+    }
+
+    fn of(catalog: Catalog) -> Market {
+        Market { names: Catalogue::from(&catalog), catalog }
     }
 }
 
@@ -237,6 +239,20 @@ mod tests {
             }
         }
         panic!("never in 200 seeds: {missing:?}");
+    }
+
+    /// What `karpsim run` makes of the written files.
+    #[test]
+    fn the_other_families_change_nothing() {
+        let (some, all) = (Market::new(), Market::of(catalog::embedded().clone()));
+        for seed in 1..7 {
+            let journal = |market| {
+                let mut config = config(&random_cluster::files(seed), market).expect("valid input");
+                config.horizon = config.horizon.min(SimTime::from_seconds(2_000));
+                journal(config, Checks::Off, true).expect("a sound run").lines
+            };
+            assert_eq!(journal(&some), journal(&all), "seed {seed}");
+        }
     }
 
     #[test]

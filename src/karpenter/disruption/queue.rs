@@ -57,7 +57,12 @@ impl CommandQueue {
             world.set_marked_for_deletion(candidate.claim, true);
             world.set_in_command(candidate.claim, true);
         }
-        command.placements.iter().for_each(|(destination, _)| world.nominate(*destination));
+        // Nodes that went away during the validation wait are passed over (`Cluster.NominateNodeForPod`).
+        for (destination, _) in &command.placements {
+            if world.cluster.claims.get(*destination).is_some() {
+                world.nominate(*destination);
+            }
+        }
         let fact = started(world, &command, &replacements);
         world.record(fact);
         let id = command.id;

@@ -261,7 +261,10 @@ impl Prepared {
     }
 }
 
-/// How long a run takes, from the first moments of one; none of a run that fails.
+/// The share of a run that says how long all of it takes: the first seconds of a cluster may be its busiest.
+const LEAST_LOOK: f64 = 0.01;
+
+/// How long a run takes, from the first moments of one; none of a run that fails or of which too little was seen.
 fn time_of_a_run(job: &Job) -> Option<Duration> {
     let mut first = FirstMoments { clock: ProgressBar::hidden() };
     let settings = Settings { seed: job.seed, ..job.config.settings.as_ref().clone() };
@@ -271,8 +274,8 @@ fn time_of_a_run(job: &Job) -> Option<Duration> {
         run(Arc::new(config), job.header.clone(), Checks::Off, &mut first)
     }));
     let result = ended.ok()?.ok()?;
-    let share = (result.end.ms() as f64 / horizon).clamp(1e-6, 1.0);
-    Some(first.clock.elapsed().div_f64(share))
+    let share = (result.end.ms() as f64 / horizon).min(1.0);
+    (share >= LEAST_LOOK).then(|| first.clock.elapsed().div_f64(share))
 }
 
 /// Ends a run when enough of it was seen.

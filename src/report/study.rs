@@ -11,10 +11,11 @@ use crate::outcome::{Metric, Unit};
 use crate::scenario::patch::Changed;
 
 /// Metrics of the table, in its order.
-const SHOWN: [&str; 17] = [
+const SHOWN: [&str; 18] = [
     "cost_month_usd",
     "node_hours",
     "nodes_created",
+    "nodes_without_pods",
     "node_lifetime_p50_s",
     "nodes_short_lived_percent",
     "evictions",
@@ -31,9 +32,9 @@ const SHOWN: [&str; 17] = [
     "pods_pending_at_end",
 ];
 
-/// Those of them that say nothing in most studies, where nothing is lost.
-const SHOWN_IF_COUNTED: [&str; 4] =
-    ["pods_lost", "jobs_failed", "work_lost_pod_s", "work_lost_vcpu_h"];
+/// Those of them that say nothing in most studies, where nothing is lost or idle.
+const SHOWN_IF_COUNTED: [&str; 5] =
+    ["nodes_without_pods", "pods_lost", "jobs_failed", "work_lost_pod_s", "work_lost_vcpu_h"];
 
 /// The metrics of the table: labelled ones, and losses, only where some run counted something.
 fn shown(study: &Study) -> Vec<Metric> {
@@ -154,10 +155,19 @@ fn changes(base: &[Changed], other: &[Changed]) -> String {
     text
 }
 
+/// The last field of a path: `consolidateAfter` of `spec.disruption.consolidateAfter`, `a.b/c` of
+/// `metadata.labels["a.b/c"]`.
+fn last_field(path: &str) -> &str {
+    match path.strip_suffix("\"]").and_then(|path| path.rsplit_once("[\"")) {
+        Some((_, key)) => key,
+        None => path.rsplit('.').next().unwrap_or(path),
+    }
+}
+
 /// `consolidateAfter 5m, budgets [{nodes: 100%}]`
 pub fn changed_in_words(changed: &[Changed]) -> String {
     let words = changed.iter().map(|change| {
-        let name = change.path.rsplit('.').next().unwrap_or(&change.path);
+        let name = last_field(&change.path);
         format!("{name} {}", change.to.as_deref().unwrap_or("(not set)"))
     });
     let words: Vec<String> = words.collect();
@@ -169,6 +179,7 @@ fn label(metric: &Metric) -> String {
         "cost_month_usd" => "cost $/month",
         "node_hours" => "node-hours",
         "nodes_created" => "nodes created",
+        "nodes_without_pods" => "  that ran no pod",
         "node_lifetime_p50_s" => "node lifetime p50 s",
         "nodes_short_lived_percent" => "nodes living < 10 min %",
         "pods_lost" => "pods lost",

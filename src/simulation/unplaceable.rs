@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Action, Config, Simulation};
 use crate::kube::PodClass;
 use crate::scheduling::{self, Purpose, Templates};
+use crate::world::PodId;
 use crate::world::cluster::Owner;
 
 /// Workloads of `config`, ascending, of which one pod alone fits no new node at the start, each with Karpenter's words.
@@ -40,20 +41,16 @@ pub fn unplaceable(config: &Arc<Config>) -> Vec<(Arc<str>, String)> {
         ..config.as_ref().clone()
     };
     let mut simulation = Simulation::new(Arc::new(empty));
-    let tried = classes.into_iter().enumerate();
-    tried
-        .filter_map(|(i, (workload, class))| Some((workload, simulation.error_of(i, class)?)))
-        .collect()
-}
-
-impl Simulation {
-    /// Why no new node takes a pod of this class.
-    fn error_of(&mut self, number: usize, class: Arc<PodClass>) -> Option<String> {
-        let key = (1 << 41, number as u64);
-        let pod = self.world.create_pod("probe".into(), class, Owner::Bare, key, None);
-        let view = self.world.view();
-        let templates = Templates::build(&view);
+    let probes = classes.into_iter().enumerate().map(|(number, (workload, class))| {
+        let (name, key) = ("probe".into(), (1 << 41, number as u64));
+        (workload, simulation.world.create_pod(name, class, Owner::Bare, key, None))
+    });
+    let probes: Vec<(Arc<str>, PodId)> = probes.collect();
+    let view = simulation.world.view();
+    let templates = Templates::build(&view);
+    let why = |pod| {
         let solution = scheduling::solve(&view, &templates, &[pod], Purpose::Provision);
         solution.unplaced.into_iter().next().map(|(_, error)| error)
-    }
+    };
+    probes.into_iter().filter_map(|(workload, pod)| Some((workload, why(pod)?))).collect()
 }

@@ -12,6 +12,7 @@ mod fuzz;
 mod kustomize;
 mod manifests;
 mod memos;
+mod phenomena;
 mod scenario;
 mod shipped;
 mod tidy;

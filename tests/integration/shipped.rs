@@ -21,7 +21,15 @@ pub fn config(name: &str, minutes: i64, settings: &[(&str, &str)]) -> Config {
         value: (*value).to_owned(),
         written: Written::Option("--set #1".to_owned()),
     };
-    let choice = Choice { policy: None, settings: settings.iter().map(setting).collect() };
+    chosen(name, minutes, Choice { policy: None, settings: settings.iter().map(setting).collect() })
+}
+
+/// A policy of a shipped scenario, for so many minutes.
+pub fn policy(name: &str, minutes: i64, policy: &str) -> Config {
+    chosen(name, minutes, Choice { policy: Some(policy.to_owned()), settings: Vec::new() })
+}
+
+fn chosen(name: &str, minutes: i64, choice: Choice) -> Config {
     let catalog = catalog::embedded();
     let (names, mut diagnostics) = (Catalogue::from(catalog), Diagnostics::default());
     let loaded = load_variant(&path(name), &[], &choice, &DiskFiles, &names, &mut diagnostics);

@@ -101,11 +101,14 @@ pub fn draw(comparison: &Comparison, options: &PngOptions) -> Result<Vec<u8>> {
 
 fn panels(canvas: &mut Canvas, comparison: &Comparison, width: f64, height: f64) -> Result<()> {
     let replications = comparison.replications;
-    let remark = format!(
-        "{} paired replications with common random numbers · drawn: the first · {}",
-        grouped(f64::from(replications), 0),
-        comparison.header.semantics
-    );
+    let runs = match replications {
+        1 => "one run of each, on the same random world".to_owned(),
+        n => {
+            let count = grouped(f64::from(n), 0);
+            format!("{count} paired replications with common random numbers · drawn: the first")
+        }
+    };
+    let remark = format!("{runs} · {}", comparison.header.semantics);
     header::plain(canvas, (&comparison.title, &comparison.common, &remark), width)?;
     let band_top = MARGIN + 88.0;
     let lines = comparison.policies.len() - 1;

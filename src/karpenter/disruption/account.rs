@@ -214,12 +214,12 @@ fn blocked_by_pod(view: &ClusterView<'_>, claim: &Claim, method: Method) -> Opti
         .map(|index| &view.cluster.disruption_budgets[*index as usize].spec)
         .map(|spec| format!("{}/{}", spec.namespace, spec.name))
         .collect();
-    let text = match budgets.len() {
-        1 => "Pdb prevents pod evictions",
-        _ => "Eviction does not support multiple PDBs",
+    let (text, key) = match budgets.len() {
+        1 => ("Pdb prevents pod evictions", "PodDisruptionBudget"),
+        _ => ("Eviction does not support multiple PDBs", "PodDisruptionBudget(s)"),
     };
     let (list, pod) = (budgets.join(" "), view.cluster.pods[*id].full_name());
-    let text = format!("{text} (PodDisruptionBudget=[{list}], Pod={pod})");
+    let text = format!("{text} ({key}=[{list}], Pod={pod})");
     Some(passed("PodDisruptionBudget", text))
 }
 

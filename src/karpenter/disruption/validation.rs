@@ -26,8 +26,7 @@ impl Failure {
         Failure { kind: "churn", message }
     }
 
-    fn budget() -> Failure {
-        let message = "a candidate can no longer be disrupted without violating budgets".into();
+    fn budget(message: String) -> Failure {
         Failure { kind: "budget", message }
     }
 
@@ -52,15 +51,24 @@ pub(super) fn validate(
         if still.is_empty() {
             return Err(Failure::churn(command.candidates.len()));
         }
+        let count = command.candidates.len();
         command.candidates = still.into_iter().filter(|c| budgets.take(c.pool)).collect();
         command.savings = command.candidates.iter().map(|candidate| candidate.price).sum();
-        return if command.candidates.is_empty() { Err(Failure::budget()) } else { Ok(()) };
+        return match command.candidates.is_empty() {
+            // "it they" is upstream's.
+            true => Err(Failure::budget(format!(
+                "{count} candidates failed validation because it they were nominated for a pod or would violate \
+                 disruption budgets"
+            ))),
+            false => Ok(()),
+        };
     }
     if still.len() < command.candidates.len() {
         return Err(Failure::churn(command.candidates.len() - still.len()));
     }
     if !still.iter().all(|candidate| budgets.take(candidate.pool)) {
-        return Err(Failure::budget());
+        let text = "a candidate can no longer be disrupted without violating budgets";
+        return Err(Failure::budget(text.to_owned()));
     }
     revalidate_scheduling(view, core, &still, &command.replacements)
 }

@@ -20,8 +20,9 @@ use crate::simulation::Config;
 use crate::units::{SimDuration, SimTime};
 use crate::world::journal::Record;
 
-/// Events after which a run is taken for one that never ends; ordinary ones have some ten thousand.
-const MOST_EVENTS: u64 = 400_000;
+/// Events after which a run is taken for one that never ends. Ordinary ones have a few thousand; a static NodePool of
+/// which every launch fails at once has some hundred thousand an hour, for Karpenter tries again as fast.
+const MOST_EVENTS: u64 = 4_000_000;
 
 /// How the run of one seed ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

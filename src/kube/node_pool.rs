@@ -214,6 +214,12 @@ mod tests {
         assert_eq!(allowed_disruptions(&mixed, Reason::Empty, 100, 0), 10);
         assert_eq!(allowed_disruptions(&mixed, Reason::Drifted, 100, 0), 5);
         assert_eq!(allowed_disruptions(&[], Reason::Empty, 100, 0), UNLIMITED);
+        // A23 of `questions.md` 4.1: 20 % of 19 nodes are four; a count of 5 is less than 20 % from 26 nodes on.
+        let both = [percent(20), budget(BudgetNodes::Count(5), None)];
+        for (total, expected) in [(19, 4), (20, 4), (21, 5), (25, 5), (26, 5), (100, 5)] {
+            assert_eq!(allowed_disruptions(&both, Reason::Empty, total, 0), expected, "{total}");
+        }
+        assert_eq!(allowed_disruptions(&both[..1], Reason::Empty, 26, 0), 6);
     }
 
     /// `disruption.md` 20: nothing is consolidated during working hours; the 3rd of August 2026 is a Monday.

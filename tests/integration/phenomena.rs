@@ -100,6 +100,22 @@ fn nodes_that_are_quiet_are_taken_and_busy_ones_are_not() {
     assert!(all >= 10 && old * 3 <= all, "{old} of {all} are old");
 }
 
+/// C3: nodes that were born within a minute expire within a minute after `expireAfter`, whatever the budget of 10 %
+/// says. All forty pods are told to go before the first new node could be there for them.
+#[test]
+fn nodes_born_together_expire_together() {
+    let config = shipped::config("expiry-wave.ron", 80 * 60, &[]);
+    let (result, _) = simulate(config);
+    let entries = &result.ledger.entries;
+    let first: Vec<i64> = entries.iter().take(40).map(|entry| entry.launched_at.ms()).collect();
+    assert!(first.iter().all(|at| *at < 60_000), "{first:?}");
+    let expired = result.disruptions.iter().filter(|d| d.cause == Cause::Expired);
+    let expired: Vec<(i64, u64)> = expired.map(|d| (d.at.ms() / 1_000, d.evicted)).collect();
+    let wave = 72 * 3_600..72 * 3_600 + 60;
+    assert!(expired.iter().all(|(at, evicted)| wave.contains(at) && *evicted == 1), "{expired:?}");
+    assert_eq!((expired.len(), entries.len()), (40, 80));
+}
+
 /// C4: one in six nodes never runs a pod, because those that it was bought for have found room elsewhere by the time
 /// that it is there.
 #[test]

@@ -398,7 +398,12 @@ impl Loading<'_> {
         }
     }
 
-    fn refuse_static_pools(&mut self, objects: &Objects, symbols: &Symbols, cluster: &Cluster) {
+    pub(super) fn refuse_static_pools(
+        &mut self,
+        objects: &Objects,
+        symbols: &Symbols,
+        cluster: &Cluster,
+    ) {
         for pool in objects.node_pools.iter().filter(|pool| pool.replicas.is_some()) {
             let name = symbols.text(pool.name.symbol);
             if let Some(span) = cluster.places.get(&format!("NodePool/{name}")) {

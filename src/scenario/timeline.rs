@@ -22,6 +22,10 @@ const PATCHED_KINDS: [&str; 7] = [
     "PodDisruptionBudget",
 ];
 
+/// Kinds of objects that a run does not look at again.
+const START_KINDS: [&str; 5] =
+    ["CSINode", "Namespace", "PersistentVolume", "PersistentVolumeClaim", "StorageClass"];
+
 /// What exists at a step.
 struct Present {
     /// By name, with the places.
@@ -137,11 +141,27 @@ impl Loading<'_> {
         let (priorities, incomplete) = (known.priorities.clone(), known.incomplete);
         let mut cluster = Cluster { priorities, places, incomplete };
         let mut objects = self.objects(documents, symbols, &mut cluster);
+        if !settings.gate("StaticCapacity") {
+            self.refuse_static_pools(&objects, symbols, &cluster);
+        }
+        self.refuse_what_only_stands_at_the_start(&cluster);
         self.drop_gated(&mut objects, settings, &cluster);
         known.incomplete = cluster.incomplete;
         known.priorities = cluster.priorities;
         known.places.extend(cluster.places);
         objects
+    }
+
+    /// Storage and Namespaces are read once.
+    fn refuse_what_only_stands_at_the_start(&mut self, applied: &Cluster) {
+        for (id, span) in &applied.places {
+            let kind = id.split('/').next().unwrap_or_default();
+            if START_KINDS.contains(&kind) {
+                let what = format!("{kind} that is applied during the run");
+                let effect = "the run would go on as if it were not there";
+                self.diagnostics.push(diagnostic::kind_not_modelled(*span, &what, effect));
+            }
+        }
     }
 
     /// An object of before with a merge patch (RFC 7386).

@@ -380,6 +380,27 @@ fn a_step_that_applies_an_invalid_node_pool_is_said_with_its_time() {
     assert!(stderr.contains("a step of the timeline applies this at 30m"), "{stderr}");
 }
 
+/// A gate that is off holds for what comes later as well, and what is read at the start alone may not come later.
+#[test]
+fn what_a_step_applies_is_refused_as_at_the_start() {
+    let folder = copy();
+    let pool = folder.path().join("eks-workshop/nodepool.yaml");
+    let pool =
+        fs::read_to_string(pool).expect("a text").replace("limits:", "replicas: 2\n  limits:");
+    let class = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: gp3}\n\
+                 provisioner: ebs.csi.aws.com\n";
+    fs::write(folder.path().join("later.yaml"), format!("{class}---\n{pool}")).expect("written");
+    let last = "At(\"44m\", Scale(\"Deployment/other/inflate\", 5)),";
+    edit(&folder, "s.ron", last, "At(\"30m\", Apply(\"later.yaml\")),");
+    let output = karpsim().current_dir(&folder).args(["run", "s.ron"]).output().expect("runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    for said in ["KS0330", "KS0313", "StorageClass that is applied during the run is not modelled"]
+    {
+        assert!(stderr.contains(said), "{said}: {stderr}");
+    }
+}
+
 #[test]
 fn random_clusters_are_counted_and_a_case_can_be_written_and_run() {
     let folder = TempDir::new().expect("a temporary folder");

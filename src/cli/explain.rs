@@ -174,7 +174,7 @@ impl Again {
                 let figures =
                     figures.with_context(|| format!("run {id} did not come to its end"))?;
                 (inputs.policy, inputs.settings) = (cell.policy.clone(), cell.settings.clone());
-                (Expected::Figures(figures), (id % u64::from(study.replications)) as u32)
+                (Expected::Figures(figures), (id % u64::from(study.replications).max(1)) as u32)
             }
             (None, Some(_)) => bail!("{} holds one run: leave --run out", folder.display()),
             (None, None) => (Expected::Digest(stored_digest(folder)?), 0),

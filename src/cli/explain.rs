@@ -21,7 +21,7 @@ use crate::simulation::Config;
 use crate::units::{SimDuration, SimTime};
 use crate::world::account::Question;
 use crate::world::journal::Record;
-use crate::world::{Account, Settings, Witness};
+use crate::world::{Account, Witness};
 
 /// How long before an instant the last pass that is not a repetition may lie: Karpenter's marks last five minutes.
 const BEFORE: SimDuration = SimDuration::from_minutes(6);
@@ -195,8 +195,7 @@ impl Again {
         let mut config = Arc::new(resolve::config(&scenario, catalog));
         if replication > 0 {
             let seed = grid::seed(scenario.settings.seed, replication);
-            let settings = Settings { seed, ..config.settings.as_ref().clone() };
-            Arc::make_mut(&mut config).settings = Arc::new(settings);
+            config = Arc::new(config.with_seed(seed));
         }
         if let Some(ms) = inputs.until_ms {
             let config = Arc::make_mut(&mut config);

@@ -72,10 +72,8 @@ fn write(options: &RunOptions, folder: &mut Folder, result: &RunResult) -> Resul
 
 /// Everything that is needed to make the run again.
 fn inputs(options: &RunOptions, input: &Input) -> Result<String> {
-    let name = input.scenario.settings.name.replace(['/', '\\'], "-");
     let until_ms = options.until.map(|until| until.ms());
-    let inputs = Inputs { name, until_ms, ..input.inputs()? };
-    Ok(serde_json::to_string_pretty(&inputs)? + "\n")
+    Ok(Inputs { until_ms, ..input.inputs()? }.json(&input.scenario.settings.name)?)
 }
 
 /// The answer goes to stdout, unless the log has it.

@@ -27,9 +27,7 @@ use crate::report::study::name_of;
 use crate::report::study_picture::Picture;
 use crate::scenario::inputs::{CellInputs, StudyInputs};
 use crate::scenario::{Choice, Inputs, Setting, resolve};
-use crate::simulation::Config;
 use crate::units::{SimDuration, SimTime};
-use crate::world::Settings;
 use crate::world::journal::Record;
 
 /// The file of rows, one a line, to go on from.
@@ -178,9 +176,8 @@ impl Prepared {
         let cells = self.cells.iter().zip(&self.choices);
         let cells = cells.map(|(cell, choice)| CellInputs::new(name_of(study, cell), choice));
         let runs = StudyInputs { replications: self.grid.replications, cells: cells.collect() };
-        let name = study.header.scenario.replace(['/', '\\'], "-");
-        let inputs = Inputs { name, study: Some(runs), ..self.origin.inputs()? };
-        Ok(serde_json::to_string_pretty(&inputs)? + "\n")
+        let inputs = Inputs { study: Some(runs), ..self.origin.inputs()? };
+        Ok(inputs.json(&study.header.scenario)?)
     }
 
     fn failed_run(
@@ -267,8 +264,7 @@ const LEAST_LOOK: f64 = 0.01;
 /// How long a run takes, from the first moments of one; none of a run that fails or of which too little was seen.
 fn time_of_a_run(job: &Job) -> Option<Duration> {
     let mut first = FirstMoments { clock: ProgressBar::hidden() };
-    let settings = Settings { seed: job.seed, ..job.config.settings.as_ref().clone() };
-    let config = Config { settings: Arc::new(settings), ..job.config.as_ref().clone() };
+    let config = job.config.with_seed(job.seed);
     let horizon = config.horizon.ms().max(1) as f64;
     let ended = catch_unwind(AssertUnwindSafe(|| {
         run(Arc::new(config), job.header.clone(), Checks::Off, &mut first)

@@ -9,7 +9,6 @@ use super::run::{Checks, Observer, run};
 use crate::outcome::{Header, Metric, RunResult};
 use crate::simulation::Config;
 use crate::units::{SimDuration, SimTime};
-use crate::world::Settings;
 use crate::world::journal::Record;
 
 /// A run to be done.
@@ -74,8 +73,7 @@ pub fn run_all(
 }
 
 fn run_one(job: &Job, watch: &dyn Watch) -> Ended {
-    let settings = Settings { seed: job.seed, ..job.config.settings.as_ref().clone() };
-    let config = Config { settings: Arc::new(settings), ..job.config.as_ref().clone() };
+    let config = job.config.with_seed(job.seed);
     let header = Header { seed: job.seed, ..job.header.clone() };
     let mut observer = Progress { watch, at: SimTime::ZERO, stopped: false };
     if watch.advance(SimDuration::ZERO).is_break() {

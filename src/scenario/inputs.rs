@@ -108,6 +108,12 @@ impl Inputs {
         named.map(|(i, text)| (format!("--manifests #{}", i + 1), text.clone())).collect()
     }
 
+    /// The text of `inputs.json`, for a scenario of this name.
+    pub fn json(self, scenario: &str) -> serde_json::Result<String> {
+        let name = scenario.replace(['/', '\\'], "-");
+        Ok(serde_json::to_string_pretty(&Inputs { name, ..self })? + "\n")
+    }
+
     /// The same with another policy and other settings.
     pub fn with_choice(self, choice: &Choice) -> Inputs {
         Inputs { policy: choice.policy.clone(), settings: pairs(choice), ..self }

@@ -373,10 +373,7 @@ impl Loading<'_> {
             let span = self.span("cluster.manifests");
             self.diagnostics.push(diagnostic::no_node_pool(span));
         }
-        if !settings.gate("StaticCapacity") {
-            self.refuse_static_pools(&objects, &symbols, &cluster);
-        }
-        self.drop_gated(&mut objects, &settings, &cluster);
+        self.gate(&mut objects, &settings, &symbols, &cluster);
         let (mut timeline, known) = self.timeline(&settings, &mut symbols, &cluster, documents);
         self.report_unmatched(&known);
         let mut workloads = self.workloads(&settings, &known, &mut symbols);
@@ -398,12 +395,7 @@ impl Loading<'_> {
         }
     }
 
-    pub(super) fn refuse_static_pools(
-        &mut self,
-        objects: &Objects,
-        symbols: &Symbols,
-        cluster: &Cluster,
-    ) {
+    fn refuse_static_pools(&mut self, objects: &Objects, symbols: &Symbols, cluster: &Cluster) {
         for pool in objects.node_pools.iter().filter(|pool| pool.replicas.is_some()) {
             let name = symbols.text(pool.name.symbol);
             if let Some(span) = cluster.places.get(&format!("NodePool/{name}")) {
@@ -412,13 +404,17 @@ impl Loading<'_> {
         }
     }
 
-    /// Karpenter does not look at the objects of feature gates that are off.
-    pub(super) fn drop_gated(
+    /// Karpenter does not look at the objects of feature gates that are off. Static NodePools are refused then.
+    pub(super) fn gate(
         &mut self,
         objects: &mut Objects,
         settings: &Settings,
+        symbols: &Symbols,
         cluster: &Cluster,
     ) {
+        if !settings.gate("StaticCapacity") {
+            self.refuse_static_pools(objects, symbols, cluster);
+        }
         let mut ignored: Vec<(String, &str)> = Vec::new();
         if !settings.gate("NodeOverlay") {
             let overlays = objects.node_overlays.drain(..);

@@ -141,11 +141,8 @@ impl Loading<'_> {
         let (priorities, incomplete) = (known.priorities.clone(), known.incomplete);
         let mut cluster = Cluster { priorities, places, incomplete };
         let mut objects = self.objects(documents, symbols, &mut cluster);
-        if !settings.gate("StaticCapacity") {
-            self.refuse_static_pools(&objects, symbols, &cluster);
-        }
         self.refuse_what_only_stands_at_the_start(&cluster);
-        self.drop_gated(&mut objects, settings, &cluster);
+        self.gate(&mut objects, settings, symbols, &cluster);
         known.incomplete = cluster.incomplete;
         known.priorities = cluster.priorities;
         known.places.extend(cluster.places);

@@ -71,6 +71,14 @@ pub struct Config {
     pub horizon: SimTime,
 }
 
+impl Config {
+    /// The same with the draws of another seed.
+    pub fn with_seed(&self, seed: u64) -> Config {
+        let settings = Settings { seed, ..self.settings.as_ref().clone() };
+        Config { settings: Arc::new(settings), ..self.clone() }
+    }
+}
+
 /// A Deployment whose replicas follow a load.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReplicaSource {

@@ -93,6 +93,7 @@ fn settings(options: &Value) -> Result<Settings, NotComparable> {
             initialized: nothing(),
             terminate: nothing(),
             detach: nothing(),
+            message: nothing(),
             pod_start: nothing(),
             image_pull: nothing(),
             pod_stop: nothing(),

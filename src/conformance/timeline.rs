@@ -241,6 +241,7 @@ fn settings(constants: &Value) -> Result<Settings, NotComparable> {
             initialized: Distribution::Fixed(0),
             terminate: fixed("terminate_s")?,
             detach: Distribution::Fixed(0),
+            message: Distribution::Fixed(0),
             pod_start: fixed("pod_start_s")?,
             image_pull: Distribution::Fixed(0),
             pod_stop: fixed("pod_stop_s")?,

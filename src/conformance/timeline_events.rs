@@ -179,7 +179,7 @@ fn claim_event(fact: &Fact) -> Option<Named> {
         Fact::LaunchFailed { claim, .. } => {
             ("launch_failed", claim, json!({ "reason": "insufficient_capacity" }))
         }
-        Fact::Interrupted(claim) => ("interrupted", claim, Value::Null),
+        Fact::Interrupted { claim, .. } => ("interrupted", claim, Value::Null),
         Fact::LastPodEvent { claim, value } => {
             ("last_pod_event", claim, json!({ "value_s": value.ms() / 1_000 }))
         }

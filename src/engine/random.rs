@@ -72,6 +72,8 @@ pub enum Purpose {
     CandidateTie = 22,
     /// From a pod's end to the detachment of its volumes.
     VolumeDetach = 23,
+    /// From what EC2 says to the message in Karpenter's interruption queue.
+    MessageLatency = 24,
     /// Seeds of replications.
     Replication = 30,
     /// Noise of a service's load.

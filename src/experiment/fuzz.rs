@@ -190,7 +190,7 @@ mod tests {
         let mut missing = vec![
             " Drifted {",
             " Expired(",
-            " Interrupted(",
+            " Interrupted {",
             " DisruptionStarted { command: CommandRef { id: 0, method: \"Emptiness\"",
             "method: \"MultiNodeConsolidation\"",
             "method: \"SingleNodeConsolidation\"",

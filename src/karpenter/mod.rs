@@ -13,6 +13,7 @@ mod consistency;
 pub mod disruption;
 pub mod expiration;
 mod health;
+mod interruption;
 pub mod lifecycle;
 pub mod provisioner;
 mod static_pools;
@@ -22,6 +23,8 @@ use batcher::Batcher;
 use disruption::Disruption;
 use expiration::ExpirationQueue;
 use provisioner::FailureMemory;
+
+pub use interruption::on_message;
 
 /// The state of the controllers between events.
 #[derive(Clone, Debug, Default)]

@@ -291,6 +291,7 @@ mod tests {
             initialized: none(),
             terminate: none(),
             detach: none(),
+            message: none(),
             pod_start: none(),
             image_pull: none(),
             pod_stop: none(),

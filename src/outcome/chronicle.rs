@@ -188,6 +188,9 @@ impl Fact {
         Some(match self {
             Fact::GaveUp { claim, .. }
             | Fact::NodeBroken { claim, .. }
+            | Fact::Announced { claim, .. }
+            | Fact::MessageReceived { claim, .. }
+            | Fact::Interrupted { claim, .. }
             | Fact::ClaimCreated { claim, .. }
             | Fact::Launched { claim, .. }
             | Fact::InsufficientCapacity { claim, .. }
@@ -203,7 +206,6 @@ impl Fact {
             | Fact::Registered(claim)
             | Fact::NodeReady(claim)
             | Fact::Expired(claim)
-            | Fact::Interrupted(claim)
             | Fact::ClaimDeleted(claim)
             | Fact::DrainStarted(claim)
             | Fact::Drained(claim)

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::log_line::{Field, Level, LogLine};
 use crate::units::{SimTime, UsdPerHour};
+use crate::world::interruptions::MessageKind;
 use crate::world::journal::{ClaimRef, CommandRef, Fact, Launch, PodRef, Record, ReplacementRef};
 
 const PROVISIONER: &str = "provisioner";
@@ -20,6 +21,8 @@ const DISRUPTION_QUEUE: &str = "disruption.queue";
 pub(super) const LIFECYCLE: &str = "nodeclaim.lifecycle";
 pub(super) const CONDITIONS: &str = "nodeclaim.disruption";
 const GARBAGE_COLLECTION: &str = "nodeclaim.garbagecollection";
+const INTERRUPTION: &str = "interruption";
+const INSTANCE_STATUS: &str = "interruption.instancestatus";
 const HEALTH: &str = "node.health";
 pub(super) const EXPIRATION: &str = "nodeclaim.expiration";
 pub(super) const TERMINATION: &str = "node.termination";
@@ -286,6 +289,7 @@ fn on_claim(fact: &Fact, say: &mut Say<'_>) -> bool {
             let message = "deleting expired nodeclaim";
             say.line(Level::Debug, EXPIRATION, message, claim_field(claim));
         }
+        Fact::Interrupted { claim, kind } => on_interruption(claim, *kind, say),
         Fact::DrainStarted(claim) => {
             // karpenter v1.14.1 pkg/controllers/node/termination/terminator/terminator.go: logged here even if the
             // taint is old, since the label that keeps load balancers away is put on in the same patch.
@@ -304,6 +308,14 @@ fn on_claim(fact: &Fact, say: &mut Say<'_>) -> bool {
         _ => return false,
     }
     true
+}
+
+fn on_interruption(claim: &ClaimRef, kind: MessageKind, say: &mut Say<'_>) {
+    let logger = if kind.is_seen() { INSTANCE_STATUS } else { INTERRUPTION };
+    let mut fields = claim_field(claim);
+    fields.push(("messageKind", text(kind.name())));
+    fields.push(("action", text(kind.action().name())));
+    say.info(logger, "initiating delete from interruption message", fields);
 }
 
 /// What happens to NodeClaims and instances without a line of Karpenter's.

@@ -277,6 +277,7 @@ fn world_settings(settings: &Settings) -> WorldSettings {
             initialized: distribution(&cloud.init),
             terminate: distribution(&cloud.terminate),
             detach: distribution(&cloud.detach),
+            message: distribution(&cloud.message),
             pod_start: distribution(&settings.pod_start),
             image_pull: distribution(&settings.image_pull),
             pod_stop: distribution(&settings.pod_stop),
@@ -299,6 +300,7 @@ fn world_settings(settings: &Settings) -> WorldSettings {
             batch_idle: settings.karpenter.batch_idle,
             batch_max: settings.karpenter.batch_max,
             ignore_preferences: settings.karpenter.preference_policy == PreferencePolicy::Ignore,
+            interruption_queue: settings.karpenter.interruption_queue,
             best_effort_min_values: settings.karpenter.min_values_policy
                 == MinValuesPolicy::BestEffort,
             reserved_capacity: gate("ReservedCapacity"),

@@ -134,6 +134,14 @@ pub enum Action {
     },
     /// EC2 warns so many spot nodes of `NodePool/NAME` that it takes them back in two minutes.
     Interrupt(String, u32),
+    /// EC2 recommends to replace so many spot nodes of `NodePool/NAME`. Karpenter notes it.
+    RecommendRebalance(String, u32),
+    /// EC2 schedules the retirement of so many nodes of `NodePool/NAME`, to end their instances after
+    /// this long. Karpenter drains them at once.
+    RetireInstances(String, u32, String),
+    /// Status checks of so many instances of `NodePool/NAME` fail from now on. Karpenter replaces them
+    /// by force when it has seen so for two minutes.
+    ImpairInstances(String, u32),
     /// EC2 answers the launches of `NodePool/NAME` with an error other than insufficient capacity for
     /// this long.
     FailLaunches(String, String),
@@ -453,6 +461,8 @@ pub struct CloudLatency {
     pub terminate: Latency,
     /// A pod's end to the detachment of its persistent volumes.
     pub detach: Latency,
+    /// From what EC2 says of an instance to the message in Karpenter's interruption queue.
+    pub message: Latency,
 }
 
 impl Default for CloudLatency {
@@ -465,6 +475,7 @@ impl Default for CloudLatency {
             init: log_normal("1s", "3s"),
             terminate: log_normal("45s", "150s"),
             detach: log_normal("10s", "30s"),
+            message: Latency::Fixed("2s".to_owned()),
         }
     }
 }
@@ -592,6 +603,9 @@ pub struct KarpenterOptions {
     pub preference_policy: PreferencePolicy,
     /// `MIN_VALUES_POLICY`.
     pub min_values_policy: MinValuesPolicy,
+    /// `INTERRUPTION_QUEUE` is set, as the installation guide does it and Karpenter's defaults do not:
+    /// EC2's warnings and changes of state reach Karpenter.
+    pub interruption_queue: bool,
     /// `FEATURE_GATES` that differ from the defaults.
     pub feature_gates: BTreeMap<String, bool>,
     /// Computing time of one what-if of the disruption loop, whose searches Karpenter limits to
@@ -607,6 +621,7 @@ impl Default for KarpenterOptions {
             batch_max: "10s".to_owned(),
             preference_policy: PreferencePolicy::default(),
             min_values_policy: MinValuesPolicy::default(),
+            interruption_queue: true,
             feature_gates: BTreeMap::new(),
             evaluation_time: "0s".to_owned(),
         }

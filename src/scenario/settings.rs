@@ -123,6 +123,8 @@ pub struct CloudLatencies {
     pub terminate: LatencyModel,
     /// A pod's end to the detachment of its volumes.
     pub detach: LatencyModel,
+    /// From what EC2 says to the message in Karpenter's interruption queue.
+    pub message: LatencyModel,
 }
 
 /// Karpenter's options.
@@ -136,6 +138,8 @@ pub struct KarpenterSettings {
     pub preference_policy: PreferencePolicy,
     /// `MIN_VALUES_POLICY`.
     pub min_values_policy: MinValuesPolicy,
+    /// `INTERRUPTION_QUEUE` is set.
+    pub interruption_queue: bool,
     /// `FEATURE_GATES`: each gate of Karpenter v1.14 with its state.
     pub feature_gates: BTreeMap<&'static str, bool>,
     /// Computing time of one what-if of the disruption loop.
@@ -191,6 +195,7 @@ pub fn resolve(
             init: context.latency(&latency.init, "cloud.latency.init"),
             terminate: context.latency(&latency.terminate, "cloud.latency.terminate"),
             detach: context.latency(&latency.detach, "cloud.latency.detach"),
+            message: context.latency(&latency.message, "cloud.latency.message"),
         },
         pod_start: context.latency(&scenario.pods.start, "pods.start"),
         pod_stop: context.latency(&scenario.pods.stop, "pods.stop"),
@@ -370,6 +375,7 @@ impl Context<'_> {
             batch_max: self.duration(&options.batch_max, "autoscaler.options.batch_max"),
             preference_policy: options.preference_policy,
             min_values_policy: options.min_values_policy,
+            interruption_queue: options.interruption_queue,
             feature_gates: GATES.iter().map(|(name, on)| (*name, state(*name, *on))).collect(),
             evaluation_time: self
                 .duration(&options.evaluation_time, "autoscaler.options.evaluation_time"),

@@ -48,31 +48,10 @@ pub(super) fn read(step: &Step, reading: &Reading<'_>) -> Result<Option<Action>,
             reading.drift(target, "AMIDrift")
         }
         Step::ReleaseAmi(target) => Err(reading.wrong(target, "write \"EC2NodeClass/NAME\"")),
-        Step::Interrupt(target, count) => {
-            let pool = reading.pool(target)?;
-            Ok(pool.map(|pool| Action::Interrupt { pool: Some(pool), count: *count as usize }))
-        }
         Step::Withdraw(types) => {
             let types = Some(reading.types("[0]", types)?);
             let offerings = OfferingPattern { types, zone: None, capacity_type: None };
             Ok(Some(Action::Withdraw { offerings }))
-        }
-        Step::FailLaunches(target, lasts) => {
-            let (pool, lasts) = (reading.pool(target)?, reading.duration("[1]", lasts)?);
-            Ok(pool.map(|pool| Action::FailLaunches { pool, lasts }))
-        }
-        Step::FailJoins(target, lasts) => {
-            let (pool, lasts) = (reading.pool(target)?, reading.duration("[1]", lasts)?);
-            Ok(pool.map(|pool| Action::FailJoins { pool, lasts }))
-        }
-        Step::LoseInstances(target, count) => {
-            let pool = reading.pool(target)?;
-            Ok(pool.map(|pool| Action::LoseInstances { pool, count: *count as usize }))
-        }
-        Step::BreakNodes(target, count, condition) => {
-            let (pool, condition) = (reading.pool(target)?, reading.condition(condition)?);
-            let count = *count as usize;
-            Ok(pool.map(|pool| Action::BreakNodes { pool, count, condition }))
         }
         Step::DoNotDisrupt(target, nth) => {
             let Some([namespace, name]) = reading.namespaced(target, "Deployment")? else {
@@ -99,6 +78,55 @@ pub(super) fn read(step: &Step, reading: &Reading<'_>) -> Result<Option<Action>,
         Step::Restart => Ok(Some(Action::Restart)),
         // Read with their files and objects.
         Step::Apply(_) | Step::Patch(_) => Ok(None),
+        Step::Interrupt(..)
+        | Step::RecommendRebalance(..)
+        | Step::RetireInstances(..)
+        | Step::ImpairInstances(..)
+        | Step::FailLaunches(..)
+        | Step::FailJoins(..)
+        | Step::LoseInstances(..)
+        | Step::BreakNodes(..) => read_fault(step, reading),
+    }
+}
+
+/// Reads a step by which instances or nodes of a NodePool come to harm.
+fn read_fault(step: &Step, reading: &Reading<'_>) -> Result<Option<Action>, Box<Diagnostic>> {
+    match step {
+        Step::Interrupt(target, count) => {
+            let pool = reading.pool(target)?;
+            Ok(pool.map(|pool| Action::Interrupt { pool, count: *count as usize }))
+        }
+        Step::RecommendRebalance(target, count) => {
+            let pool = reading.pool(target)?;
+            Ok(pool.map(|pool| Action::RecommendRebalance { pool, count: *count as usize }))
+        }
+        Step::RetireInstances(target, count, notice) => {
+            let (pool, notice) = (reading.pool(target)?, reading.duration("[2]", notice)?);
+            let count = *count as usize;
+            Ok(pool.map(|pool| Action::RetireInstances { pool, count, notice }))
+        }
+        Step::ImpairInstances(target, count) => {
+            let pool = reading.pool(target)?;
+            Ok(pool.map(|pool| Action::ImpairInstances { pool, count: *count as usize }))
+        }
+        Step::FailLaunches(target, lasts) => {
+            let (pool, lasts) = (reading.pool(target)?, reading.duration("[1]", lasts)?);
+            Ok(pool.map(|pool| Action::FailLaunches { pool, lasts }))
+        }
+        Step::FailJoins(target, lasts) => {
+            let (pool, lasts) = (reading.pool(target)?, reading.duration("[1]", lasts)?);
+            Ok(pool.map(|pool| Action::FailJoins { pool, lasts }))
+        }
+        Step::LoseInstances(target, count) => {
+            let pool = reading.pool(target)?;
+            Ok(pool.map(|pool| Action::LoseInstances { pool, count: *count as usize }))
+        }
+        Step::BreakNodes(target, count, condition) => {
+            let (pool, condition) = (reading.pool(target)?, reading.condition(condition)?);
+            let count = *count as usize;
+            Ok(pool.map(|pool| Action::BreakNodes { pool, count, condition }))
+        }
+        _ => Ok(None),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Simulation;
 use crate::world::Event;
-use crate::{kube_scheduler, workload};
+use crate::{karpenter, kube_scheduler, workload};
 
 pub(super) fn dispatch(simulation: &mut Simulation, event: Event) {
     if let Event::TimelineStep(step) = event {
@@ -40,6 +40,7 @@ pub(super) fn dispatch(simulation: &mut Simulation, event: Event) {
         Event::LaunchReturns(claim) => karpenter.on_launch_returns(world, claim),
         Event::Conditions(claim) => karpenter.on_conditions(world, claim),
         Event::Expiration(claim) => karpenter.on_expiration(world, claim),
+        Event::Message(claim, kind) => karpenter::on_message(world, claim, kind),
         Event::Termination(node) => karpenter.on_termination(world, node),
         Event::Eviction(pod) => karpenter.on_eviction(world, pod),
         Event::Command(command) => karpenter.on_command(world, command),

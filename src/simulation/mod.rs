@@ -20,6 +20,7 @@ use crate::world::settings::Boot;
 use crate::world::{Account, Event, RegistrationHealth, Settings, Witness, World};
 
 mod dispatch;
+mod faults;
 pub mod history;
 pub mod invariant;
 mod timeline;

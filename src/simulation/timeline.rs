@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{PoolConfig, Simulation, deployment_state, job_state, pool_state};
 use crate::ec2::capacity::OfferingPattern;
-use crate::engine::Purpose;
 use crate::kube::NodeOverlay;
 use crate::kube::capacity_buffer::{CapacityBuffer, PodTemplate};
 use crate::kube::disruption_budget::DisruptionBudget;
@@ -14,7 +13,6 @@ use crate::units::SimDuration;
 use crate::world::cluster::{ClaimDrift, DeletionCause, Owner, Pool};
 use crate::world::faults::NodeCondition;
 use crate::world::journal::Cause;
-use crate::world::settings::TieBreaks;
 use crate::world::{ClaimId, Event, Fact, PodId, Wake};
 
 /// Whose NodeClaims are drifted.
@@ -67,8 +65,31 @@ pub enum Action {
     },
     /// EC2 warns that it will take spot instances back.
     Interrupt {
-        /// Only those of this NodePool.
-        pool: Option<String>,
+        /// Those of this NodePool.
+        pool: String,
+        /// How many.
+        count: usize,
+    },
+    /// EC2 recommends to replace spot instances.
+    RecommendRebalance {
+        /// Those of this NodePool.
+        pool: String,
+        /// How many.
+        count: usize,
+    },
+    /// EC2 schedules the retirement of instances.
+    RetireInstances {
+        /// Those of this NodePool.
+        pool: String,
+        /// How many.
+        count: usize,
+        /// How long before their end.
+        notice: SimDuration,
+    },
+    /// Status checks of instances fail from now on.
+    ImpairInstances {
+        /// Those of this NodePool.
+        pool: String,
         /// How many.
         count: usize,
     },
@@ -240,7 +261,6 @@ impl Simulation {
                 let until = self.world.now() + *lasts;
                 self.world.cluster.capacity.add_stock_out(offerings.clone(), until);
             }
-            Action::Interrupt { pool, count } => self.interrupt(step, pool.as_deref(), *count),
             Action::Withdraw { offerings } => {
                 let types = offerings.types.as_deref().unwrap_or("*");
                 self.note("withdraw", types.into());
@@ -254,7 +274,11 @@ impl Simulation {
                 self.note("restart", "".into());
                 self.karpenter.restart(&mut self.world);
             }
-            Action::FailLaunches { .. }
+            Action::Interrupt { .. }
+            | Action::RecommendRebalance { .. }
+            | Action::RetireInstances { .. }
+            | Action::ImpairInstances { .. }
+            | Action::FailLaunches { .. }
             | Action::FailJoins { .. }
             | Action::LoseInstances { .. }
             | Action::BreakNodes { .. } => self.fail(step, &config.timeline[step as usize].1),
@@ -279,7 +303,7 @@ impl Simulation {
         found.map(|index| (index, cluster.deployments[index].replicas)).collect()
     }
 
-    fn note(&mut self, action: &'static str, object: Arc<str>) {
+    pub(super) fn note(&mut self, action: &'static str, object: Arc<str>) {
         self.world.record(Fact::TimelineStep { action, object });
     }
 
@@ -348,7 +372,7 @@ impl Simulation {
     }
 
     /// NodeClaims in the order of their names.
-    fn claims_of(&self, pool: Option<usize>) -> Vec<ClaimId> {
+    pub(super) fn claims_of(&self, pool: Option<usize>) -> Vec<ClaimId> {
         let cluster = &self.world.cluster;
         let ids = cluster.claims_by_name.values().copied();
         ids.filter(|id| pool.is_none_or(|pool| cluster.claims[*id].pool == pool)).collect()
@@ -378,90 +402,6 @@ impl Simulation {
         // The object's event makes Karpenter look at all its NodeClaims.
         for id in touched.into_iter().flatten() {
             self.world.wake(Wake::Conditions(id));
-        }
-    }
-
-    /// Initialized NodeClaims that are not being deleted, by name.
-    fn interruptible(&self) -> Vec<ClaimId> {
-        let mut ids = self.claims_of(None);
-        ids.retain(|id| {
-            let claim = &self.world.cluster.claims[*id];
-            claim.is_initialized() && claim.deletion_at.is_none()
-        });
-        ids
-    }
-
-    fn interrupt_nth(&mut self, nth: usize) {
-        let ids = self.interruptible();
-        if !ids.is_empty() {
-            let id = ids[nth % ids.len()];
-            self.world.interrupt(id);
-        }
-    }
-
-    /// EC2's two-minute warning to spot instances: the first by name, or drawn by lot.
-    fn interrupt(&mut self, step: u32, pool: Option<&str>, count: usize) {
-        let object = pool.map_or(String::new(), |pool| format!("NodePool/{pool}"));
-        self.note("interrupt", object.into());
-        let pool = match pool.map(|name| self.world.cluster.find_pool(name)) {
-            Some(None) => return,
-            known => known.flatten(),
-        };
-        let mut ids = self.claims_of(pool);
-        ids.retain(|id| self.world.cluster.claims[*id].is_interruptible());
-        self.draw(step, &mut ids);
-        for id in ids.into_iter().take(count) {
-            self.world.warn_of_interruption(id);
-        }
-    }
-
-    /// What goes wrong with a NodePool's instances and nodes.
-    fn fail(&mut self, step: u32, action: &Action) {
-        let (verb, pool) = match action {
-            Action::FailLaunches { pool, .. } => ("fail_launches", pool),
-            Action::FailJoins { pool, .. } => ("fail_joins", pool),
-            Action::LoseInstances { pool, .. } => ("lose_instances", pool),
-            Action::BreakNodes { pool, .. } => ("break_nodes", pool),
-            _ => return,
-        };
-        self.note(verb, format!("NodePool/{pool}").into());
-        let Some(pool) = self.world.cluster.find_pool(pool) else {
-            return;
-        };
-        let now = self.world.now();
-        let mut ids = self.claims_of(Some(pool));
-        ids.retain(|id| {
-            let claim = &self.world.cluster.claims[*id];
-            claim.is_initialized()
-                && claim.deletion_at.is_none()
-                && !claim.is_instance_terminating()
-        });
-        match action {
-            Action::FailLaunches { lasts, .. } => self.world.fail_launches(pool, now + *lasts),
-            Action::FailJoins { lasts, .. } => self.world.fail_joins(pool, now + *lasts),
-            Action::LoseInstances { count, .. } => {
-                self.draw(step, &mut ids);
-                ids.into_iter().take(*count).for_each(|id| self.world.reclaim_instance(id));
-            }
-            Action::BreakNodes { count, condition, .. } => {
-                self.draw(step, &mut ids);
-                let nodes = ids.into_iter().take(*count);
-                let nodes: Vec<_> =
-                    nodes.filter_map(|id| self.world.cluster.claims[id].node).collect();
-                nodes.into_iter().for_each(|node| self.world.break_node(node, *condition));
-            }
-            _ => {}
-        }
-    }
-
-    /// Puts NodeClaims in the order of their names, or one that is drawn by lot.
-    fn draw(&self, step: u32, ids: &mut [ClaimId]) {
-        if self.world.settings.tie_breaks == TieBreaks::Seeded {
-            let streams = &self.world.streams;
-            ids.sort_by_key(|id| {
-                let ordinal = self.world.cluster.claims[*id].ordinal;
-                (streams.mix(Purpose::Interruption, ordinal, step), ordinal)
-            });
         }
     }
 

@@ -5,6 +5,7 @@
 //! class order, not after everything that is already due.
 
 use super::cluster::{ClaimId, NodeId, PodId};
+use super::interruptions::MessageKind;
 
 /// Actors, in the order in which they run within one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +27,8 @@ pub enum EventClass {
     Conditions,
     /// Karpenter's nodeclaim.expiration.
     Expiration,
+    /// Karpenter's interruption and interruption.instancestatus.
+    Interruption,
     /// Karpenter's node.termination.
     Termination,
     /// Karpenter's eviction queue.
@@ -93,6 +96,8 @@ pub enum Event {
     Conditions(ClaimId),
     /// One reconcile of nodeclaim.expiration.
     Expiration(ClaimId),
+    /// Karpenter hears of a claim's instance: a message of its queue, or a turn of its look at instance states.
+    Message(ClaimId, MessageKind),
     /// One reconcile of node.termination.
     Termination(NodeId),
     /// One attempt to evict a pod.
@@ -145,6 +150,7 @@ impl Event {
             Event::Lifecycle(_) | Event::LaunchReturns(_) => EventClass::Lifecycle,
             Event::Conditions(_) => EventClass::Conditions,
             Event::Expiration(_) => EventClass::Expiration,
+            Event::Message(..) => EventClass::Interruption,
             Event::Termination(_) => EventClass::Termination,
             Event::Eviction(_) => EventClass::Eviction,
             Event::Command(_) => EventClass::DisruptionQueue,

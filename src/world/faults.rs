@@ -139,6 +139,16 @@ impl World {
         }
     }
 
+    /// An unhealthy instance: all pods have to be gone now, unless a time is set already.
+    pub fn limit_termination(&mut self, id: ClaimId) {
+        let now = self.now().floor_to_second();
+        let claim = &mut self.cluster.claims[id];
+        if claim.termination_at.is_none() {
+            claim.termination_at = Some(now);
+            self.notify_claim(id);
+        }
+    }
+
     /// The garbage collection of NodeClaims looks at its next turn, which comes every two minutes.
     pub(super) fn plan_garbage_collection(&mut self) {
         const PERIOD_MS: i64 = 120_000;

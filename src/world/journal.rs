@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::interruptions::MessageKind;
 use crate::units::{ResourceVec, SimDuration, SimTime};
 
 /// A pod in a fact.
@@ -376,8 +377,27 @@ pub enum Fact {
     },
     /// A NodeClaim reached expireAfter.
     Expired(ClaimRef),
-    /// A NodeClaim was deleted because its instance is interrupted.
-    Interrupted(ClaimRef),
+    /// EC2 announces something about an instance, or its status checks begin to fail.
+    Announced {
+        /// The instance's claim.
+        claim: ClaimRef,
+        /// As what Karpenter may hear of it.
+        kind: MessageKind,
+    },
+    /// Karpenter heard of an instance and published its event.
+    MessageReceived {
+        /// The instance's claim.
+        claim: ClaimRef,
+        /// What it heard.
+        kind: MessageKind,
+    },
+    /// A NodeClaim was deleted because of what Karpenter heard of its instance.
+    Interrupted {
+        /// Which.
+        claim: ClaimRef,
+        /// What it heard.
+        kind: MessageKind,
+    },
     /// A NodeClaim got its deletionTimestamp.
     ClaimDeleted(ClaimRef),
     /// A Node got its deletionTimestamp: the drain starts.

@@ -21,7 +21,7 @@ pub mod claims;
 pub mod cluster;
 pub mod event;
 pub mod faults;
-mod interruptions;
+pub mod interruptions;
 pub mod journal;
 pub mod lineup;
 pub mod nodes;

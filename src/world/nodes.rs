@@ -68,6 +68,9 @@ impl World {
 
     /// The kubelet reports Ready: the not-ready taint goes and bound pods start.
     pub fn set_node_ready(&mut self, id: NodeId) {
+        if self.is_kubelet_dead(id) {
+            return;
+        }
         let not_ready = self.not_ready_taint();
         let now = self.now();
         let Some(node) = self.cluster.nodes.get_mut(id) else {
@@ -99,6 +102,9 @@ impl World {
 
     /// Startup taints are gone and extended resources registered.
     pub fn set_node_initializable(&mut self, id: NodeId) {
+        if self.is_kubelet_dead(id) {
+            return;
+        }
         let Some(node) = self.cluster.nodes.get_mut(id) else {
             return;
         };

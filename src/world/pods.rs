@@ -141,6 +141,9 @@ impl World {
 
     /// The kubelet of a Ready node starts a bound pod: image pulls one at a time, then the start itself.
     pub(super) fn start_pod(&mut self, id: PodId, node_id: NodeId) {
+        if self.is_kubelet_dead(node_id) {
+            return;
+        }
         let images_at = self.pull_images(id, node_id);
         let pod = &self.cluster.pods[id];
         let start = &self.settings.latency.pod_start;
@@ -282,13 +285,34 @@ impl World {
         if let Some(timer) = self.cluster.pods[id].kubelet_timer.take() {
             self.queue.cancel(timer);
         }
-        let latency = &self.settings.latency;
-        let draws = self.cluster.pods[id].draws;
-        let stop = self.streams.sample(&latency.pod_stop, Purpose::PodStop, draws, 0);
-        let stop = SimDuration::from_ms(stop.max(0)).min(grace);
-        let timer = self.schedule(now + stop.max(SHORTEST_STOP), Event::PodStops(id));
-        self.cluster.pods[id].kubelet_timer = Some(timer);
+        // Where no kubelet is left, the object goes with the Node.
+        if !self.is_kubelet_dead(node) {
+            let latency = &self.settings.latency;
+            let draws = self.cluster.pods[id].draws;
+            let stop = self.streams.sample(&latency.pod_stop, Purpose::PodStop, draws, 0);
+            let stop = SimDuration::from_ms(stop.max(0)).min(grace);
+            let timer = self.schedule(now + stop.max(SHORTEST_STOP), Event::PodStops(id));
+            self.cluster.pods[id].kubelet_timer = Some(timer);
+        }
         self.schedule_pod_event(id);
+    }
+
+    /// The instance of a node is gone: nobody starts or stops its pods.
+    pub(super) fn is_kubelet_dead(&self, id: NodeId) -> bool {
+        let node = self.cluster.nodes.get(id);
+        node.is_some_and(|node| self.cluster.claims[node.claim].is_instance_gone())
+    }
+
+    /// The pods of a node neither start nor end by themselves any more.
+    pub(super) fn stop_kubelet(&mut self, id: NodeId) {
+        for pod in self.cluster.nodes[id].pods.clone() {
+            let pod = &mut self.cluster.pods[pod];
+            if !pod.is_finished()
+                && let Some(timer) = pod.kubelet_timer.take()
+            {
+                self.queue.cancel(timer);
+            }
+        }
     }
 
     /// Shortens the grace period of a terminating pod.

@@ -96,6 +96,8 @@ pub struct Latency {
     pub terminate: Distribution,
     /// A pod's end to the detachment of its persistent volumes from the node.
     pub detach: Distribution,
+    /// From what EC2 says to the message in Karpenter's interruption queue.
+    pub message: Distribution,
     /// Pod bound, node Ready and images present to Running and Ready.
     pub pod_start: Distribution,
     /// Pull of an image that the node does not have; one at a time on a node.
@@ -143,6 +145,8 @@ pub struct KarpenterOptions {
     pub ignore_preferences: bool,
     /// `MIN_VALUES_POLICY` is `BestEffort`: minValues that cannot be kept are lowered.
     pub best_effort_min_values: bool,
+    /// `INTERRUPTION_QUEUE` is set: EC2's messages reach Karpenter.
+    pub interruption_queue: bool,
     /// The feature gate ReservedCapacity, on by default.
     pub reserved_capacity: bool,
     /// `FEATURE_GATES`.
@@ -175,6 +179,7 @@ impl Default for KarpenterOptions {
             batch_max: SimDuration::from_seconds(10),
             ignore_preferences: false,
             best_effort_min_values: false,
+            interruption_queue: false,
             reserved_capacity: true,
             gates: Gates::default(),
             evaluation_time: SimDuration::ZERO,

@@ -12,6 +12,7 @@ use karpsim::scenario::catalog::embedded;
 use karpsim::scenario::{Catalogue, LoadedScenario, MemoryFiles, load, resolve};
 use karpsim::simulation::{Action, Config, Simulation, invariant};
 use karpsim::units::SimDuration;
+use karpsim::world::interruptions::MessageKind;
 use karpsim::world::journal::{Cause, Fact, PodRef};
 use karpsim::world::settings::{Boot, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule};
 
@@ -56,6 +57,7 @@ fn config(loaded: &LoadedScenario) -> Config {
         initialized: fixed(0),
         terminate: fixed(40),
         detach: fixed(8),
+        message: fixed(2),
         pod_start: fixed(2),
         image_pull: fixed(0),
         pod_stop: fixed(2),
@@ -134,7 +136,21 @@ impl Timeline {
             Fact::Drifted { claim, reason: Some(reason) } => {
                 format!("drifted {}: {reason}", self.node(claim.ordinal))
             }
-            Fact::Interrupted(claim) => format!("interrupted {}", self.node(claim.ordinal)),
+            Fact::Interrupted { claim, kind } => {
+                format!("interrupted {}: {}", self.node(claim.ordinal), kind.name())
+            }
+            Fact::MessageReceived { claim, kind: MessageKind::RebalanceRecommendation } => {
+                format!("heard of a rebalance recommendation for {}", self.node(claim.ordinal))
+            }
+            Fact::Announced { claim, kind: MessageKind::SpotInterrupted } => {
+                format!("spot notice to {}", self.node(claim.ordinal))
+            }
+            Fact::Announced { claim, kind: MessageKind::ScheduledChange } => {
+                format!("retirement of {} scheduled", self.node(claim.ordinal))
+            }
+            Fact::Announced { claim, kind: MessageKind::InstanceStatus } => {
+                format!("status checks of {} fail", self.node(claim.ordinal))
+            }
             Fact::NodeBroken { claim, condition } => {
                 format!("{condition} of {} turned bad", self.node(claim.ordinal))
             }

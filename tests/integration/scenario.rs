@@ -483,7 +483,7 @@ fn steps_that_disturb_the_cluster() {
     };
     let lasts = SimDuration::from_minutes(120);
     assert_eq!(direct(2), Action::StockOut { offerings, lasts });
-    assert_eq!(direct(3), Action::Interrupt { pool: Some("default".to_owned()), count: 2 });
+    assert_eq!(direct(3), Action::Interrupt { pool: "default".to_owned(), count: 2 });
     let deployment = Target::Deployment("shop".to_owned(), "web".to_owned());
     assert_eq!(direct(5), Action::Delete(deployment));
     assert_eq!(direct(6), Action::Delete(Target::Node("default-00001".to_owned())));
@@ -493,7 +493,9 @@ fn steps_that_disturb_the_cluster() {
 fn steps_that_make_instances_fail() {
     let steps = r#"FailLaunches("NodePool/default", "6m")), At("2m", FailJoins("NodePool/default", "20m")),
         At("3m", LoseInstances("NodePool/default", 2)), At("4m", Withdraw("m5.*")),
-        At("5m", BreakNodes("NodePool/default", 1, "KernelReady")"#;
+        At("5m", BreakNodes("NodePool/default", 1, "KernelReady")),
+        At("6m", RecommendRebalance("NodePool/default", 3)), At("7m", ImpairInstances("NodePool/default", 1)),
+        At("8m", RetireInstances("NodePool/default", 1, "336h")"#;
     let edit = [("Scale(\"Deployment/shop/web\", 5)", steps)];
     let (loaded, diagnostics) = load_edited("s.ron", &edit);
     assert_eq!(problems(&diagnostics), [""; 0]);
@@ -508,6 +510,9 @@ fn steps_that_make_instances_fail() {
         Action::LoseInstances { pool: pool(), count: 2 },
         Action::Withdraw { offerings },
         Action::BreakNodes { pool: pool(), count: 1, condition },
+        Action::RecommendRebalance { pool: pool(), count: 3 },
+        Action::ImpairInstances { pool: pool(), count: 1 },
+        Action::RetireInstances { pool: pool(), count: 1, notice: minutes(14 * 24 * 60) },
     ];
     assert_eq!(found, expected.map(TimelineAction::Direct));
 }

@@ -202,8 +202,9 @@ fn options(lot: &mut Lot, shape: &Shape) -> String {
     });
     let time = lot
         .maybe(20, |lot| format!("evaluation_time: \"{}\", ", lot.pick(&["5ms", "700ms", "25s"])));
+    let queue = lot.maybe(30, |_| "interruption_queue: false, ".to_owned());
     format!(
-        "{batch}{time}preference_policy: {preferences}, min_values_policy: {min_values}, \
+        "{batch}{time}{queue}preference_policy: {preferences}, min_values_policy: {min_values}, \
          feature_gates: {{{gates}}}"
     )
 }

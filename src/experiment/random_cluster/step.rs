@@ -28,7 +28,7 @@ pub(super) fn step(lot: &mut Lot, shape: &Shape) -> String {
     let app = format!("\"Deployment/default/app-{}\"", lot.below(shape.apps));
     let count = 1 + lot.below(3);
     let lasts = lot.pick(&["2m", "10m", "40m"]);
-    match lot.below(24) {
+    match lot.below(27) {
         0..=5 => format!("Scale({app}, {})", lot.below(20)),
         6 => format!("Drift({pool})"),
         7 => format!("ReleaseAmi(\"EC2NodeClass/{}\")", lot.pick(&["default", "other"])),
@@ -49,6 +49,9 @@ pub(super) fn step(lot: &mut Lot, shape: &Shape) -> String {
         20 => patch_of_app(lot, &app),
         21 => patch_of_another(lot, shape),
         22 => format!("Delete(\"Node/pool-{number}-0000{count}\")"),
+        23 => format!("RecommendRebalance({pool}, {count})"),
+        24 => format!("RetireInstances({pool}, {count}, \"{lasts}\")"),
+        25 => format!("ImpairInstances({pool}, {count})"),
         _ => delete(lot, shape),
     }
 }

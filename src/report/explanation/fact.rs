@@ -4,6 +4,7 @@ use super::{list, price};
 use crate::outcome::log_line::utc_text;
 use crate::outcome::summary::counted;
 use crate::units::SimTime;
+use crate::world::interruptions::MessageKind;
 use crate::world::journal::{CommandRef, Fact};
 
 /// A fact about a node, a pod or a command in words. `None` for what says nothing new.
@@ -44,7 +45,15 @@ pub(super) fn describe(fact: &Fact) -> Option<String> {
         Fact::Tainted { status: true, .. } => "disruption taint put on".to_owned(),
         Fact::Tainted { status: false, .. } => "disruption taint taken off".to_owned(),
         Fact::Expired(_) => "expired: expireAfter is over, budgets are not asked".to_owned(),
-        Fact::Interrupted(_) => "interrupted: EC2 takes the instance back".to_owned(),
+        Fact::Announced { kind, .. } => announcement(*kind).to_owned(),
+        Fact::MessageReceived { kind, .. } => {
+            let (reason, message) = kind.event();
+            format!("{reason}: {message} ({})", kind.name())
+        }
+        Fact::Interrupted { .. } => {
+            "TerminatingOnInterruption: Interruption triggered termination for the NodeClaim"
+                .to_owned()
+        }
         Fact::ClaimDeleted(_) => "NodeClaim deleted".to_owned(),
         Fact::DrainStarted(_) => "drain starts".to_owned(),
         Fact::Drained(_) => "drained".to_owned(),
@@ -124,4 +133,19 @@ pub(super) fn outline(command: &CommandRef) -> String {
 /// `+01:02:03 (2026-01-05 10:02:03Z)`.
 pub(super) fn instant(at: SimTime, start_epoch_s: i64) -> String {
     format!("{at} ({})", utc_text(start_epoch_s, at))
+}
+
+/// What EC2 announced, in words.
+const fn announcement(kind: MessageKind) -> &'static str {
+    match kind {
+        MessageKind::SpotInterrupted => {
+            "EC2 gives notice that it takes the instance back in two minutes"
+        }
+        MessageKind::RebalanceRecommendation => "EC2 recommends to replace the instance",
+        MessageKind::ScheduledChange | MessageKind::EventStatus => {
+            "EC2 schedules the retirement of the instance"
+        }
+        MessageKind::InstanceStatus => "EC2's status checks of the instance fail from now on",
+        MessageKind::InstanceTerminated => "EC2 ends the instance",
+    }
 }

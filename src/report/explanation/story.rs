@@ -167,7 +167,9 @@ fn node(name: &str, story: &Story) -> String {
             Some(format!("went with command {} ({}) at {}", command.id, command.reason, entry.from))
         }
         Fact::Expired(_) => Some(format!("expired at {}", entry.from)),
-        Fact::Interrupted(_) => Some(format!("was interrupted at {}", entry.from)),
+        Fact::Interrupted { kind, .. } => {
+            Some(format!("was interrupted at {} ({})", entry.from, kind.name()))
+        }
         Fact::GaveUp { reason, .. } => Some(format!("was given up at {} ({reason})", entry.from)),
         _ => None,
     });

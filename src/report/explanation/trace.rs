@@ -68,7 +68,7 @@ impl Trace {
     /// Takes in a fact: those about commands are part of the trace.
     pub fn fold(&mut self, record: &Record) -> Vec<String> {
         let is_news = record.fact.command().is_some()
-            || matches!(record.fact, Fact::Expired(_) | Fact::Interrupted(_));
+            || matches!(record.fact, Fact::Expired(_) | Fact::Interrupted { .. });
         if !is_news {
             return Vec::new();
         }

@@ -1,0 +1,35 @@
+//! Interruption: what Karpenter does when it hears of an instance.
+//!
+//! Upstream: karpenter-provider-aws v1.14.1 `pkg/controllers/interruption/utils.go` (`handleNodeClaim`).
+
+use crate::world::interruptions::{MessageAction, MessageKind};
+use crate::world::{ClaimId, World};
+
+/// One message of the interruption queue, or one instance that the look at instance states finds unhealthy. Budgets and
+/// `karpenter.sh/do-not-disrupt` are not asked; the drain that follows respects PodDisruptionBudgets, unless the
+/// instance is unhealthy.
+pub fn on_message(world: &mut World, id: ClaimId, kind: MessageKind) {
+    let Some(claim) = world.cluster.claims.get(id) else {
+        return;
+    };
+    // Amazon EC2 tells the status of running instances only.
+    if kind.is_seen() && claim.is_instance_terminating() {
+        return;
+    }
+    // The event is published again for a NodeClaim that is going already; the recorder drops it as a duplicate.
+    let is_news = claim.deletion_at.is_none() || kind == MessageKind::InstanceStatus;
+    if is_news {
+        world.receive(id, kind);
+    }
+    if kind == MessageKind::SpotInterrupted {
+        world.take_offering_for_unavailable(id);
+    }
+    match kind.action() {
+        MessageAction::NoAction => {}
+        MessageAction::CordonAndDrain => world.interrupt(id, kind),
+        MessageAction::ForcefulTermination => {
+            world.limit_termination(id);
+            world.interrupt(id, kind);
+        }
+    }
+}

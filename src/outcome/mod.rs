@@ -22,7 +22,7 @@ pub use ledger::{By, Entry, Ledger, Share};
 pub use log::Narrator;
 pub use log_line::{Field, Level, LogLine};
 pub use recorder::Recorder;
-pub use result::{Counts, Disruption, End, Header, LeftPending, RunResult};
+pub use result::{Counts, Disruption, End, FallenShort, Header, LeftPending, RunResult};
 pub use series::{Series, Steps};
 pub use story::{Entry as StoryEntry, Happening, Placed, Story, Verdict};
 pub use summary::{Better, Decimal, Distribution, Metric, Summary, Unit};

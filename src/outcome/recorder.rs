@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::allocation::{Allocations, NodeUsage};
 use super::ledger::{self, By, Entry, Ledger};
-use super::result::{Counts, Disruption, End, Header, LeftPending, RunResult};
+use super::result::{Counts, Disruption, End, FallenShort, Header, LeftPending, RunResult};
 use super::series::Series;
 use super::summary::{self, Distribution};
 use crate::units::{Lane, ResourceVec, SimDuration, SimTime, Usd, UsdPerHour};
@@ -24,6 +24,7 @@ pub struct Recorder {
     /// In order of launch, not yet billed.
     entries: Vec<Entry>,
     disruptions: Vec<Disruption>,
+    fallen_short: Vec<FallenShort>,
     /// For each disruption, its nodes that are not yet gone.
     nodes_left: Vec<usize>,
     series: Series,
@@ -118,6 +119,10 @@ impl Recorder {
             Fact::DisruptionFailed { command, message } => {
                 self.end_command(command, End::Failed(message.clone()));
             }
+            Fact::StepFellShort { action, object, wanted, found } => {
+                let (object, wanted, found) = (object.clone(), *wanted, *found);
+                self.fallen_short.push(FallenShort { at, action, object, wanted, found });
+            }
             fact => self.fold_claim(at, fact),
         }
     }
@@ -141,6 +146,7 @@ impl Recorder {
             pod_waits: self.pod_waits,
             node_lifetimes: self.node_lifetimes,
             left_pending,
+            fallen_short: self.fallen_short,
             allocations: self.allocations.into_sorted(),
             ..RunResult::default()
         };

@@ -64,6 +64,8 @@ pub struct RunResult {
     pub node_lifetimes: Distribution,
     /// Workloads with pods pending at the end: most pods first, then by name.
     pub left_pending: Vec<LeftPending>,
+    /// Steps of the timeline that were to be done to more nodes or pods than there were.
+    pub fallen_short: Vec<FallenShort>,
     /// The bill by workload, less what is idle: dearest first, then by name.
     pub allocations: Vec<Allocation>,
 }
@@ -172,4 +174,19 @@ pub struct LeftPending {
     pub oldest_wait: SimDuration,
     /// Karpenter's last error for one of its pods.
     pub error: Option<Arc<str>>,
+}
+
+/// A step of the timeline that was to be done to more nodes or pods than there were.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FallenShort {
+    /// When.
+    pub at: SimTime,
+    /// The action, in the scenario's spelling.
+    pub action: &'static str,
+    /// Whose nodes or pods: `NodePool/default`.
+    pub object: Arc<str>,
+    /// To how many.
+    pub wanted: usize,
+    /// How many there were.
+    pub found: usize,
 }

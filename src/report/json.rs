@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 use super::csv;
 use crate::engine::digest::Digest;
 use crate::outcome::{
-    Allocation, By, Decimal, Disruption, End, Header, LeftPending, Metric, RunResult, Share,
-    by_namespace,
+    Allocation, By, Decimal, Disruption, End, FallenShort, Header, LeftPending, Metric, RunResult,
+    Share, by_namespace,
 };
 use crate::units::{SimDuration, SimTime, Usd, UsdPerHour};
 
@@ -44,6 +44,7 @@ fn document(result: &RunResult, digest: Option<&str>) -> Result<String> {
         metrics: result.summary.metrics.iter().map(MetricRow::new).collect(),
         cost: Cost::new(result),
         left_pending: result.left_pending.iter().map(LeftPendingRow::new).collect(),
+        steps_fallen_short: result.fallen_short.iter().map(FallenShortRow::new).collect(),
         disruptions: result.disruptions.iter().map(DisruptionRow::new).collect(),
     };
     let text = serde_json::to_string_pretty(&document).context("summary.json")?;
@@ -86,6 +87,7 @@ struct Document<'a> {
     metrics: Vec<MetricRow<'a>>,
     cost: Cost<'a>,
     left_pending: Vec<LeftPendingRow<'a>>,
+    steps_fallen_short: Vec<FallenShortRow<'a>>,
     disruptions: Vec<DisruptionRow<'a>>,
 }
 
@@ -264,6 +266,23 @@ impl<'a> LeftPendingRow<'a> {
             oldest_wait_s: span(row.oldest_wait),
             error: row.error.as_deref(),
         }
+    }
+}
+
+#[derive(serde::Serialize)]
+struct FallenShortRow<'a> {
+    at_s: Exact,
+    action: &'static str,
+    object: &'a str,
+    wanted: usize,
+    found: usize,
+}
+
+impl<'a> FallenShortRow<'a> {
+    fn new(step: &'a FallenShort) -> FallenShortRow<'a> {
+        let FallenShort { action, object, wanted, found, .. } = step;
+        let (wanted, found) = (*wanted, *found);
+        FallenShortRow { at_s: instant(step.at), action, object, wanted, found }
     }
 }
 

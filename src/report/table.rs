@@ -10,11 +10,13 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::json::result_digest;
 use crate::outcome::{
-    Allocation, Breakdown, By, Decimal, End, Metric, RunResult, Unit, by_namespace,
+    Allocation, Breakdown, By, Decimal, End, FallenShort, Metric, RunResult, Unit, by_namespace,
     summary::duration_text,
 };
 use crate::units::{SimDuration, Usd};
 
+/// Steps that found less than they were meant for.
+const SHOWN_STEPS: usize = 3;
 /// Rows of a breakdown before the rest is folded into one.
 const BREAKDOWN_ROWS: usize = 10;
 /// Rows of workloads left pending.
@@ -370,6 +372,15 @@ fn warnings(result: &RunResult) -> Vec<String> {
         let (end, horizon) = (duration_text(end), duration_text(horizon));
         found.push(format!("interrupted after {end} of {horizon}; figures cover that time only"));
     }
+    found.extend(result.fallen_short.iter().take(SHOWN_STEPS).map(|step| {
+        let at = duration_text(SimDuration::from_ms(step.at.ms()));
+        let FallenShort { action, object, wanted, found, .. } = step;
+        format!("{action} at {at} was meant for {wanted} of {object} and found {found}")
+    }));
+    if result.fallen_short.len() > SHOWN_STEPS {
+        let more = result.fallen_short.len() - SHOWN_STEPS;
+        found.push(format!("{more} more step(s) found less than they were meant for"));
+    }
     let failed = result.disruptions.iter().filter(|d| matches!(d.end, End::Failed(_))).count();
     let counts = &result.counts;
     for (count, text) in [
@@ -542,6 +553,7 @@ fn shortened(text: &str, longest: usize, ascii: bool) -> String {
 mod tests {
     use super::*;
     use crate::outcome::sample;
+    use crate::units::SimTime;
 
     fn options(width: usize, by: &[&str]) -> TableOptions {
         let by = by.iter().filter_map(|name| Breakdown::parse(name)).collect();
@@ -660,8 +672,13 @@ total     0.2018    100.0    73.65
         let mut result = sample::recorded();
         result.header.horizon = SimDuration::from_minutes(240);
         result.counts.launch_failures = 2;
+        let (at, object) = (SimTime::from_seconds(2_400), "NodePool/default".into());
+        result.fallen_short =
+            vec![FallenShort { at, action: "interrupt", object, wanted: 3, found: 1 }];
         let text = answer(&result, &options(100, &[]))?;
         assert!(text.contains("\nwarning: interrupted after 2h of 4h;"), "{text}");
+        let step = "\nwarning: interrupt at 40m was meant for 3 of NodePool/default and found 1\n";
+        assert!(text.contains(step), "{text}");
         assert!(text.contains("\nwarning: 2 launch(es) failed"), "{text}");
         let empty = answer(&RunResult::default(), &options(100, &["pool", "workload"]))?;
         assert!(!empty.contains("NaN") && empty.contains("total"), "{empty}");

@@ -1,12 +1,14 @@
 //! What EC2 does to instances and nodes of a NodePool because the timeline says so.
 
+use std::sync::Arc;
+
 use super::Simulation;
 use super::timeline::Action;
 use crate::engine::Purpose;
-use crate::world::ClaimId;
 use crate::world::cluster::Claim;
 use crate::world::interruptions::MessageKind;
 use crate::world::settings::TieBreaks;
+use crate::world::{ClaimId, Fact};
 
 impl Simulation {
     /// Deletes the NodeClaim of a number, modulo their count, among the initialized ones that are not being deleted, by
@@ -28,7 +30,8 @@ impl Simulation {
         let Some((verb, pool)) = named(action) else {
             return;
         };
-        self.note(verb, format!("NodePool/{pool}").into());
+        let object: Arc<str> = format!("NodePool/{pool}").into();
+        self.note(verb, object.clone());
         let Some(pool) = self.world.cluster.find_pool(pool) else {
             return;
         };
@@ -37,10 +40,23 @@ impl Simulation {
             Action::FailLaunches { lasts, .. } => self.world.fail_launches(pool, now + *lasts),
             Action::FailJoins { lasts, .. } => self.world.fail_joins(pool, now + *lasts),
             _ => {
-                for id in self.hit(step, pool, action) {
-                    self.strike(id, action);
-                }
+                let (wanted, ids) = self.hit(step, pool, action);
+                self.count_hits(verb, object, wanted, ids.len());
+                ids.into_iter().for_each(|id| self.strike(id, action));
             }
+        }
+    }
+
+    /// Says so when a step was meant for more than there was.
+    pub(super) fn count_hits(
+        &mut self,
+        action: &'static str,
+        object: Arc<str>,
+        wanted: usize,
+        found: usize,
+    ) {
+        if found < wanted {
+            self.world.record(Fact::StepFellShort { action, object, wanted, found });
         }
     }
 
@@ -60,8 +76,8 @@ impl Simulation {
         }
     }
 
-    /// The NodeClaims that a step hits: the first by name, or drawn by lot.
-    fn hit(&self, step: u32, pool: usize, action: &Action) -> Vec<ClaimId> {
+    /// How many NodeClaims a step is meant for, and those that it hits: the first by name, or drawn by lot.
+    fn hit(&self, step: u32, pool: usize, action: &Action) -> (usize, Vec<ClaimId>) {
         let (count, may_be_hit): (usize, fn(&Claim) -> bool) = match action {
             Action::Interrupt { count, .. } | Action::RecommendRebalance { count, .. } => {
                 (*count, Claim::is_interruptible)
@@ -76,7 +92,7 @@ impl Simulation {
                         && !claim.is_instance_terminating()
                 })
             }
-            _ => return Vec::new(),
+            _ => return (0, Vec::new()),
         };
         let mut ids = self.claims_of(Some(pool));
         ids.retain(|id| may_be_hit(&self.world.cluster.claims[*id]));
@@ -88,7 +104,7 @@ impl Simulation {
             });
         }
         ids.truncate(count);
-        ids
+        (count, ids)
     }
 }
 

@@ -287,8 +287,10 @@ impl Simulation {
                 self.interrupt_nth(*nth);
             }
             Action::DoNotDisrupt { namespace, name, nth, protection } => {
-                self.note("do_not_disrupt", format!("Deployment/{namespace}/{name}").into());
-                self.protect(namespace, name, *nth, *protection);
+                let object: Arc<str> = format!("Deployment/{namespace}/{name}").into();
+                self.note("do_not_disrupt", object.clone());
+                let found = self.protect(namespace, name, *nth, *protection);
+                self.count_hits("do_not_disrupt", object, 1, usize::from(found));
             }
         }
     }
@@ -336,7 +338,10 @@ impl Simulation {
             Target::NodePool(name) => self.delete_pool(name),
             Target::Node(name) => {
                 let claim = self.world.cluster.claims_by_name.get(name.as_str()).copied();
-                claim.map(|id| self.world.delete_claim(id, DeletionCause::Failed));
+                self.count_hits("delete", target.describe().into(), 1, claim.iter().count());
+                if let Some(id) = claim {
+                    self.world.delete_claim(id, DeletionCause::Failed);
+                }
             }
             Target::NodeOverlay(name) => self.world.remove_overlay(name),
             Target::Deployment(namespace, name) => self.scale(namespace, name, 0),
@@ -405,16 +410,24 @@ impl Simulation {
         }
     }
 
-    fn protect(&mut self, namespace: &str, name: &str, nth: usize, protection: DoNotDisrupt) {
+    /// False when no pod is there.
+    fn protect(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        nth: usize,
+        protection: DoNotDisrupt,
+    ) -> bool {
         let cluster = &self.world.cluster;
         let Some(index) = cluster.find_deployment(namespace, name) else {
-            return;
+            return false;
         };
         let live = cluster.deployments[index].live.iter().copied();
         let bound: Vec<PodId> = live.filter(|pod| cluster.pods[*pod].node.is_some()).collect();
         if !bound.is_empty() {
             self.world.annotate_pod(bound[nth % bound.len()], protection);
         }
+        !bound.is_empty()
     }
 
     fn scale(&mut self, namespace: &str, name: &str, replicas: u32) {

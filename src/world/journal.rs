@@ -163,6 +163,17 @@ pub enum Fact {
         /// What it was done to.
         object: Arc<str>,
     },
+    /// A timeline step was to be done to more than there was.
+    StepFellShort {
+        /// The action, in the scenario's spelling.
+        action: &'static str,
+        /// Whose nodes or pods.
+        object: Arc<str>,
+        /// To how many.
+        wanted: usize,
+        /// How many there were.
+        found: usize,
+    },
     /// A timeline step applied objects.
     Applied {
         /// `Kind/name` of what was applied.

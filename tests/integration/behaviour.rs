@@ -142,6 +142,9 @@ impl Timeline {
             Fact::MessageReceived { claim, kind: MessageKind::RebalanceRecommendation } => {
                 format!("heard of a rebalance recommendation for {}", self.node(claim.ordinal))
             }
+            Fact::StepFellShort { action, object, wanted, found } => {
+                format!("{action} found {found} of {wanted} of {object}")
+            }
             Fact::Announced { claim, kind: MessageKind::SpotInterrupted } => {
                 format!("spot notice to {}", self.node(claim.ordinal))
             }

@@ -13,6 +13,7 @@ mod kustomize;
 mod manifests;
 mod memos;
 mod phenomena;
+mod reference;
 mod scenario;
 mod shipped;
 mod tidy;

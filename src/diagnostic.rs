@@ -474,6 +474,10 @@ problems! {
     /// A step about offerings that no NodePool can launch.
     "KS0217" Warning step_without_effect()
         "no NodePool can launch any of these offerings, so this changes nothing".to_owned();
+    /// A timeline action on an object that an earlier step deleted.
+    "KS0218" Error deleted_target(text: &str, when: &str)
+        format!("`{text}` was deleted at {when}, so nothing can be done to it"),
+        help "remove this step, or bring the object back with an Apply before it";
     /// A change of an object that no manifest defines.
     "KS0220" Error unknown_patch_target(object: &str)
         format!("no manifest defines `{object}`, so nothing of it can be changed"),

@@ -101,6 +101,11 @@ meanings! {
               scenario can launch any of them, so the run goes as it would without the step.",
         "StockOut(types: \"p5.*\", lasts: \"10m\")  # the NodePool allows m5 only" =>
         "Name types, zones and a capacity type that a NodePool allows, or remove the step.";
+    "KS0218" "An earlier step of the timeline deletes the object, and no Apply between the two brings it back. The API \
+              server would answer NotFound. Steps count in the order of their instants, those of one instant in the \
+              order of the file.",
+        "At(\"1h\", Delete(\"NodePool/old\")), At(\"2h\", Drift(\"NodePool/old\"))" =>
+        "Remove the later step, or add At(\"90m\", Apply(...)) with the object's manifest.";
     "KS0220" "A policy's patch, an axis or --set changes an object that no manifest defines, so it would change \
               nothing.",
         "--set NodePool/defualt:spec.limits.cpu=10" => "Correct kind and name; with a namespace: KIND/NAMESPACE/NAME.";

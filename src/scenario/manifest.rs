@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::patch;
 use super::pod::{self, METADATA_WITHOUT_EFFECT, PodOwner, PriorityClasses};
 use super::reader::{Field, Object, Reader, Unknown, is_dns_subdomain};
 use super::yaml::{Node, Value};
@@ -280,22 +281,8 @@ fn open<'n>(reader: &mut Reader<'_>, document: &'n Node, kind: &'static str) -> 
         reader.broken(&name_field, "must be lower-case letters, digits, '-' and '.'");
         return None;
     }
-    let cluster_scoped = matches!(
-        kind,
-        "CSINode"
-            | "EC2NodeClass"
-            | "Namespace"
-            | "NodeOverlay"
-            | "NodePool"
-            | "PersistentVolume"
-            | "PriorityClass"
-            | "StorageClass"
-    );
-    let namespace = namespace.unwrap_or_else(|| "default".to_owned());
-    let id = match cluster_scoped {
-        true => format!("{kind}/{name}"),
-        false => format!("{kind}/{namespace}/{name}"),
-    };
+    let namespace = namespace.unwrap_or_else(|| patch::DEFAULT_NAMESPACE.to_owned());
+    let id = patch::id(kind, &namespace, &name);
     Some(Known { object, kind, name, namespace, id })
 }
 

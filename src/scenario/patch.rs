@@ -82,11 +82,30 @@ pub fn id_of(document: &Node) -> Option<String> {
     let kind = document.get("kind")?.text()?;
     let metadata = document.get("metadata")?;
     let name = metadata.get("name")?.text()?;
-    if matches!(kind, "NodeOverlay" | "NodePool" | "EC2NodeClass" | "PriorityClass") {
-        return Some(format!("{kind}/{name}"));
+    let namespace = metadata.get("namespace").filter(|namespace| !namespace.is_null());
+    Some(id(kind, namespace.and_then(Node::text).unwrap_or(DEFAULT_NAMESPACE), name))
+}
+
+/// The namespace of an object that names none.
+pub const DEFAULT_NAMESPACE: &str = "default";
+
+/// What an object goes by: kinds without a namespace leave it out.
+pub fn id(kind: &str, namespace: &str, name: &str) -> String {
+    let is_cluster_scoped = matches!(
+        kind,
+        "CSINode"
+            | "EC2NodeClass"
+            | "Namespace"
+            | "NodeOverlay"
+            | "NodePool"
+            | "PersistentVolume"
+            | "PriorityClass"
+            | "StorageClass"
+    );
+    match is_cluster_scoped {
+        true => format!("{kind}/{name}"),
+        false => format!("{kind}/{namespace}/{name}"),
     }
-    let namespace = metadata.get("namespace").and_then(Node::text).unwrap_or("default");
-    Some(format!("{kind}/{namespace}/{name}"))
 }
 
 /// The last document that is an object, lists of objects included.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::manifest::Cluster;
 use super::ron_places::Place;
 use super::schema::Action as Step;
+use super::timeline::Gone;
 use crate::diagnostic::{self, Diagnostic, SourceId, Span};
 use crate::ec2::CapacityType;
 use crate::ec2::capacity::{OfferingPattern, matches};
@@ -21,6 +22,8 @@ const MAX_FACTOR: f64 = 1_000.0;
 pub(super) struct Reading<'a> {
     /// What is defined by then.
     pub(super) known: &'a Cluster,
+    /// What of that was deleted by then.
+    pub(super) gone: &'a Gone,
     /// The zones of the scenario.
     pub(super) zones: &'a [String],
     /// Names of all instance types; empty: names are not checked.
@@ -183,11 +186,16 @@ impl Reading<'_> {
 
     /// True when the target is defined, false when it may be defined where nothing could be read.
     fn exists(&self, target: &str) -> Result<bool, Box<Diagnostic>> {
-        if self.known.places.contains_key(target) {
+        let gone = self.gone.get(target);
+        if gone.is_none() && self.known.places.contains_key(target) {
             return Ok(true);
         }
         if self.known.incomplete {
             return Ok(false);
+        }
+        if let Some((when, deleted)) = gone {
+            let problem = diagnostic::deleted_target(self.span("[0]"), target, &when.to_string());
+            return Err(Box::new(problem.also(*deleted, "deleted here")));
         }
         let kind = target.split('/').next().unwrap_or_default();
         let ids = self.known.places.keys().map(String::as_str);

@@ -1,5 +1,7 @@
 //! The timeline of a scenario: its steps in the order of time, each read against what exists by then.
 
+use std::collections::BTreeMap;
+
 use super::change::{self, Text};
 use super::load::{Loading, TimelineAction};
 use super::manifest::Cluster;
@@ -8,7 +10,7 @@ use super::schema::{Action, Step};
 use super::settings::{Context, Settings};
 use super::step;
 use super::yaml;
-use crate::diagnostic;
+use crate::diagnostic::{self, Span};
 use crate::units::{SimDuration, SimTime, Symbols};
 
 /// Kinds of objects that a step can patch: those that a run looks at again when they change.
@@ -26,12 +28,26 @@ const PATCHED_KINDS: [&str; 7] = [
 const START_KINDS: [&str; 5] =
     ["CSINode", "Namespace", "PersistentVolume", "PersistentVolumeClaim", "StorageClass"];
 
+/// When objects were deleted, and where the name stands, by `Kind/namespace/name` or `Kind/name`.
+pub(super) type Gone = BTreeMap<String, (SimDuration, Span)>;
+
 /// What exists at a step.
 struct Present {
     /// By name, with the places.
     known: Cluster,
+    /// What a step deleted and no later one applied, with when and where that is said.
+    gone: Gone,
     /// As it was written, patches included; what comes later counts.
     documents: Vec<yaml::Node>,
+}
+
+impl Present {
+    /// Only what is known can go: another name is a problem of its own.
+    fn delete(&mut self, id: &str, when: SimDuration, span: Span) {
+        if self.known.places.contains_key(id) {
+            self.gone.entry(id.to_owned()).or_insert((when, span));
+        }
+    }
 }
 
 impl Loading<'_> {
@@ -57,7 +73,7 @@ impl Loading<'_> {
         }
         steps.sort_unstable();
         // What was applied exists from then on, each file on top of those before it.
-        let mut present = Present { known: cluster.clone(), documents };
+        let mut present = Present { known: cluster.clone(), gone: Gone::new(), documents };
         let mut timeline = Vec::new();
         for (at, i) in steps {
             let Step::At(_, action) = &self.scenario.timeline[i];
@@ -80,6 +96,10 @@ impl Loading<'_> {
                 }
                 step => {
                     timeline.extend(self.direct(step, settings, &path, &present).map(|a| (at, a)));
+                    if let Action::Delete(target) = step {
+                        let span = self.span(&format!("{path}[0]"));
+                        present.delete(target, when, span);
+                    }
                     continue;
                 }
             };
@@ -98,7 +118,7 @@ impl Loading<'_> {
         path: &str,
         present: &Present,
     ) -> Option<TimelineAction> {
-        let read = step::read(step, &self.reading(path, settings, &present.known));
+        let read = step::read(step, &self.reading(path, settings, present));
         let action = self.told(read)??;
         if let Some(offerings) = action.offerings() {
             self.offering_steps.push((self.span(path), offerings.clone()));
@@ -110,11 +130,12 @@ impl Loading<'_> {
         &'r self,
         path: &'r str,
         settings: &'r Settings,
-        known: &'r Cluster,
+        present: &'r Present,
     ) -> step::Reading<'r> {
         let (source, places) = (self.source, &self.places);
         let (zones, types) = (&settings.zones, &self.catalogue.instance_types);
-        step::Reading { known, zones, types, source, places, path }
+        let Present { known, gone, .. } = present;
+        step::Reading { known, gone, zones, types, source, places, path }
     }
 
     /// What was read, or nothing once the problem is reported.
@@ -145,6 +166,7 @@ impl Loading<'_> {
         self.gate(&mut objects, settings, symbols, &cluster);
         known.incomplete = cluster.incomplete;
         known.priorities = cluster.priorities;
+        present.gone.retain(|id, _| !cluster.places.contains_key(id));
         known.places.extend(cluster.places);
         objects
     }
@@ -170,7 +192,7 @@ impl Loading<'_> {
         settings: &Settings,
         present: &mut Present,
     ) -> Option<TimelineAction> {
-        let found = self.reading(path, settings, &present.known).patched(target, &PATCHED_KINDS);
+        let found = self.reading(path, settings, present).patched(target, &PATCHED_KINDS);
         if !self.told(found)? {
             return None;
         }
@@ -184,7 +206,10 @@ impl Loading<'_> {
         let change = ObjectChange { object, object_span, path: Vec::new(), path_span, patch };
         // Without a path a patch leads somewhere.
         let _ = patch::apply(&mut present.documents, &change, &mut Vec::new());
-        let document = patch::find(&present.documents, target)?.clone();
+        let Some(document) = patch::find(&present.documents, target).cloned() else {
+            self.diagnostics.push(diagnostic::unknown_target(span, target));
+            return None;
+        };
         let objects = self.replace(&[document], symbols, settings, present);
         Some(TimelineAction::Patch { object: target.into(), objects, keeps_replicas })
     }

@@ -283,6 +283,7 @@ fn job_state(spec: &Job) -> JobState {
         not_before: SimTime::ZERO,
         failed: false,
         created_count: 0,
+        deleted: false,
     }
 }
 
@@ -293,6 +294,7 @@ fn deployment_state(spec: &Deployment) -> DeploymentState {
         replicas: spec.replicas,
         live: Vec::new(),
         created_count: 0,
+        deleted: false,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::kube::disruption_budget::DisruptionBudget;
 use crate::kube::pod::DoNotDisrupt;
 use crate::kube::workload::{BarePod, DaemonSet, Deployment, Job};
 use crate::units::SimDuration;
-use crate::world::cluster::{ClaimDrift, DeletionCause, Owner, Pool};
+use crate::world::cluster::{ClaimDrift, DeletionCause, DeploymentState, JobState, Owner, Pool};
 use crate::world::faults::NodeCondition;
 use crate::world::journal::Cause;
 use crate::world::{ClaimId, Event, Fact, PodId, Wake};
@@ -245,10 +245,9 @@ impl Simulation {
             }
             Action::Patch { object, objects, keeps_replicas } => {
                 self.note("patch", object.clone());
-                let wanted = self.replicas_of(objects);
-                self.put(objects);
-                for (index, replicas) in wanted.into_iter().filter(|_| *keeps_replicas) {
-                    self.world.cluster.deployments[index].replicas = replicas;
+                match keeps_replicas {
+                    true => self.put(&self.with_present_replicas(objects)),
+                    false => self.put(objects),
                 }
             }
             Action::Delete(target) => {
@@ -295,14 +294,16 @@ impl Simulation {
         }
     }
 
-    /// The wanted replicas of the Deployments among the objects that exist.
-    fn replicas_of(&self, objects: &Objects) -> Vec<(usize, u32)> {
+    /// The objects with the replicas that the Deployments among them have by now.
+    fn with_present_replicas(&self, objects: &Objects) -> Objects {
         let cluster = &self.world.cluster;
-        let found = objects
-            .deployments
-            .iter()
-            .filter_map(|spec| cluster.find_deployment(&spec.namespace, &spec.name));
-        found.map(|index| (index, cluster.deployments[index].replicas)).collect()
+        let mut objects = objects.clone();
+        for spec in &mut objects.deployments {
+            if let Some(index) = cluster.find_deployment(&spec.namespace, &spec.name) {
+                spec.replicas = cluster.deployments[index].replicas;
+            }
+        }
+        objects
     }
 
     pub(super) fn note(&mut self, action: &'static str, object: Arc<str>) {
@@ -344,14 +345,19 @@ impl Simulation {
                 }
             }
             Target::NodeOverlay(name) => self.world.remove_overlay(name),
-            Target::Deployment(namespace, name) => self.scale(namespace, name, 0),
+            Target::Deployment(namespace, name) => {
+                let found = self.world.cluster.find_deployment(namespace, name);
+                self.scale(namespace, name, 0);
+                if let Some(index) = found {
+                    self.world.cluster.deployments[index].deleted = true;
+                }
+            }
             Target::Job(namespace, name) => {
-                let jobs = &mut self.world.cluster.jobs;
-                let same = |spec: &Job| (&*spec.namespace, &*spec.name) == (namespace, name);
-                let Some(job) = jobs.iter_mut().find(|job| same(&job.spec)) else {
+                let Some(index) = self.world.cluster.find_job(namespace, name) else {
                     return;
                 };
-                job.spec.parallelism = 0;
+                let job = &mut self.world.cluster.jobs[index];
+                job.deleted = true;
                 for pod in job.live.clone() {
                     let grace = self.world.cluster.pods[pod].class.grace;
                     self.world.delete_pod(pod, grace, Cause::ScaleDown);
@@ -479,11 +485,18 @@ impl Simulation {
         }
     }
 
-    /// Creates a Deployment, or sets an existing one's replicas and the template of pods to come.
+    /// Creates a Deployment, or sets an existing one's replicas and the template of pods to come. One that was deleted
+    /// does not come back: its pods go, and another one of its name makes new ones.
     pub(super) fn put_deployment(&mut self, spec: &Deployment) {
         let cluster = &mut self.world.cluster;
         let index = cluster.find_deployment(&spec.namespace, &spec.name).unwrap_or_else(|| {
-            cluster.deployments.push(deployment_state(spec));
+            let same = |d: &&DeploymentState| {
+                (&d.spec.namespace, &d.spec.name) == (&spec.namespace, &spec.name)
+            };
+            // No name of a pod comes twice.
+            let created_count =
+                cluster.deployments.iter().rfind(same).map_or(0, |d| d.created_count);
+            cluster.deployments.push(DeploymentState { created_count, ..deployment_state(spec) });
             cluster.deployments.len() - 1
         });
         cluster.deployments[index].spec = spec.clone();
@@ -492,15 +505,20 @@ impl Simulation {
         self.world.wake(Wake::Workloads);
     }
 
-    /// Creates a Job. One that exists is left alone: a Job's template and completions cannot be changed.
+    /// Creates a Job. One that exists is left alone: a Job's template and completions cannot be changed. After one that
+    /// was deleted it begins anew.
     pub(super) fn put_job(&mut self, spec: &Job) {
         let cluster = &mut self.world.cluster;
-        let same = |known: &Job| known.namespace == spec.namespace && known.name == spec.name;
-        if cluster.jobs.iter().any(|job| same(&job.spec)) {
+        if cluster.find_job(&spec.namespace, &spec.name).is_some() {
             return;
         }
+        let same = |job: &&JobState| {
+            (&job.spec.namespace, &job.spec.name) == (&spec.namespace, &spec.name)
+        };
+        // No name of a pod comes twice.
+        let created_count = cluster.jobs.iter().rfind(same).map_or(0, |job| job.created_count);
         cluster.dirty_jobs.insert(cluster.jobs.len());
-        cluster.jobs.push(job_state(spec));
+        cluster.jobs.push(JobState { created_count, ..job_state(spec) });
         self.world.wake(Wake::Workloads);
     }
 

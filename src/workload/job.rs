@@ -9,6 +9,9 @@ use crate::world::{Wake, World};
 /// `pkg/controller/job/job_controller.go`, `manageJob`).
 pub(super) fn reconcile(world: &mut World, index: usize) {
     let job = &world.cluster.jobs[index];
+    if job.deleted {
+        return;
+    }
     if job.failed {
         world.give_up_job(index);
         return;

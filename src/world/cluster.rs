@@ -204,6 +204,8 @@ pub struct JobState {
     pub failed: bool,
     /// Pods created so far, for names.
     pub created_count: u64,
+    /// It was deleted: its pods go, and none is made any more.
+    pub deleted: bool,
 }
 
 /// A PodDisruptionBudget with what it selects.
@@ -237,6 +239,8 @@ pub struct DeploymentState {
     pub live: Vec<PodId>,
     /// Pods created so far, for names.
     pub created_count: u64,
+    /// It was deleted: its pods go, and none is made any more.
+    pub deleted: bool,
 }
 
 /// What a pod belongs to.
@@ -649,6 +653,13 @@ impl Cluster {
     pub fn find_deployment(&self, namespace: &str, name: &str) -> Option<usize> {
         self.deployments
             .iter()
-            .position(|d| (d.spec.namespace.as_ref(), d.spec.name.as_ref()) == (namespace, name))
+            .position(|d| !d.deleted && (&*d.spec.namespace, &*d.spec.name) == (namespace, name))
+    }
+
+    /// The position of a Job that is not deleted.
+    pub fn find_job(&self, namespace: &str, name: &str) -> Option<usize> {
+        self.jobs
+            .iter()
+            .position(|j| !j.deleted && (&*j.spec.namespace, &*j.spec.name) == (namespace, name))
     }
 }

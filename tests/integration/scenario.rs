@@ -517,6 +517,47 @@ fn steps_that_make_instances_fail() {
     assert_eq!(found, expected.map(TimelineAction::Direct));
 }
 
+/// The API server answers NotFound, unless the object was applied again.
+#[test]
+fn steps_on_what_is_deleted() {
+    let steps = [
+        ("Delete(\"Deployment/shop/web\")", "Scale(\"Deployment/shop/web\", 2)"),
+        ("Delete(\"Deployment/shop/web\")", "DoNotDisrupt(\"Deployment/shop/web\", 2)"),
+        ("Delete(\"Deployment/shop/web\")", "Patch(\"Deployment/shop/web\", {})"),
+        ("Delete(\"NodePool/default\")", "Delete(\"NodePool/default\")"),
+        ("Delete(\"NodePool/default\")", "Drift(\"NodePool/default\")"),
+        ("Delete(\"NodePool/default\")", "Interrupt(\"NodePool/default\", 1)"),
+        ("Delete(\"NodePool/default\")", "FailJoins(\"NodePool/default\", \"1h\")"),
+    ];
+    for (delete, step) in steps {
+        // The order of instants counts, not that of the file.
+        let again = "At(\"1h\", Apply(\"m/pool.yaml\")), At(\"1h\", Apply(\"m/web.yaml\"))";
+        let edit = format!("{delete}),\n  At(\"90m\", {step}), {again}, At(\"10m\", {step}");
+        let edits = [("Scale(\"Deployment/shop/web\", 5)", edit.as_str())];
+        let (loaded, diagnostics) = load_edited("s.ron", &edits);
+        let object = delete.split('"').nth(1).expect("a name");
+        let found = problems(&diagnostics);
+        let end = format!(" `{object}` was deleted at 1m, so nothing can be done to it");
+        assert_eq!(found.len(), 1, "{step}: {found:?}");
+        assert!(found[0].starts_with("KS0218 s.ron:10:") && found[0].ends_with(&end), "{found:?}");
+        assert!(loaded.is_none(), "{step}");
+        let edit = edit.replace(&format!(", At(\"10m\", {step}"), ", At(\"95m\", Restart");
+        check("s.ron", &[("Scale(\"Deployment/shop/web\", 5)", &edit)], &[]);
+    }
+}
+
+/// A namespace that is null is none.
+#[test]
+fn an_object_without_namespace_can_be_patched() {
+    let scenario = SCENARIO
+        .replace("Scale(\"Deployment/shop/web\", 5)", "Patch(\"Deployment/default/bare\", {})");
+    let bare = APP.replace("name: web\n  namespace: shop", "name: bare\n  namespace:");
+    assert_ne!(bare, APP);
+    let (loaded, diagnostics) = load_with_file(&scenario, "m/bare.yaml", &bare);
+    assert_eq!(problems(&diagnostics), [""; 0]);
+    assert_eq!(loaded.expect("a scenario").timeline.len(), 1);
+}
+
 #[test]
 fn steps_without_a_target() {
     let steps = [

@@ -3,7 +3,6 @@
 //! Each object has draws of its own, so that a change of one leaves the others as they are. All that comes out is
 //! valid input; how sensible it is for a cluster is left to chance.
 
-use std::fmt::Write;
 use std::path::PathBuf;
 
 use crate::engine::{Purpose, Streams};
@@ -74,26 +73,26 @@ pub fn files(seed: u64) -> MemoryFiles {
     objects.push(workload::job(&mut lot(JOB_LOT)));
     objects.extend(workload::bare_pod(&mut lot(BARE_LOT)));
     let mut files = vec![("objects.yaml".to_owned(), objects.join("---\n"))];
-    let mut timeline = String::new();
+    let mut steps = Vec::new();
     for i in 0..scenario.below(12) {
         let mut of_step = lot(STEP_LOT + i);
         // Half of them in the first half hour, so that short runs see some too.
         let within = of_step.pick(&[30, minutes]);
         let minute = of_step.below(within);
-        let action = match of_step.chance(15) {
+        let (action, object) = match of_step.chance(15) {
             true => {
                 let name = format!("later-{i}.yaml");
-                let text = step::applied(&mut of_step, &mut lot(APPLIED_LOT + i), &shape);
+                let (object, text) = step::applied(&mut of_step, &mut lot(APPLIED_LOT + i), &shape);
                 files.push((name.clone(), text));
-                format!("Apply(\"{name}\")")
+                (format!("Apply(\"{name}\")"), Some(object))
             }
-            false => step::step(&mut of_step, &shape),
+            false => (step::step(&mut of_step, &shape), None),
         };
-        // Writing to a text cannot fail.
-        let _ = writeln!(timeline, "        At(\"{minute}m\", {action}),");
+        steps.push(step::Step { minute, action, object });
     }
+    step::leave_out_what_is_gone(&mut steps);
     let parts = [
-        timeline,
+        steps.iter().map(step::Step::line).collect(),
         workload::sources(&mut lot(WORKLOADS_LOT), &shape),
         cloud(&mut lot(CLOUD_LOT)),
         options(&mut scenario, &shape),

@@ -1,23 +1,67 @@
 //! Steps of the timeline.
 
+use std::collections::BTreeSet;
+
 use super::{Lot, Shape, gated, pool, workload};
 
 const CONDITIONS: [&str; 3] = ["Ready", "NetworkingReady", "KernelReady"];
 
-/// The objects of an `Apply`: others of names that exist, or new ones.
-pub(super) fn applied(step: &mut Lot, object: &mut Lot, shape: &Shape) -> String {
+/// A step with its instant.
+pub(super) struct Step {
+    pub(super) minute: u64,
+    /// As the scenario says it.
+    pub(super) action: String,
+    /// What an `Apply` brings: `Kind/name` or `Kind/namespace/name`.
+    pub(super) object: Option<String>,
+}
+
+impl Step {
+    /// The line of the scenario.
+    pub(super) fn line(&self) -> String {
+        format!("        At(\"{}m\", {}),\n", self.minute, self.action)
+    }
+
+    /// The object that it names.
+    fn target(&self) -> Option<&str> {
+        self.action.split('"').nth(1).filter(|text| text.contains('/'))
+    }
+}
+
+/// Steps on an object that is deleted by then are no valid input. Nodes come and go: any may be named.
+pub(super) fn leave_out_what_is_gone(steps: &mut Vec<Step>) {
+    let mut order: Vec<usize> = (0..steps.len()).collect();
+    order.sort_by_key(|i| (steps[*i].minute, *i));
+    let (mut gone, mut left_out) = (BTreeSet::new(), BTreeSet::new());
+    for i in order {
+        let Step { action, object, .. } = &steps[i];
+        if let Some(object) = object {
+            gone.remove(object.as_str());
+        } else if let Some(target) = steps[i].target().filter(|id| !id.starts_with("Node/")) {
+            let is_left_out = gone.contains(target);
+            left_out.extend(is_left_out.then_some(i));
+            if action.starts_with("Delete(") {
+                gone.insert(target);
+            }
+        }
+    }
+    let mut i = 0..;
+    steps.retain(|_| i.next().is_none_or(|i| !left_out.contains(&i)));
+}
+
+/// The object of an `Apply` and its manifest: another one of a name that exists, or a new one.
+pub(super) fn applied(step: &mut Lot, object: &mut Lot, shape: &Shape) -> (String, String) {
     match step.below(6) {
-        0 => pool::pool(object, shape.pools),
+        0 => (format!("NodePool/pool-{}", shape.pools), pool::pool(object, shape.pools)),
         1 | 2 => {
             let target = step.below(shape.pools);
-            pool::pool(object, target)
+            (format!("NodePool/pool-{target}"), pool::pool(object, target))
         }
         3 => {
             let target = step.below(shape.apps + 1);
-            workload::deployment(object, target)
+            (format!("Deployment/default/app-{target}"), workload::deployment(object, target))
         }
-        4 => gated::overlay(object, 0),
-        _ => workload::job(object),
+        4 => ("NodeOverlay/overlay-0".to_owned(), gated::overlay(object, 0)),
+        _ => ("Job/default/report".to_owned(), workload::job(object)),
     }
 }
 

@@ -55,7 +55,10 @@ impl History {
     fn fold_one(&mut self, world: &World, at: SimTime, fact: &Fact) -> Result<(), Violation> {
         match fact {
             Fact::PodCreated(_) => self.pods += 1,
-            Fact::PodRemoved { .. } => self.pods -= 1,
+            Fact::PodRemoved { pod, .. } => {
+                self.pods -= 1;
+                self.late.remove(&pod.ordinal);
+            }
             Fact::ClaimCreated { claim, .. } => {
                 *self.claims.entry(claim.pool.clone()).or_default() += 1;
             }
@@ -78,8 +81,11 @@ impl History {
                     return Err("a replacement was never initialized".to_owned());
                 }
             }
-            // The queue is lost.
-            Fact::TimelineStep { action: "restart", .. } => self.running.clear(),
+            // Both queues are lost, and pods are looked at before they are evicted.
+            Fact::TimelineStep { action: "restart", .. } => {
+                self.running.clear();
+                self.late.clear();
+            }
             Fact::DrainStarted(claim) => drop(self.drains.insert(claim.ordinal, at)),
             Fact::Drained(claim) => self.end_drain(at, claim)?,
             Fact::Expired(claim) => has_reached_its_age(world, at, claim)?,
@@ -89,7 +95,7 @@ impl History {
                 self.late.extend(pod.filter(|pod| pod.in_eviction_queue).map(|pod| pod.ordinal));
             }
             Fact::PodTerminating { pod, cause, .. } if *cause != Cause::ScaleDown => {
-                may_be_told_to_go(world, pod, self.late.contains(&pod.ordinal))?;
+                may_be_told_to_go(world, at, pod, self.late.contains(&pod.ordinal))?;
             }
             _ => {}
         }
@@ -200,10 +206,15 @@ fn has_reached_its_age(world: &World, at: SimTime, claim: &ClaimRef) -> Result<(
     }
 }
 
-/// A pod that a drain tells to go: neither protected nor ahead of a group that goes first, unless the NodeClaim's
-/// terminationGracePeriod forces it. Karpenter asks for an eviction again and again without another look at the pod: a
-/// protection that came `late` does not help.
-fn may_be_told_to_go(world: &World, pod: &PodRef, late: bool) -> Result<(), Violation> {
+/// A pod that a drain tells to go: neither protected nor ahead of a group that goes first, unless less than its own
+/// grace period is left until the NodeClaim's deadline, which forces it. Karpenter asks for an eviction again and again
+/// without another look at the pod: a protection that came `late` does not help.
+fn may_be_told_to_go(
+    world: &World,
+    at: SimTime,
+    pod: &PodRef,
+    late: bool,
+) -> Result<(), Violation> {
     let view = world.view();
     let id = world.cluster.pods_by_ordinal.get(&pod.ordinal);
     let Some(pod) = id.and_then(|id| world.cluster.pods.get(*id)) else {
@@ -213,10 +224,10 @@ fn may_be_told_to_go(world: &World, pod: &PodRef, late: bool) -> Result<(), Viol
         return Ok(());
     };
     let claim = &world.cluster.claims[node.claim];
-    if claim.termination_at.is_some() {
+    if claim.termination_at.is_some_and(|deadline| at > deadline - pod.class.grace) {
         return Ok(());
     }
-    if !late && pod.do_not_disrupt.in_force(pod.bound_at, world.now()) {
+    if !late && pod.do_not_disrupt.in_force(pod.bound_at, at) {
         return Err("it is protected".to_owned());
     }
     let group = |pod: &Pod| (pod.class.critical, pod.is_daemon());

@@ -8,7 +8,10 @@ use karpsim::experiment::fuzz::{Trials, run_trials};
 use karpsim::scenario::catalog::embedded;
 use karpsim::scenario::{Catalogue, MemoryFiles, load, resolve};
 use karpsim::simulation::Simulation;
-use karpsim::units::SimDuration;
+use karpsim::simulation::history::History;
+use karpsim::units::{SimDuration, SimTime};
+use karpsim::world::journal::{Cause, ClaimRef, Record};
+use karpsim::world::{Fact, World};
 
 #[test]
 fn random_clusters_keep_all_invariants_with_and_without_memos() {
@@ -81,4 +84,76 @@ spec:
     while simulation.step().is_some() {
         assert!(simulation.event_count() < 100_000, "still at {}", simulation.world().now());
     }
+}
+
+/// A node is drained from 300 s on, with a deadline an hour later. Its pod is held by a PodDisruptionBudget, and
+/// protected from 360 s on, when it is in the eviction queue.
+#[test]
+fn the_history_knows_when_a_protected_pod_may_be_told_to_go() {
+    let manifests = "apiVersion: karpenter.sh/v1
+kind: NodePool
+metadata: {name: pool}
+spec:
+  template:
+    spec:
+      nodeClassRef: {group: karpenter.k8s.aws, kind: EC2NodeClass, name: default}
+      terminationGracePeriod: 1h
+      requirements:
+        - {key: node.kubernetes.io/instance-type, operator: In, values: [m5.large]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers: [{name: main, resources: {requests: {cpu: 1}}}]
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: web, namespace: shop}
+spec: {minAvailable: 1, selector: {matchLabels: {app: web}}}
+";
+    let scenario = "horizon: \"2h\", timeline: [
+        At(\"300s\", Delete(\"Node/pool-00001\")), At(\"360s\", DoNotDisrupt(\"Deployment/shop/web\", 0)),
+        At(\"420s\", DoNotDisrupt(\"Deployment/shop/web\", 0))]";
+    let mut simulation = simulation(manifests, scenario);
+    let (mut annotated, mut told, mut forced_at) = (None, Vec::new(), None);
+    while let Some((at, _)) = simulation.step() {
+        for Record { fact, .. } in simulation.drain_journal().collect::<Vec<_>>() {
+            match fact {
+                Fact::PodAnnotated(_) => annotated = annotated.or(Some(fact)),
+                Fact::PodTerminating { .. } => forced_at = Some(at),
+                _ => {}
+            }
+        }
+        if let (Some(annotated), None) = (&annotated, forced_at) {
+            told.push(told_of_the_end(simulation.world(), at, annotated));
+        }
+    }
+    told.dedup();
+    assert_eq!(told, [[true, false, true]]);
+    // Its grace period of 30 s before the deadline, at the next look.
+    assert_eq!(forced_at, Some(SimTime::from_seconds(300 + 3_600 - 30 + 1)));
+}
+
+/// Whether the history objects to the end of a protected pod: as it is, when the pod was annotated in the eviction queue,
+/// and when Karpenter restarted after that.
+fn told_of_the_end(world: &World, at: SimTime, annotated: &Fact) -> [bool; 3] {
+    let Fact::PodAnnotated(pod) = annotated else {
+        return [false; 3];
+    };
+    let node = ClaimRef { ordinal: 0, name: "pool-00001".into(), pool: "pool".into() };
+    let end = &Fact::PodTerminating { pod: pod.clone(), node, cause: Cause::Deleted };
+    let restart = &Fact::TimelineStep { action: "restart", object: "".into() };
+    [&[end][..], &[annotated, end], &[annotated, restart, end]].map(|facts| {
+        let records = facts.iter().map(|fact| Record { at, fact: (*fact).clone() });
+        let records: Vec<Record> = records.collect();
+        // Folded from the middle on, what exists does not add up either: that is seen last.
+        let broken = History::default().fold(world, &records).expect_err("it began too late");
+        broken.starts_with("it is protected")
+    })
 }

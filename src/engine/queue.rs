@@ -8,9 +8,12 @@
 //!
 //! The heap is that of the `priority-queue` crate over slot numbers; events stay where they are, in
 //! the slot table. Cancelled events leave at once: in a cluster nearly every pod event re-arms a
-//! timer, and tombstones would fill the heap.
+//! timer, and tombstones would fill the heap. Events that are far ahead, such as the ends of pods
+//! and nodes, wait in no order by the period that they fall in, and enter the heap when it comes:
+//! so the heap stays small.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use priority_queue::PriorityQueue;
@@ -20,6 +23,9 @@ use crate::units::SimTime;
 
 /// Bits of the sequence number below the class in [`Key::rank`].
 const SEQUENCE_BITS: u32 = 56;
+
+/// A period is two to this power milliseconds long, about two minutes.
+const PERIOD_BITS: u32 = 17;
 
 /// A handle to one scheduled event. It goes stale when the event fires or is cancelled; a stale
 /// handle is recognised for ever and never refers to a later event.
@@ -41,13 +47,27 @@ struct Key {
 struct Slot<E> {
     /// Equal to a timer's generation exactly as long as that timer is pending.
     generation: u32,
+    /// Where a pending event waits that is not in the heap.
+    later: Option<Waiting>,
     event: E,
+}
+
+/// A place among the events of a period.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    period: i64,
+    place: usize,
 }
 
 /// Pending events of type `E`. All operations but the look-ups are O(log n).
 #[derive(Clone)]
 pub struct EventQueue<E> {
+    /// Events of the periods before `opened`. Empty only if nothing is pending.
     heap: PriorityQueue<u32, Reverse<Key>, FxBuildHasher>,
+    /// The others: slots and keys, by period, in no order.
+    later: BTreeMap<i64, Vec<(u32, Key)>>,
+    opened: i64,
+    pending: usize,
     slots: Vec<Slot<E>>,
     free: Vec<u32>,
     next_sequence: u64,
@@ -60,6 +80,9 @@ impl<E> Default for EventQueue<E> {
     fn default() -> EventQueue<E> {
         EventQueue {
             heap: PriorityQueue::with_hasher(FxBuildHasher),
+            later: BTreeMap::new(),
+            opened: 0,
+            pending: 0,
             slots: Vec::new(),
             free: Vec::new(),
             next_sequence: 0,
@@ -72,7 +95,7 @@ impl<E> fmt::Debug for EventQueue<E> {
     /// A summary: the heap's layout says nothing to a reader.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventQueue")
-            .field("pending", &self.heap.len())
+            .field("pending", &self.pending)
             .field("fired_at", &self.fired_at)
             .finish_non_exhaustive()
     }
@@ -87,7 +110,8 @@ impl<E: Copy> EventQueue<E> {
         let sequence = self.take_sequence(at);
         let timer = self.occupy(event);
         let rank = u64::from(class) << SEQUENCE_BITS | sequence;
-        self.heap.push(timer.slot, Reverse(Key { at, rank }));
+        self.pending += 1;
+        self.put(timer.slot, Key { at, rank });
         timer
     }
 
@@ -102,10 +126,11 @@ impl<E: Copy> EventQueue<E> {
             return false;
         }
         let sequence = self.take_sequence(at);
-        self.heap.change_priority_by(&timer.slot, |Reverse(key)| {
+        self.change(timer.slot, |key| {
             let class = key.rank >> SEQUENCE_BITS << SEQUENCE_BITS;
-            *key = Key { at, rank: class | sequence };
-        })
+            Key { at, rank: class | sequence }
+        });
+        true
     }
 
     /// Moves a pending event to an earlier instant. It keeps its place among the events of that instant and its class.
@@ -118,7 +143,8 @@ impl<E: Copy> EventQueue<E> {
             return false;
         }
         assert!(at >= self.fired_at, "an event at {at} would lie in the past of {}", self.fired_at);
-        self.heap.change_priority_by(&timer.slot, |Reverse(key)| key.at = at)
+        self.change(timer.slot, |key| Key { at, ..key });
+        true
     }
 
     /// Removes a pending event. False if it has fired or was cancelled before.
@@ -126,7 +152,16 @@ impl<E: Copy> EventQueue<E> {
         if !self.is_pending(timer) {
             return false;
         }
-        self.heap.remove(&timer.slot);
+        match self.slots[timer.slot as usize].later {
+            Some(waiting) => {
+                self.stop_waiting(timer.slot, waiting);
+            }
+            None => {
+                self.heap.remove(&timer.slot);
+                self.open();
+            }
+        }
+        self.pending -= 1;
         self.release(timer.slot);
         true
     }
@@ -135,6 +170,8 @@ impl<E: Copy> EventQueue<E> {
     pub fn pop(&mut self) -> Option<(SimTime, E)> {
         let (slot, Reverse(key)) = self.heap.pop()?;
         self.fired_at = key.at;
+        self.open();
+        self.pending -= 1;
         Some((key.at, self.release(slot)))
     }
 
@@ -148,18 +185,81 @@ impl<E: Copy> EventQueue<E> {
         if !self.is_pending(timer) {
             return None;
         }
-        let Reverse(key) = self.heap.get_priority(&timer.slot)?;
-        Some(key.at)
+        match self.slots[timer.slot as usize].later {
+            Some(Waiting { period, place }) => Some(self.later.get(&period)?.get(place)?.1.at),
+            None => self.heap.get_priority(&timer.slot).map(|Reverse(key)| key.at),
+        }
     }
 
     /// Number of pending events.
     pub fn len(&self) -> usize {
-        self.heap.len()
+        self.pending
     }
 
     /// Whether no event is pending.
     pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
+        self.pending == 0
+    }
+
+    /// Gives a pending event another key.
+    fn change(&mut self, slot: u32, key: impl FnOnce(Key) -> Key) {
+        match self.slots[slot as usize].later {
+            Some(waiting) => {
+                let old = self.stop_waiting(slot, waiting);
+                self.put(slot, key(old));
+            }
+            None => {
+                let old = self.heap.get_priority(&slot).map(|Reverse(key)| *key);
+                let Some(new) = old.map(key) else { return };
+                if period(new.at) < self.opened {
+                    self.heap.change_priority(&slot, Reverse(new));
+                } else {
+                    self.heap.remove(&slot);
+                    self.put(slot, new);
+                }
+            }
+        }
+    }
+
+    /// Puts an event into the heap or among those of its period.
+    fn put(&mut self, slot: u32, key: Key) {
+        let period = period(key.at);
+        if period < self.opened {
+            self.heap.push(slot, Reverse(key));
+            return;
+        }
+        let waiting = self.later.entry(period).or_default();
+        self.slots[slot as usize].later = Some(Waiting { period, place: waiting.len() });
+        waiting.push((slot, key));
+        self.open();
+    }
+
+    /// Takes an event from among those of its period, where the last one fills its place.
+    fn stop_waiting(&mut self, slot: u32, Waiting { period, place }: Waiting) -> Key {
+        let waiting = self.later.entry(period).or_default();
+        let (_, key) = waiting.swap_remove(place);
+        let moved = waiting.get(place).map(|(slot, _)| *slot);
+        if waiting.is_empty() {
+            self.later.remove(&period);
+        }
+        if let Some(moved) = moved {
+            self.slots[moved as usize].later = Some(Waiting { period, place });
+        }
+        self.slots[slot as usize].later = None;
+        key
+    }
+
+    /// The first period that has events enters an empty heap.
+    fn open(&mut self) {
+        if !self.heap.is_empty() {
+            return;
+        }
+        let Some((period, events)) = self.later.pop_first() else { return };
+        self.opened = period + 1;
+        for (slot, key) in events {
+            self.slots[slot as usize].later = None;
+            self.heap.push(slot, Reverse(key));
+        }
     }
 
     fn is_pending(&self, timer: Timer) -> bool {
@@ -184,7 +284,7 @@ impl<E: Copy> EventQueue<E> {
         }
         let slot = self.slots.len();
         assert!(slot < u32::MAX as usize, "too many pending events");
-        self.slots.push(Slot { generation: 0, event });
+        self.slots.push(Slot { generation: 0, later: None, event });
         Timer { slot: slot as u32, generation: 0 }
     }
 
@@ -199,6 +299,10 @@ impl<E: Copy> EventQueue<E> {
         }
         entry.event
     }
+}
+
+const fn period(at: SimTime) -> i64 {
+    at.ms() >> PERIOD_BITS
 }
 
 #[cfg(test)]
@@ -324,11 +428,16 @@ mod tests {
         Pop,
     }
 
+    /// Most are near; some lie periods ahead.
+    fn delay() -> impl Strategy<Value = i64> {
+        prop_oneof![3 => 0..20_i64, 1 => 130_000..133_000_i64, 1 => 0..3_000_000_i64]
+    }
+
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
-            4 => (0..20_i64, 0..4_u8)
+            4 => (delay(), 0..4_u8)
                 .prop_map(|(delay_ms, class)| Step::Schedule { delay_ms, class }),
-            3 => (0..500_usize, 0..20_i64)
+            3 => (0..500_usize, delay())
                 .prop_map(|(which, delay_ms)| Step::Reschedule { which, delay_ms }),
             1 => (0..500_usize).prop_map(|which| Step::Cancel { which }),
             2 => Just(Step::Pop),

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
+
 use super::Karpenter;
 use crate::ec2::{CapacityType, Offering};
 use crate::units::SimDuration;
@@ -43,7 +45,7 @@ impl Karpenter {
             return;
         }
         let launched = claim.instance.is_some();
-        let (drift, pool) = (drift_reason(&world.view(), claim), claim.pool);
+        let (drift, pool) = (drift_reason(&world.view(), claim, &mut self.fitting), claim.pool);
         if drift.type_checked {
             world.set_type_checked(id);
         }
@@ -80,16 +82,49 @@ struct DriftCheck {
     type_checked: bool,
 }
 
+/// NodeClaims that were what their NodePool asks for when it was last written: initialized ones, whose labels stay as
+/// they are. A memo and nothing else.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fitting {
+    /// The cluster's generation that the list belongs to.
+    generation: u64,
+    /// By ordinal.
+    claims: FxHashSet<u64>,
+}
+
+impl Fitting {
+    fn is_known(&self, view: &ClusterView<'_>, claim: &Claim) -> bool {
+        !view.settings.plain
+            && self.generation == view.cluster.generation
+            && self.claims.contains(&claim.ordinal)
+    }
+
+    fn keep(&mut self, view: &ClusterView<'_>, claim: &Claim) {
+        // Claims that are gone stay in the list until there are many of them.
+        let is_full = self.claims.len() > 4 * view.cluster.claims_by_name.len() + 64;
+        if self.generation != view.cluster.generation || is_full {
+            self.generation = view.cluster.generation;
+            self.claims.clear();
+        }
+        if claim.is_initialized() {
+            self.claims.insert(claim.ordinal);
+        }
+    }
+}
+
 /// The first reason for which a NodeClaim is no longer what its NodePool asks for.
 ///
 /// DEVIATION: the provider's reasons other than a changed EC2NodeClass and what a scenario says of the AMI are not
 /// modelled.
-fn drift_reason(view: &ClusterView<'_>, claim: &Claim) -> DriftCheck {
+fn drift_reason(view: &ClusterView<'_>, claim: &Claim, fitting: &mut Fitting) -> DriftCheck {
     let Some(instance) = claim.instance.as_ref() else {
         return DriftCheck::default();
     };
-    if let Some(reason) = pool_reason(view, claim) {
-        return DriftCheck { reason: Some(reason.into()), type_checked: false };
+    if !fitting.is_known(view, claim) {
+        if let Some(reason) = pool_reason(view, claim) {
+            return DriftCheck { reason: Some(reason.into()), type_checked: false };
+        }
+        fitting.keep(view, claim);
     }
     let due = view.now.since(claim.created_at) > TYPE_CHECK_AGE
         && claim.type_checked_at.is_none_or(|at| view.now.since(at) > TYPE_CHECK_PERIOD);

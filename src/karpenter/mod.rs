@@ -33,6 +33,7 @@ pub struct Karpenter {
     expirations: ExpirationQueue,
     disruption: Disruption,
     failures: FailureMemory,
+    fitting: conditions::Fitting,
     core: Option<Core>,
 }
 

@@ -9,7 +9,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
 use super::domain::Keys;
-use super::topology_group::{Count, Group};
+use super::topology::{Topology, identity_of, term_identity};
+use super::topology_group::{Count, Group, GroupKind};
 use crate::kube::requirement::Requirements;
 use crate::kube::{Labels, PodClass, Taint, label};
 use crate::units::{Symbol, Symbols};
@@ -102,6 +103,68 @@ pub(super) struct Census {
     repellers: Option<Vec<Repeller>>,
     /// Pods of the same kind of anti-affinity tolerate different taints, so that it matters which comes first.
     is_mixed: bool,
+    /// Nodes to look at again before anything is asked.
+    uncounted: Uncounted,
+}
+
+/// Slots of Nodes, each once.
+#[derive(Clone, Debug, Default)]
+struct Uncounted {
+    slots: Vec<u32>,
+    is_in: Vec<bool>,
+}
+
+impl Uncounted {
+    fn add(&mut self, slot: u32) {
+        let place = slot as usize;
+        if self.is_in.len() <= place {
+            self.is_in.resize(place + 1, false);
+        }
+        if !std::mem::replace(&mut self.is_in[place], true) {
+            self.slots.push(slot);
+        }
+    }
+
+    /// All of them, in the order in which they were added.
+    fn take(&mut self) -> Vec<u32> {
+        self.slots.iter().for_each(|slot| self.is_in[*slot as usize] = false);
+        std::mem::take(&mut self.slots)
+    }
+}
+
+impl Topology {
+    /// A Node was written. It is looked at again when a group first wants to know: in most clusters none does for long.
+    pub(super) fn refresh_node(&mut self, slot: u32) {
+        self.census.uncounted.add(slot);
+    }
+
+    /// Brings the census up to date with the cluster, whatever a what-if takes away.
+    pub(super) fn count_nodes(&mut self, view: &ClusterView<'_>) {
+        if self.census.uncounted.slots.is_empty() {
+            return;
+        }
+        let all = view.without(&[]);
+        for slot in self.census.uncounted.take() {
+            let node = all.cluster.nodes.at(slot);
+            for id in node.iter().flat_map(|(_, node)| &node.pods) {
+                self.class(&all, &all.cluster.pods[*id].class);
+            }
+            self.census.refresh(&all, &mut self.keys, slot);
+        }
+    }
+
+    /// A class becomes known to the census.
+    fn class(&mut self, view: &ClusterView<'_>, class: &Arc<PodClass>) {
+        let Topology { sources, keys, census, identities, identity_ids, .. } = self;
+        census.class(class, || {
+            let terms = class.pod_anti_affinity.required.iter().map(|term| {
+                let details = term_identity(view, GroupKind::AntiAffinity, class, term);
+                keys.position(sources, term.key);
+                (identity_of(identities, identity_ids, details), term.key)
+            });
+            terms.collect()
+        });
+    }
 }
 
 impl Census {

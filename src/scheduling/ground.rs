@@ -53,7 +53,7 @@ impl Ground {
         let cluster = view.cluster;
         let all = view.without(&[]);
         for id in cluster.nodes_by_name.values() {
-            ground.memory.topology.refresh_node(&all, id.slot());
+            ground.memory.topology.refresh_node(id.slot());
         }
         for (id, _) in all.active_state_nodes() {
             ground.refresh_claim(&all, id.slot());
@@ -104,7 +104,7 @@ impl Ground {
             return;
         };
         self.seen = cluster.seen();
-        changes.nodes.iter().for_each(|slot| self.memory.topology.refresh_node(view, *slot));
+        changes.nodes.iter().for_each(|slot| self.memory.topology.refresh_node(*slot));
         changes.claims.iter().for_each(|slot| self.refresh_claim(view, *slot));
     }
 

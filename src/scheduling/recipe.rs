@@ -86,6 +86,7 @@ impl Topology {
         let Identity { key, namespaces, selector, .. } = self.identities[identity].details.clone();
         let position = self.keys.position(&self.sources, key);
         let count = Count { key, namespaces, selector, filter };
+        self.count_nodes(view);
         self.census.tally(view.symbols, &mut self.keys, count, position)
     }
 

@@ -173,28 +173,6 @@ impl Topology {
         }
     }
 
-    /// Looks at a Node again.
-    pub(super) fn refresh_node(&mut self, view: &ClusterView<'_>, slot: u32) {
-        let node = view.cluster.nodes.at(slot);
-        for id in node.iter().flat_map(|(_, node)| &node.pods) {
-            self.class(view, &view.cluster.pods[*id].class);
-        }
-        self.census.refresh(view, &mut self.keys, slot);
-    }
-
-    /// A class becomes known to the census.
-    fn class(&mut self, view: &ClusterView<'_>, class: &Arc<PodClass>) {
-        let Topology { sources, keys, census, identities, identity_ids, .. } = self;
-        census.class(class, || {
-            let terms = class.pod_anti_affinity.required.iter().map(|term| {
-                let details = term_identity(view, GroupKind::AntiAffinity, class, term);
-                keys.position(sources, term.key);
-                (identity_of(identities, identity_ids, details), term.key)
-            });
-            terms.collect()
-        });
-    }
-
     /// A Solve begins. Anti-affinity of pods that stay is looked at if it can matter; `exactly` also gets the order of
     /// such groups right, which errors show.
     pub(super) fn begin(
@@ -215,6 +193,7 @@ impl Topology {
         if view.cluster.repelling.is_empty() {
             return;
         }
+        self.count_nodes(view);
         let absent = self.absent(view);
         let batch: FxHashSet<PodId> = batch.iter().copied().collect();
         for repeller in self.census.repellers(view, &absent, &batch, exactly) {
@@ -290,6 +269,9 @@ impl Topology {
 
     /// The group of an identity; a new one counts the pods that run, in the way of the pods that first ask for it.
     fn open_group(&mut self, view: &ClusterView<'_>, wanted: &Ingredient) -> usize {
+        if wanted.tally.is_some() {
+            self.count_nodes(view);
+        }
         let known = &mut self.identities[wanted.identity];
         if known.group.0 == self.solve {
             return known.group.1;

@@ -79,6 +79,25 @@ impl Candidate {
         !self.is_guarded || pods().all(|pod| view.may_move(pod))
     }
 
+    /// Nothing that it says of the node has changed.
+    fn is_current(&self, view: &ClusterView<'_>, id: ClaimId, claim: &Claim) -> bool {
+        let offering = claim.instance.as_ref().map(|instance| {
+            (instance.instance_type.get().name, instance.zone, instance.capacity_type)
+        });
+        let node = view.node(claim).into_iter();
+        let pods = || {
+            let all = node.clone().flat_map(|node| &node.pods);
+            let all = all.map(|id| (id, &view.cluster.pods[*id]));
+            all.filter(|(_, pod)| pod.is_active() && !pod.is_daemon())
+        };
+        (self.claim, self.pool) == (id, claim.pool)
+            && offering == Some((self.type_symbol, self.zone, self.capacity_type))
+            && self.drifted_at == claim.drifted.as_ref().map(|drift| drift.since)
+            && self.price.to_bits() == price_now(view, claim).to_bits()
+            && pods().map(|(id, _)| id).eq(self.pods.iter())
+            && self.is_guarded == pods().any(|(_, pod)| is_guarded(pod))
+    }
+
     /// No pod on it costs anything to move.
     fn is_empty(&self) -> bool {
         self.reschedule_cost <= 1.0
@@ -116,6 +135,18 @@ pub(super) fn pods_permit(view: &ClusterView<'_>, claim: &Claim, method: Method)
     })
 }
 
+/// The candidate of a node; `old`, if that says the same of it.
+pub(super) fn renew(
+    view: &ClusterView<'_>,
+    (id, claim): (ClaimId, &Claim),
+    old: Option<&Candidate>,
+) -> Option<Candidate> {
+    match old.filter(|old| old.is_current(view, id, claim)) {
+        Some(old) => Some(old.clone()),
+        None => new(view, id, claim),
+    }
+}
+
 pub(super) fn new(view: &ClusterView<'_>, id: ClaimId, claim: &Claim) -> Option<Candidate> {
     let instance = claim.instance.as_ref()?;
     let launched = instance.instance_type.get();
@@ -124,8 +155,6 @@ pub(super) fn new(view: &ClusterView<'_>, id: ClaimId, claim: &Claim) -> Option<
     for (_, pod) in &pods {
         reschedule_cost += pod.class.eviction_cost().max(0.0);
     }
-    let price = instance_type_now(view, claim)
-        .and_then(|it| it.offering_price(instance.zone, instance.capacity_type));
     Some(Candidate(Arc::new(Details {
         claim: id,
         pool: claim.pool,
@@ -133,7 +162,7 @@ pub(super) fn new(view: &ClusterView<'_>, id: ClaimId, claim: &Claim) -> Option<
         type_symbol: launched.name,
         zone: instance.zone,
         capacity_type: instance.capacity_type,
-        price: price.unwrap_or(0.0),
+        price: price_now(view, claim),
         reschedule_cost,
         is_guarded: pods.iter().any(|(_, pod)| is_guarded(pod)),
         classes: classes(&pods),
@@ -179,6 +208,15 @@ pub(super) fn bound_pods_cost(view: &ClusterView<'_>, claim: &Claim) -> f64 {
         }
     }
     cost
+}
+
+/// USD per hour of the claim's offering, 0 when unknown.
+fn price_now(view: &ClusterView<'_>, claim: &Claim) -> f64 {
+    let instance = claim.instance.as_ref();
+    let price = instance
+        .zip(instance_type_now(view, claim))
+        .and_then(|(instance, it)| it.offering_price(instance.zone, instance.capacity_type));
+    price.unwrap_or(0.0)
 }
 
 /// What the method asks of NodePool and NodeClaim.

@@ -98,8 +98,9 @@ impl Roster {
     /// Looks at a claim again.
     fn look_at(&mut self, view: &ClusterView<'_>, slot: u32) {
         let claim = view.cluster.claims.at(slot).filter(|(_, claim)| claim.is_state_node());
-        let new = claim.map(|(id, claim)| Entry::new(view, id, claim));
         let old = self.entries.place(slot);
+        let known = old.and_then(|place| self.entries[place].candidate.as_ref());
+        let new = claim.map(|(id, claim)| Entry::new(view, (id, claim), known));
         if let Some(place) = old {
             self.count(place, -1);
         }
@@ -205,11 +206,15 @@ const fn total_order(value: f64) -> i64 {
 }
 
 impl Entry {
-    fn new(view: &ClusterView<'_>, id: ClaimId, claim: &Claim) -> Entry {
+    fn new(
+        view: &ClusterView<'_>,
+        (id, claim): (ClaimId, &Claim),
+        known: Option<&Candidate>,
+    ) -> Entry {
         let is_counted = claim.is_initialized() && !claim.is_instance_terminating();
         let is_ready = view.node(claim).is_some_and(|node| node.ready);
         let candidate = match candidate::is_disruptable(view, claim) {
-            true => candidate::new(view, id, claim),
+            true => candidate::renew(view, (id, claim), known),
             false => None,
         };
         let wanted = Method::ORDER.map(|method| {

@@ -494,8 +494,13 @@ fn left_pending_sentence(left: &[LeftPending]) -> Option<String> {
 
 /// `1 pod`, `3 pods`.
 pub fn counted<N: fmt::Display + Eq + From<u8>>(count: N, noun: &str) -> String {
-    let plural = if count == N::from(1) { "" } else { "s" };
-    format!("{count} {noun}{plural}")
+    let noun = plural(noun, count == N::from(1));
+    format!("{count} {noun}")
+}
+
+/// `pod` of one, `pods` of more or none.
+pub fn plural(noun: &str, is_one: bool) -> String {
+    if is_one { noun.to_owned() } else { format!("{noun}s") }
 }
 
 /// An error that fits into a sentence.

@@ -16,6 +16,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+use crate::outcome::summary::plural;
+
 /// Quiet stretches that are cut out at most; with more of them, pieces would be too narrow to
 /// label.
 pub const MAX_BREAKS: usize = 4;
@@ -431,6 +433,11 @@ impl ValueAxis {
     pub fn text(&self, value: f64) -> String {
         grouped(value, self.decimals)
     }
+}
+
+/// `1 pod`, `1,200 pods`.
+pub fn counted(count: u64, noun: &str) -> String {
+    format!("{} {}", grouped(count as f64, 0), plural(noun, count == 1))
 }
 
 /// A number with thousands separators.

@@ -3,7 +3,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::axis::{TimeAxis, ValueAxis, grouped};
+use super::axis::{TimeAxis, ValueAxis, counted, grouped};
 use super::canvas::{Align, Area, Canvas, Ink};
 use super::disruption;
 use super::frame::{self, NOTE, TICK, TITLE};
@@ -375,10 +375,6 @@ fn raster(
 ) -> Result<()> {
     frame::time_grid(canvas, axis, ticks, plot)?;
     canvas.text("Disruptions", (plot.left, plot.top - 7.0), Align::Left, TITLE)?;
-    let counted = |count: u64, noun: &str| {
-        let plural = if count == 1 { "" } else { "s" };
-        format!("{} {noun}{plural}", grouped(count as f64, 0))
-    };
     let events = counted(run.disruptions.len() as u64, "event");
     let evicted = counted(run.counts.evictions(), "pod") + " evicted";
     let room = plot.width() - canvas.text_width("Disruptions", TITLE) - 12.0;

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::axis::grouped;
+use super::axis::{counted, grouped};
 use super::canvas::{Align, Area, Canvas, Ink};
 use super::frame::{self, NOTE, TICK, TITLE};
 use super::header;
@@ -129,9 +129,8 @@ pub fn draw(maps: &HeatMaps, options: &PngOptions) -> Result<Vec<u8>> {
 /// The line below the title: what the marks mean that occur.
 fn remark(maps: &HeatMaps) -> String {
     let cells = || maps.maps.iter().flat_map(|map| map.cells.iter().flatten());
-    let plural = if maps.replications == 1 { "" } else { "s" };
-    let count = grouped(f64::from(maps.replications), 0);
-    let mut parts = vec![format!("mean of {count} replication{plural} a cell")];
+    let mut parts =
+        vec![format!("mean of {} a cell", counted(maps.replications.into(), "replication"))];
     let infeasible = cells().any(|cell| cell.infeasible);
     parts.push(match infeasible {
         true => "outlined: the best that keeps all assertions".to_owned(),

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::axis::{ValueAxis, grouped};
+use super::axis::{ValueAxis, counted};
 use super::canvas::{Align, Area, Canvas};
 use super::comparison::Interval;
 use super::frame::{self, TICK, TITLE};
@@ -92,10 +92,9 @@ pub fn draw(sweep: &Sweep, options: &PngOptions) -> Result<Vec<u8>> {
         "a metric needs an estimate for each policy and setting"
     );
     png::picture(&sweep.header, options, |canvas, width, height| {
-        let plural = if sweep.replications == 1 { "" } else { "s" };
         let remark = format!(
-            "{} replication{plural} a setting, points with 95 % intervals · {}",
-            grouped(f64::from(sweep.replications), 0),
+            "{} a setting, points with 95 % intervals · {}",
+            counted(sweep.replications.into(), "replication"),
             sweep.header.semantics
         );
         header::plain(canvas, (&sweep.title, &sweep.common, &remark), width)?;

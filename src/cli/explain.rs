@@ -161,7 +161,7 @@ impl Again {
         if inputs.schema != inputs::SCHEMA {
             bail!("{}/inputs.json: it was written by another version of karpsim", folder.display());
         }
-        let (expected, replication) = match (inputs.study.take(), &options.run) {
+        let (study_run, replication) = match (inputs.study.take(), &options.run) {
             (Some(study), run) => {
                 let (id, cell) = match chosen(&study, run.as_deref()) {
                     Ok(found) => found,
@@ -170,14 +170,11 @@ impl Again {
                         return Ok(None);
                     }
                 };
-                let figures = study::figures_of(&read(folder, study::ROWS)?, id);
-                let figures =
-                    figures.with_context(|| format!("run {id} did not come to its end"))?;
                 (inputs.policy, inputs.settings) = (cell.policy.clone(), cell.settings.clone());
-                (Expected::Figures(figures), (id % u64::from(study.replications).max(1)) as u32)
+                (Some(id), (id % u64::from(study.replications).max(1)) as u32)
             }
             (None, Some(_)) => bail!("{} holds one run: leave --run out", folder.display()),
-            (None, None) => (Expected::Digest(stored_digest(folder)?), 0),
+            (None, None) => (None, 0),
         };
         let catalog = catalog::embedded();
         let files_folder = options.files.clone().unwrap_or_default();
@@ -202,6 +199,17 @@ impl Again {
             config.horizon = config.horizon.min(SimTime::from_ms(ms));
         }
         let header = resolve::header(&scenario, &config, catalog);
+        let expected = match study_run {
+            None => Expected::Digest(stored_digest(folder)?),
+            Some(id) => {
+                let rows = read(folder, study::ROWS)?;
+                let (seed, input) = (config.settings.seed, &header.input_digest);
+                let figures = study::figures_of(&rows, (id, seed, input));
+                Expected::Figures(figures.with_context(|| {
+                    format!("run {id} of these inputs did not come to its end: go on with --resume")
+                })?)
+            }
+        };
         Ok(Some(Again { config, header, expected }))
     }
 

@@ -22,7 +22,7 @@ use crate::experiment::run::{Checks, Observer, run};
 use crate::experiment::{
     Cell, Ended, FailedRun, Figures, Grid, Job, Row, Study, Watch, grid, run_all,
 };
-use crate::outcome::summary::duration_text;
+use crate::outcome::summary::{counted, duration_text};
 use crate::report::study::name_of;
 use crate::report::study_picture::Picture;
 use crate::scenario::inputs::{CellInputs, StudyInputs};
@@ -235,9 +235,8 @@ impl Prepared {
             }
         });
         let estimate = estimate.map_or(String::new(), |text| format!(", {text}"));
-        let plural = if threads == 1 { "" } else { "s" };
-        let product = product.join(" x ");
-        format!("{runs} runs = {product}{known}{estimate} on {threads} thread{plural}")
+        let (product, threads) = (product.join(" x "), counted(threads as u64, "thread"));
+        format!("{runs} runs = {product}{known}{estimate} on {threads}")
     }
 
     /// The rows in their order, whatever the order in which they came.
@@ -316,7 +315,7 @@ fn row_json(row: &Row, input: &str) -> String {
     json!({ "run": row.id, "seed": seed, "input": input, "figures": figures }).to_string()
 }
 
-/// Rows of an earlier attempt at the same runs. Lines of other runs and torn lines are left out.
+/// Rows of an earlier attempt at the same runs, the last of each. Lines of other runs and torn lines are left out.
 fn read_rows(folder: &Folder, jobs: &[(usize, u32, Job)]) -> Result<BTreeMap<u64, Row>> {
     let mut rows = BTreeMap::new();
     for line in folder.read(ROWS)?.unwrap_or_default().lines() {
@@ -327,7 +326,7 @@ fn read_rows(folder: &Folder, jobs: &[(usize, u32, Job)]) -> Result<BTreeMap<u64
         let same = |job: &Job| job.seed == seed && job.header.input_digest == input;
         if let Some((cell, replication, _)) = job.filter(|(_, _, job)| same(job)) {
             let row = Row { id, cell: *cell, replication: *replication, seed, figures };
-            rows.entry(id).or_insert(row);
+            rows.insert(id, row);
         }
     }
     Ok(rows)
@@ -341,10 +340,14 @@ fn row_of(line: &str) -> Option<(u64, u64, String, Figures)> {
     Some((value.get("run")?.as_u64()?, seed, value.get("input")?.as_str()?.to_owned(), figures))
 }
 
-/// The figures of a run, from the rows of a study.
-pub fn figures_of(rows: &str, run: u64) -> Option<Figures> {
-    let figures = |line| row_of(line).filter(|(id, ..)| *id == run).map(|(.., figures)| figures);
-    rows.lines().find_map(figures)
+/// The figures of the run of a number, seed and digest of inputs, from the rows of a study: the row that its tables
+/// count. When an attempt was killed, rows of other inputs and of an attempt before it may stand there too.
+pub fn figures_of(rows: &str, wanted: (u64, u64, &str)) -> Option<Figures> {
+    let of_run = |line| {
+        let (id, seed, input, figures) = row_of(line)?;
+        ((id, seed, input.as_str()) == wanted).then_some(figures)
+    };
+    rows.lines().rev().find_map(of_run)
 }
 
 /// Writes the picture of a study, or says why there is none.

@@ -377,6 +377,7 @@ fn a_run_of_a_comparison_is_explained() {
     let replica = account(&place, &["--run", "1"]);
     has(&replica, &["MultiNodeConsolidation replace default-00002, default-00001"]);
     assert!(account(&place, &["--run", "2"]).contains("1 command computed"));
+    rows_of_earlier_attempts_change_nothing(&place);
     for (options, said) in [
         (&[] as &[&str], "error: this is a study of several runs"),
         (&["--run", "6"], "error: there is no run 6"),
@@ -386,4 +387,23 @@ fn a_run_of_a_comparison_is_explained() {
         assert_eq!(code, Some(2), "{stderr}");
         has(&stderr, &[said, "  2  Balanced"]);
     }
+}
+
+/// An attempt that was killed leaves rows of a run before its last one: of other inputs, or made again for the pictures.
+fn rows_of_earlier_attempts_change_nothing(place: &TempDir) {
+    let path = place.path().join("r/runs.jsonl");
+    let rows = fs::read_to_string(&path).expect("written");
+    let row = rows.lines().nth(2).expect("a row of run 2");
+    let other_figures = row.replace("\"figures\":{", "\"figures\":{\"another\":\"1\",");
+    let mut other_inputs: serde_json::Value = serde_json::from_str(&other_figures).expect("JSON");
+    other_inputs["input"] = "0123456789abcdef".into();
+    assert!(row != other_figures && rows.contains("\"run\":2"));
+    let before = account(place, &["--run", "2"]);
+    fs::write(&path, format!("{other_inputs}\n{other_figures}\n{rows}")).expect("written");
+    assert_eq!(account(place, &["--run", "2"]), before);
+    fs::write(&path, format!("{other_inputs}\n")).expect("written");
+    let (code, _, stderr) = explain(place, &["--run", "2"]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("run 2 of these inputs did not come to its end"), "{stderr}");
+    fs::write(&path, rows).expect("written");
 }

@@ -23,20 +23,21 @@ pub fn fuzz(options: &FuzzOptions, terminal: &Terminal) -> Result<Exit> {
         }
         terminal.say(&format!("wrote {}", folder.names()));
     }
-    if options.runs > 1 {
-        // The line of the seed says it all. A case that is replayed alone tells where as well.
-        std::panic::set_hook(Box::new(|_| {}));
-    }
     let signals = Signals::catch()?;
     let goes_on = || signals.caught().is_none();
     let seeds = options.seed..options.seed.saturating_add(options.runs);
     let trials = fuzz::Trials { seeds, plain: options.plain, until: options.until };
     let total = usize::try_from(options.runs).unwrap_or(usize::MAX);
     let progress = Runs::new(options.progress, total, SPAN, terminal);
-    let (mut runs, mut events, mut failures, mut printed) = (0_u64, 0, 0_u64, Ok(()));
-    fuzz::run_trials(&trials, options.jobs, &goes_on, |trial| {
+    let (mut runs, mut facts, mut failures, mut printed) = (0_u64, 0, 0_u64, Ok(()));
+    // The line of the seed says it all. A case that is replayed alone tells where as well.
+    let hook = (options.runs > 1).then(std::panic::take_hook);
+    if hook.is_some() {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
+    let ended = fuzz::run_trials(&trials, options.jobs, &goes_on, |trial| {
         runs += 1;
-        events += trial.facts;
+        facts += trial.facts;
         progress.advance(SPAN);
         progress.count();
         if let Some(failure) = &trial.failure {
@@ -45,12 +46,16 @@ pub fn fuzz(options: &FuzzOptions, terminal: &Terminal) -> Result<Exit> {
             let line = progress.aside(|| terminal.print(&line));
             printed = std::mem::replace(&mut printed, Ok(())).and(line);
         }
-    })
-    .context("the threads cannot be started")?;
+    });
+    if let Some(hook) = hook {
+        std::panic::set_hook(hook);
+    }
     progress.clear();
+    ended.context("the threads cannot be started")?;
     printed?;
     let (ran, failed) = (counted(runs, "run"), counted(failures, "failure"));
-    terminal.print(&format!("{ran}, {}, {failed}\n", counted(events as u64, "event")))?;
+    let facts = counted(facts as u64, "fact");
+    terminal.print(&format!("{ran} with {facts} in their journals, {failed}\n"))?;
     if failures > 0 && options.runs > 1 {
         let plain = if options.plain { " --plain" } else { "" };
         terminal.say(&format!(

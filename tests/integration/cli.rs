@@ -409,7 +409,11 @@ fn random_clusters_are_counted_and_a_case_can_be_written_and_run() {
     command.args(["fuzz", "--seed", "11", "--runs", "3", "--write"]).arg(&case);
     let output = command.assert().success().get_output().clone();
     let text = String::from_utf8(output.stdout).expect("a text");
-    assert!(text.starts_with("3 runs, ") && text.ends_with(" events, 0 failures\n"), "{text}");
+    assert!(
+        text.starts_with("3 runs with ")
+            && text.ends_with(" facts in their journals, 0 failures\n"),
+        "{text}"
+    );
     let one_by_one = karpsim().args(["fuzz", "--seed", "11", "--runs", "3", "-j", "1"]).output();
     assert_eq!(text.as_bytes(), one_by_one.expect("it runs").stdout);
     let mut command = karpsim();

@@ -126,6 +126,14 @@ pub fn is_restricted(key: &str) -> bool {
     key == FIXED[0] || within("karpenter.sh") || within("karpenter.k8s.aws")
 }
 
+/// True iff a NodePool cannot name the key: those that Karpenter refuses, and all of domains that end like its own
+/// (karpenter-provider-aws v1.14.1 `pkg/apis/crds/karpenter.sh_nodepools.yaml`).
+pub fn is_refused_in_node_pools(key: &str) -> bool {
+    let domain = key.split('/').next().unwrap_or_default();
+    let ends_alike = domain.ends_with("karpenter.sh") || domain.ends_with("karpenter.k8s.aws");
+    is_restricted(key) || ends_alike && !WELL_KNOWN.contains(&key)
+}
+
 /// A label map: keys normalised, ascending by symbol, one value a key. A copy shares the entries until it is changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Labels(Arc<Vec<(Symbol, LabelValue)>>);

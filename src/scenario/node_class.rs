@@ -6,6 +6,7 @@
 use super::manifest::Admission;
 use super::pod::resource_list;
 use super::reader::{Field, Object, Reader, Unknown};
+use crate::diagnostic;
 use crate::ec2::node_class::{AmiFamily, BlockDevice, Kubelet, NodeClass, Threshold};
 use crate::units::{ResourceVec, quantity};
 
@@ -76,17 +77,21 @@ fn selector_terms(
     let Some(field) = spec.required(list, reader) else {
         return;
     };
-    for item in terms(reader, &field) {
-        let Some(mut term) = reader.object(&item) else {
+    let items = terms(reader, &field);
+    let mut of_terms = Vec::new();
+    for item in &items {
+        let Some(mut term) = reader.object(item) else {
             continue;
         };
-        let found = selectors(reader, &mut term, keys);
-        for alone in ["id", "name"] {
-            if found.contains(&alone) && found.len() > 1 {
-                reader.broken(&item, &format!("`{alone}` cannot be combined with other selectors"));
-            }
-        }
+        of_terms.push(selectors(reader, &mut term, keys));
         reader.finish(term, Unknown::Error);
+    }
+    for alone in ["id", "name"] {
+        let is_combined = |found: &Vec<&str>| found.contains(&alone) && found.len() > 1;
+        // The CRD's rule speaks of all terms: one that combines nothing lets the others pass.
+        if let Some(item) = items.first().filter(|_| of_terms.iter().all(is_combined)) {
+            reader.broken(item, &format!("`{alone}` cannot be combined with other selectors"));
+        }
     }
 }
 
@@ -108,7 +113,8 @@ fn selectors(
     for key in keys {
         let Some(field) = term.get(key) else { continue };
         if *key != "tags" {
-            if reader.filled_text(&field).is_some() {
+            if let Some(text) = reader.filled_text(&field) {
+                check_id(reader, &field, key, &text);
                 found.push(*key);
             }
             continue;
@@ -134,6 +140,24 @@ fn selectors(
     found
 }
 
+/// Ids hold what EC2 begins them with.
+fn check_id(reader: &mut Reader<'_>, field: &Field<'_>, key: &str, id: &str) {
+    let prefixes =
+        [("amiSelectorTerms", "ami-"), ("securityGroup", "sg-"), ("subnetSelector", "subnet-")];
+    let prefix = prefixes.iter().find(|(list, _)| field.path.starts_with(&format!("spec.{list}")));
+    let Some((_, prefix)) = prefix.filter(|_| key == "id") else {
+        return;
+    };
+    let is_of_id = |c: char| c.is_ascii_digit() || c.is_ascii_lowercase();
+    if !id.match_indices(prefix).any(|(at, _)| id[at + prefix.len()..].starts_with(is_of_id)) {
+        let problem =
+            diagnostic::rule_broken(field.span(), &field.path, &format!("`{id}` is no id"));
+        reader.push(
+            problem.help(format!("ids begin with `{prefix}`; names and tags select as well")),
+        );
+    }
+}
+
 /// `amiSelectorTerms`; returns the family of the alias, `Some(None)` for an alias that is wrong.
 fn ami_terms(reader: &mut Reader<'_>, spec: &mut Object<'_>) -> Option<Option<AmiFamily>> {
     let field = spec.required("amiSelectorTerms", reader)?;
@@ -145,13 +169,14 @@ fn ami_terms(reader: &mut Reader<'_>, spec: &mut Object<'_>) -> Option<Option<Am
         };
         let keys = ["alias", "tags", "id", "name", "ssmParameter", "owner"];
         let found = selectors(reader, &mut term, &keys);
+        let is_alone = |key| found.iter().all(|other| *other == key || *other == "ssmParameter");
         if let Some(alias) = term.get("alias") {
-            if found.len() > 1 || items.len() > 1 {
+            if !is_alone("alias") || items.len() > 1 {
                 reader.broken(&alias, "an alias must be the only selector of the only term");
             }
             family = Some(alias_family(reader, &alias));
         }
-        if found.contains(&"id") && found.len() > 1 {
+        if found.contains(&"id") && !is_alone("id") {
             reader.broken(item, "`id` cannot be combined with other selectors");
         }
         if found == ["owner"] {
@@ -195,7 +220,7 @@ fn ami_family(
         if !has_alias {
             let rule = "is required when no term has an alias";
             let path = spec.path_of("amiFamily");
-            reader.push(crate::diagnostic::rule_broken(spec.field.span(), &path, rule));
+            reader.push(diagnostic::rule_broken(spec.field.span(), &path, rule));
         }
         return alias.flatten();
     };
@@ -214,7 +239,7 @@ fn identity(reader: &mut Reader<'_>, spec: &mut Object<'_>) {
         (Some(_), Some(profile)) => reader.broken(profile, "cannot stand together with `role`"),
         (None, None) => {
             let path = spec.path_of("role");
-            let problem = crate::diagnostic::missing_field(spec.field.span(), &path);
+            let problem = diagnostic::missing_field(spec.field.span(), &path);
             reader.push(problem.help("write `role` or `instanceProfile`"));
         }
         _ => {}
@@ -238,7 +263,7 @@ fn tags(reader: &mut Reader<'_>, field: &Field<'_>) -> Vec<(String, String)> {
             FORBIDDEN.contains(&key.as_str()) || key.starts_with("kubernetes.io/cluster");
         if key.is_empty() || forbidden {
             let rule = format!("the tag `{key}` is not allowed");
-            reader.push(crate::diagnostic::rule_broken(span, &field.path, &rule));
+            reader.push(diagnostic::rule_broken(span, &field.path, &rule));
         } else if let Some(text) = text {
             tags.push((key, text));
         }
@@ -290,8 +315,7 @@ fn reserved(reader: &mut Reader<'_>, field: &Field<'_>) -> ResourceVec {
     for (key, span, _) in reader.entries(field) {
         let keys = ["cpu", "memory", "ephemeral-storage", "pid"];
         if !keys.contains(&key.as_str()) {
-            let problem =
-                crate::diagnostic::unknown_value(span, &field.path, &key).suggest(&key, keys);
+            let problem = diagnostic::unknown_value(span, &field.path, &key).suggest(&key, keys);
             reader.push(problem);
         }
     }
@@ -309,25 +333,32 @@ fn thresholds(
     };
     for (key, span, value) in reader.entries(&field) {
         if !SIGNALS.contains(&key.as_str()) {
-            let problem =
-                crate::diagnostic::unknown_value(span, &field.path, &key).suggest(&key, SIGNALS);
+            let problem = diagnostic::unknown_value(span, &field.path, &key).suggest(&key, SIGNALS);
             reader.push(problem);
         }
         let Some(text) = reader.text_or_number(&value, "a quantity or percentage") else {
             continue;
         };
         let threshold = match text.strip_suffix('%') {
-            Some(percent) => {
-                percent.parse().ok().filter(|p| (0.0..=100.0).contains(p)).map(Threshold::Percent)
-            }
+            Some(percent) => parse_percent(percent).map(Threshold::Percent),
             None => quantity::parse_units(&text).filter(|bytes| *bytes >= 0).map(Threshold::Bytes),
         };
         match threshold {
             Some(threshold) => list.push((key, threshold)),
-            None => reader.push(crate::diagnostic::bad_quantity(value.span(), &text, &value.path)),
+            None => reader.push(diagnostic::bad_quantity(value.span(), &text, &value.path)),
         }
     }
     list
+}
+
+/// `\d{1,2}(\.\d{1,2})?|100(\.0{1,2})?`
+fn parse_percent(text: &str) -> Option<f64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_written_so = digits(whole) && digits(fraction) && (1..=2).contains(&fraction.len());
+    let most = if whole == "100" { 3 } else { 2 };
+    let percent = text.parse().ok().filter(|_| is_written_so && (1..=most).contains(&whole.len()));
+    percent.filter(|percent| *percent <= 100.0)
 }
 
 /// Soft thresholds only warn, but each needs a grace period, and each grace period a threshold.
@@ -396,7 +427,7 @@ fn block_device(reader: &mut Reader<'_>, item: &Field<'_>) -> Option<BlockDevice
     device.volume_bytes = size.and_then(|field| volume_size(reader, &field));
     if let Some(rate) = ebs.get("volumeInitializationRate") {
         reader.integer(&rate, 100, 300);
-        if snapshot.is_none() {
+        if snapshot.and_then(|field| field.node.text()).is_none_or(str::is_empty) {
             reader.broken(&rate, "needs snapshotID");
         }
     }

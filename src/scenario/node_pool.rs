@@ -29,6 +29,9 @@ pub fn read(reader: &mut Reader<'_>, object: &mut Object<'_>, name: &str) -> Opt
     let weight = spec.get("weight");
     let replicas = spec.get("replicas");
     reader.finish(spec, Unknown::Error);
+    if replicas.is_some() {
+        refuse_what_static_pools_lack(reader, weight.as_ref(), limits.as_ref());
+    }
 
     let disruption = match disruption {
         Some(field) => read_disruption(reader, &field),
@@ -45,6 +48,27 @@ pub fn read(reader: &mut Reader<'_>, object: &mut Object<'_>, name: &str) -> Opt
         weight: i32::try_from(weight).unwrap_or(0),
         replicas: replicas.and_then(|field| reader.integer(&field, 0, i64::from(i32::MAX))),
     })
+}
+
+/// A NodePool with `replicas` is ordered by no weight and limited by its count of nodes alone.
+fn refuse_what_static_pools_lack(
+    reader: &mut Reader<'_>,
+    weight: Option<&Field<'_>>,
+    limits: Option<&Field<'_>>,
+) {
+    if let Some(field) = weight {
+        let rule = "a static NodePool has no weight";
+        let problem = diagnostic::rule_broken(field.span(), &field.path, rule);
+        reader.push(problem.help("remove `weight`, or `replicas`"));
+    }
+    let Some(field) = limits else {
+        return;
+    };
+    for (key, span, _) in reader.entries(field).into_iter().filter(|(key, ..)| key != "nodes") {
+        let rule = format!("a static NodePool has the limit `nodes` only, not `{key}`");
+        let problem = diagnostic::rule_broken(span, &field.path, &rule);
+        reader.push(problem.help("write limits: {nodes: \"10\"}, or remove `replicas`"));
+    }
 }
 
 fn default_disruption() -> Disruption {
@@ -100,7 +124,18 @@ fn read_budget(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Budget> {
     let reasons = reasons.map(|field| {
         let choices = Reason::ALL.map(|reason| (reason.name(), reason));
         let items = reader.list(&field);
-        items.iter().filter_map(|item| reader.choice(item, &choices)).collect()
+        let mut found: Vec<Reason> = Vec::new();
+        for item in &items {
+            let Some(reason) = reader.choice(item, &choices) else { continue };
+            if found.contains(&reason) {
+                let rule = format!("{} stands twice", reason.name());
+                let problem = diagnostic::rule_broken(item.span(), &item.path, &rule);
+                reader
+                    .push(problem.help("the reasons of a budget are a set: remove one of the two"));
+            }
+            found.push(reason);
+        }
+        found
     });
     let schedule = match (schedule, duration) {
         (Some(schedule), Some(duration)) => Some(read_schedule(reader, &schedule, &duration)?),
@@ -226,7 +261,7 @@ fn template_metadata(reader: &mut Reader<'_>, field: Option<&Field<'_>>) -> (Lab
     let mut labels = Labels::default();
     if let Some(field) = labels_field {
         for (key, span, _) in reader.entries(&field) {
-            let restricted = label::is_restricted(label::normalize(&key));
+            let restricted = label::is_refused_in_node_pools(label::normalize(&key));
             if restricted || key == "karpenter.sh/nodepool" {
                 let rule = format!("the label `{key}` is restricted");
                 reader.push(diagnostic::rule_broken(span, &field.path, &rule));

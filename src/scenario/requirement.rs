@@ -143,7 +143,12 @@ fn requirement_key(reader: &mut Reader<'_>, field: &Field<'_>, owner: Owner) -> 
         reader.push(diagnostic::bad_label(field.span(), &field.path, &key, "key"));
         return None;
     }
-    if label::is_restricted(&key) && owner != Owner::Volume {
+    let is_refused = match owner {
+        Owner::Volume => false,
+        Owner::NodePool => label::is_refused_in_node_pools(&key),
+        Owner::NodeOverlay | Owner::Pod => label::is_restricted(&key),
+    };
+    if is_refused {
         reader.broken(field, &restricted(&key));
     } else if owner == Owner::NodePool && key == "karpenter.sh/nodepool" {
         reader.broken(field, "a NodePool cannot require `karpenter.sh/nodepool`");

@@ -86,8 +86,7 @@ impl Loading<'_> {
                     let errors_before = self.diagnostics.error_count();
                     let documents = self.documents(entry, &place);
                     present.known.incomplete |= self.diagnostics.error_count() > errors_before;
-                    let objects = self.replace(&documents, symbols, settings, &mut present);
-                    present.documents.extend(documents);
+                    let objects = self.replace(documents, symbols, settings, &mut present);
                     (Some(TimelineAction::Apply(objects)), "applies")
                 }
                 Action::Patch(target) => {
@@ -146,12 +145,12 @@ impl Loading<'_> {
     /// Reads documents that replace what is there.
     fn replace(
         &mut self,
-        documents: &[yaml::Node],
+        documents: Vec<yaml::Node>,
         symbols: &mut Symbols,
         settings: &Settings,
         present: &mut Present,
     ) -> super::Objects {
-        let known = &mut present.known;
+        let known = &present.known;
         // Objects may be replaced, but not defined twice in one file; classes of before stay valid.
         let classes = known.places.iter().filter(|(id, _)| id.starts_with("EC2NodeClass/"));
         let applied_classes: Vec<String> = documents.iter().filter_map(class_id).collect();
@@ -161,14 +160,41 @@ impl Loading<'_> {
             .collect();
         let (priorities, incomplete) = (known.priorities.clone(), known.incomplete);
         let mut cluster = Cluster { priorities, places, incomplete };
-        let mut objects = self.objects(documents, symbols, &mut cluster);
+        let mut objects = self.objects(&documents, symbols, &mut cluster);
         self.refuse_what_only_stands_at_the_start(&cluster);
+        self.refuse_transitions(&documents, &cluster, present);
         self.gate(&mut objects, settings, symbols, &cluster);
+        let known = &mut present.known;
         known.incomplete = cluster.incomplete;
         known.priorities = cluster.priorities;
         present.gone.retain(|id, _| !cluster.places.contains_key(id));
         known.places.extend(cluster.places);
+        present.documents.extend(documents);
         objects
+    }
+
+    /// A NodePool that exists stays static, with `replicas`, or dynamic, without.
+    fn refuse_transitions(
+        &mut self,
+        documents: &[yaml::Node],
+        applied: &Cluster,
+        present: &Present,
+    ) {
+        let pools = applied.places.iter().filter(|(id, _)| id.starts_with("NodePool/"));
+        for (id, name) in pools.filter(|(id, _)| !present.gone.contains_key(*id)) {
+            let after = patch::find(documents, id).map(replicas);
+            let before = patch::find(&present.documents, id).map(replicas);
+            let (Some(before), Some(after)) = (before, after) else { continue };
+            if before.is_some() == after.is_some() {
+                continue;
+            }
+            let rule =
+                "a NodePool cannot become static (with replicas) or dynamic (without) later on";
+            let span = after.map_or(*name, |replicas| replicas.span);
+            let problem = diagnostic::rule_broken(span, "spec.replicas", rule);
+            let help = "apply a NodePool of another name, or delete this one before";
+            self.diagnostics.push(problem.help(help));
+        }
     }
 
     /// Storage and Namespaces are read once.
@@ -204,15 +230,21 @@ impl Loading<'_> {
         let keeps_replicas = patch.get("spec").and_then(|spec| spec.get("replicas")).is_none();
         let (object, object_span, path_span) = (target.to_owned(), span, span);
         let change = ObjectChange { object, object_span, path: Vec::new(), path_span, patch };
-        // Without a path a patch leads somewhere.
-        let _ = patch::apply(&mut present.documents, &change, &mut Vec::new());
         let Some(document) = patch::find(&present.documents, target).cloned() else {
             self.diagnostics.push(diagnostic::unknown_target(span, target));
             return None;
         };
-        let objects = self.replace(&[document], symbols, settings, present);
+        let mut patched = vec![document];
+        // Without a path a patch leads somewhere.
+        let _ = patch::apply(&mut patched, &change, &mut Vec::new());
+        let objects = self.replace(patched, symbols, settings, present);
         Some(TimelineAction::Patch { object: target.into(), objects, keeps_replicas })
     }
+}
+
+/// `spec.replicas` of an object that has it.
+fn replicas(document: &yaml::Node) -> Option<&yaml::Node> {
+    document.get("spec")?.get("replicas").filter(|replicas| !replicas.is_null())
 }
 
 /// `EC2NodeClass/name` of a document that is one.

@@ -1034,7 +1034,7 @@ fn fields_of_node_pools() {
         ),
         (
             "m/pool.yaml",
-            &[("  limits:", "  replicas: 3\n  limits:")],
+            &[("  limits:\n    cpu: \"1000\"\n    memory: 1000Gi\n", "  replicas: 3\n")],
             &[
                 "KS0330 m/pool.yaml:4:9 NodePool/default has `replicas`, but the feature gate StaticCapacity is \
                  off",
@@ -1056,6 +1056,23 @@ fn fields_of_node_pools() {
              percentage from 0% to 100%",
                 "KS0309 m/pool.yaml:26:41 `spec.disruption.budgets[1].schedule`: schedule must be set \
              together with duration",
+            ],
+        ),
+        (
+            "m/pool.yaml",
+            &[(
+                "    consolidateAfter: 1m",
+                "    consolidateAfter: 1m\n    budgets: [{reasons: [Empty, Drifted, Empty]}]",
+            )],
+            &[
+                "KS0309 m/pool.yaml:26:42 `spec.disruption.budgets[0].reasons[2]`: Empty stands twice",
+            ],
+        ),
+        (
+            "m/pool.yaml",
+            &[("type: karpenter", "mykarpenter.sh/team: a")],
+            &[
+                "KS0309 m/pool.yaml:9:9 `spec.template.metadata.labels`: the label `mykarpenter.sh/team` is restricted",
             ],
         ),
         (
@@ -1092,9 +1109,93 @@ fn fields_of_node_pools() {
     ]);
 }
 
+/// Rules of karpenter v1.14.1 `pkg/apis/v1/nodepool.go` on NodePools with `replicas`.
+#[test]
+fn fields_of_static_node_pools() {
+    let scenario = gates_on(&["StaticCapacity"]);
+    let load_pool = |edits: &[(&str, &str)], timeline: &str| {
+        let scenario = scenario.replace("Scale(\"Deployment/shop/web\", 5)", timeline);
+        let mut pool = POOL.replace("name: default\nspec", "name: fixed\nspec");
+        for (from, to) in edits {
+            assert!(pool.contains(from), "{from}");
+            pool = pool.replacen(from, to, 1);
+        }
+        let (_, diagnostics) = load_with_file(&scenario, "m/fixed.yaml", &pool);
+        assert!(diagnostics.iter().all(|problem| problem.help.is_some()));
+        problems(&diagnostics)
+    };
+    let limits = ("    cpu: \"1000\"\n    memory: 1000Gi\n", "    nodes: 5\n");
+    let replicas = ("  limits:", "  replicas: 3\n  limits:");
+    assert_eq!(load_pool(&[limits, replicas], "Restart"), [""; 0]);
+    assert_eq!(
+        load_pool(&[limits, ("  limits:", "  replicas: 3\n  weight: 1\n  limits:")], "Restart"),
+        ["KS0309 m/fixed.yaml:27:11 `spec.weight`: a static NodePool has no weight"]
+    );
+    assert_eq!(
+        load_pool(&[replicas], "Restart"),
+        [
+            "KS0309 m/fixed.yaml:28:5 `spec.limits`: a static NodePool has the limit `nodes` only, not `cpu`",
+            "KS0309 m/fixed.yaml:29:5 `spec.limits`: a static NodePool has the limit `nodes` only, not `memory`"
+        ]
+    );
+    // What the API server asks of a change.
+    let becomes = "`spec.replicas`: a NodePool cannot become static (with replicas) or dynamic (without) later on";
+    let patch = |value: &str| {
+        format!("Patch(\"NodePool/fixed\", {{ \"spec\": {{ \"replicas\": {value} }} }})")
+    };
+    assert_eq!(load_pool(&[limits, replicas], &patch("5")), [""; 0]);
+    assert_eq!(
+        load_pool(&[limits, replicas], &patch("null")),
+        [format!("KS0309 m/fixed.yaml:4:9 {becomes}")]
+    );
+    assert_eq!(load_pool(&[limits], &patch("5")), [format!("KS0309 s.ron:10:73 {becomes}")]);
+    let again = "Delete(\"NodePool/fixed\")), At(\"5m\", Apply(\"m/fixed.yaml\")";
+    assert_eq!(load_pool(&[limits, replicas], again), [""; 0]);
+}
+
 #[test]
 fn fields_of_node_classes() {
     check_all(&[
+        (
+            "m/class.yaml",
+            &[("[{alias: al2023@latest}]", "[{id: i-12}, {id: ami-0a}]\n  amiFamily: AL2023")],
+            &["KS0309 m/class.yaml:6:27 `spec.amiSelectorTerms[0].id`: `i-12` is no id"],
+        ),
+        (
+            "m/class.yaml",
+            &[
+                ("[{tags: {karpenter.sh/discovery: $CLUSTER}}]", "[{id: subnet-}]"),
+                (
+                    "[{tags: {karpenter.sh/discovery: $CLUSTER}}]",
+                    "[{id: sg-1}, {id: sg-2, name: x}]",
+                ),
+            ],
+            &["KS0309 m/class.yaml:8:30 `spec.subnetSelectorTerms[0].id`: `subnet-` is no id"],
+        ),
+        (
+            "m/class.yaml",
+            &[("[{tags: {karpenter.sh/discovery: $CLUSTER}}]", "[{id: subnet-1, tags: {a: b}}]")],
+            &[
+                "KS0309 m/class.yaml:8:25 `spec.subnetSelectorTerms[0]`: `id` cannot be combined with other selectors",
+            ],
+        ),
+        (
+            "m/class.yaml",
+            &[("  role:", "  kubelet: {evictionHard: {memory.available: 5.125%}}\n  role:")],
+            &[
+                "KS0305 m/class.yaml:7:46 `5.125%` is no quantity (spec.kubelet.evictionHard.memory.available)",
+            ],
+        ),
+        (
+            "m/class.yaml",
+            &[(
+                "  role:",
+                "  blockDeviceMappings: [{ebs: {volumeSize: 8Gi, snapshotID: \"\", volumeInitializationRate: 100}}]\n  role:",
+            )],
+            &[
+                "KS0309 m/class.yaml:7:91 `spec.blockDeviceMappings[0].ebs.volumeInitializationRate`: needs snapshotID",
+            ],
+        ),
         (
             "m/class.yaml",
             &[("al2023@latest", "al2024@latest")],

@@ -95,7 +95,7 @@ impl History {
                 self.late.extend(pod.filter(|pod| pod.in_eviction_queue).map(|pod| pod.ordinal));
             }
             Fact::PodTerminating { pod, cause, .. } if *cause != Cause::ScaleDown => {
-                may_be_told_to_go(world, at, pod, self.late.contains(&pod.ordinal))?;
+                may_be_told_to_go(world, pod, self.late.contains(&pod.ordinal))?;
             }
             _ => {}
         }
@@ -209,12 +209,9 @@ fn has_reached_its_age(world: &World, at: SimTime, claim: &ClaimRef) -> Result<(
 /// A pod that a drain tells to go: neither protected nor ahead of a group that goes first, unless less than its own
 /// grace period is left until the NodeClaim's deadline, which forces it. Karpenter asks for an eviction again and again
 /// without another look at the pod: a protection that came `late` does not help.
-fn may_be_told_to_go(
-    world: &World,
-    at: SimTime,
-    pod: &PodRef,
-    late: bool,
-) -> Result<(), Violation> {
+fn may_be_told_to_go(world: &World, pod: &PodRef, late: bool) -> Result<(), Violation> {
+    // The journal's instants are rounded to what outputs show.
+    let now = world.now();
     let view = world.view();
     let id = world.cluster.pods_by_ordinal.get(&pod.ordinal);
     let Some(pod) = id.and_then(|id| world.cluster.pods.get(*id)) else {
@@ -224,10 +221,10 @@ fn may_be_told_to_go(
         return Ok(());
     };
     let claim = &world.cluster.claims[node.claim];
-    if claim.termination_at.is_some_and(|deadline| at > deadline - pod.class.grace) {
+    if claim.termination_at.is_some_and(|deadline| now > deadline - pod.class.grace) {
         return Ok(());
     }
-    if !late && pod.do_not_disrupt.in_force(pod.bound_at, at) {
+    if !late && pod.do_not_disrupt.in_force(pod.bound_at, now) {
         return Err("it is protected".to_owned());
     }
     let group = |pod: &Pod| (pod.class.critical, pod.is_daemon());

@@ -511,6 +511,10 @@ problems! {
     /// A trace says of its pods what is not modelled.
     "KS0232" Warning columns_not_modelled(file: &str, columns: &str)
         format!("what `{file}` says in these columns is not modelled: {columns}");
+    /// Two pods of a trace have one name.
+    "KS0233" Error repeated_pod(file: &str, name: &str, first: u64, line: u64)
+        format!("line {line} of `{file}` names its pod `{name}`, as line {first} does"),
+        help "give each pod a name of its own: logs and `karpsim explain` go by it";
 
     /// A document that is no Kubernetes object.
     "KS0301" Error no_object(reason: &str)

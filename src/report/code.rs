@@ -130,6 +130,9 @@ meanings! {
     "KS0232" "The trace has columns that would matter to where a pod can run, but are not modelled. They are left out, \
               so that the pods are easier to place than the recorded ones were.",
         "pod_name,arrival_s,gpu_model" => "Accept it, or express it with node_selector.";
+    "KS0233" "Each row of a trace is a pod, and a namespace holds no two pods of one name. Where a recorded pod came \
+              back under its name, as those of StatefulSets do, each of its lives is a row with a name of its own.",
+        "pod_name,arrival_s\nweb-0,10\nweb-0,3600" => "Rename one of the two: web-0-2.";
     "KS0301" "A document has to be a mapping with apiVersion, kind and metadata.name.",
         "- just\n- a list" => "Remove the document, or complete it.";
     "KS0302" "The field is not in the API of Karpenter v1.14. The API server would drop it or refuse it; a misspelt \

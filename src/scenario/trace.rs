@@ -136,8 +136,21 @@ pub struct Checked {
     pub shapes: Vec<Shape>,
     /// What some rows say that is not modelled, each once.
     pub not_modelled: Vec<String>,
+    /// The first name that stands twice.
+    pub repeated: Option<Repeated>,
     /// FNV-1a of its bytes.
     pub digest: u64,
+}
+
+/// Two pods of one name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repeated {
+    /// The name.
+    pub name: String,
+    /// The line of the first.
+    pub first: u64,
+    /// The line of the second.
+    pub line: u64,
 }
 
 /// Goes through a trace; the error is that of the first row that cannot be used.
@@ -145,8 +158,14 @@ pub fn check(stream: impl Read) -> Result<Checked, RowError> {
     let mut rows = Rows::new(Lines::new(stream))?;
     let mut checked = Checked { not_modelled: rows.columns.unknown(), ..Checked::default() };
     let mut known: BTreeMap<Shape, ()> = BTreeMap::new();
+    // Digests of names instead of names: a long trace is never all held.
+    let mut lines: BTreeMap<u128, u64> = BTreeMap::new();
     while let Some(row) = rows.read()? {
         checked.rows += 1;
+        let first = lines.insert(name_digest(&row.name), rows.line);
+        if let Some(first) = first.filter(|_| checked.repeated.is_none()) {
+            checked.repeated = Some(Repeated { name: row.name, first, line: rows.line });
+        }
         rows.columns.note(&rows.record, &mut checked.not_modelled);
         if !known.contains_key(&row.shape) {
             known.insert(row.shape.clone(), ());
@@ -155,6 +174,13 @@ pub fn check(stream: impl Read) -> Result<Checked, RowError> {
     }
     checked.digest = rows.reader.into_inner().digest();
     Ok(checked)
+}
+
+/// FNV-1a, 128 bits: two names of one digest are not met with.
+fn name_digest(name: &str) -> u128 {
+    const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    name.bytes().fold(OFFSET, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME))
 }
 
 /// A trace with the classes of its pods, for runs.
@@ -451,6 +477,17 @@ mod tests {
         }
         let error = check(&b"pod_name,arrival_s\n"[..]).expect_err("a column is missing");
         assert_eq!((error.line, error.reason.as_str()), (1, "it has no column `cpu_milli`"));
+    }
+
+    #[test]
+    fn the_first_name_that_stands_twice_is_told_with_both_lines() {
+        let rows =
+            "a,g,job,0,0,1,1,1,,\nb,g,job,0,1,1,1,1,,\nb,g,job,0,2,1,1,1,,\na,g,job,0,3,1,1,1,,\n";
+        let checked = check(format!("{HEAD}{rows}").as_bytes()).expect("rows");
+        let repeated = Repeated { name: "b".to_owned(), first: 3, line: 4 };
+        assert_eq!((checked.rows, checked.repeated), (4, Some(repeated)));
+        // The published value for one byte.
+        assert_eq!(name_digest("a"), 0xd228_cb69_6f1a_8caf_7891_2b70_4e4a_8964);
     }
 
     #[test]

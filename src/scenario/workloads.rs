@@ -9,7 +9,7 @@ use super::load::{Files, TimelineAction};
 use super::schema::{Curve, Latency, OnEviction, PodShape, Process, Scenario, Workload};
 use super::series;
 use super::settings::{Context, Settings};
-use super::trace::{self, RowError, TraceFile};
+use super::trace::{self, Repeated, RowError, TraceFile};
 use crate::diagnostic::{self, Diagnostics, Span};
 use crate::engine::Distribution;
 use crate::kube::PodClass;
@@ -259,6 +259,10 @@ impl Reading<'_, '_> {
                 return None;
             }
         };
+        if let Some(Repeated { name, first, line }) = &checked.repeated {
+            self.context.push(diagnostic::repeated_pod(span, file, name, *first, *line));
+            return None;
+        }
         if !checked.not_modelled.is_empty() {
             let columns = checked.not_modelled.join(", ");
             self.context.push(diagnostic::columns_not_modelled(span, file, &columns));

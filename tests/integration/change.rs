@@ -371,4 +371,9 @@ fn traces_are_checked_row_by_row() {
     let message =
         "line 3 of `m/t.txt` cannot be used: `1000000000` seconds are not within ten years";
     assert_eq!(found, [("KS0230", message)]);
+    let (loaded, diagnostics) = with("a,0,5,100,64,\nb,1,5,100,64,\na,2,5,100,64,\n");
+    let found: Vec<_> = diagnostics.iter().map(|d| (d.code, d.message.as_str())).collect();
+    assert!(loaded.is_none());
+    let message = "line 4 of `m/t.txt` names its pod `a`, as line 2 does";
+    assert_eq!(found, [("KS0233", message)]);
 }

@@ -26,14 +26,6 @@ fn random_clusters_keep_all_invariants_with_and_without_memos() {
     assert!(facts > 20 * 50, "only {facts} facts");
 }
 
-/// In this cluster a node goes on which a command puts pods, between the command's computation and its start.
-#[test]
-fn a_node_may_go_while_a_command_that_counts_on_it_waits() {
-    let trials = Trials { seeds: 2_733..2_734, plain: false, until: None };
-    let ran = run_trials(&trials, 0, &|| true, |trial| assert_eq!(trial.failure, None));
-    ran.expect("a pool of threads");
-}
-
 const CLASS: &str = "apiVersion: karpenter.k8s.aws/v1
 kind: EC2NodeClass
 metadata: {name: default}

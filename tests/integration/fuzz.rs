@@ -149,3 +149,35 @@ fn told_of_the_end(world: &World, at: SimTime, annotated: &Fact) -> [bool; 3] {
         broken.starts_with("it is protected")
     })
 }
+
+/// The load goes on to change after its Deployment is deleted at noon; nothing is there that it could scale.
+#[test]
+fn a_load_brings_no_deleted_deployment_back() {
+    let manifests = "apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers: [{name: main, resources: {requests: {cpu: 1}}}]
+";
+    let scenario = "horizon: \"24h\",
+        workloads: [Replicas(template: \"Deployment/shop/web\", curve: Daily(mean: 20, peak_to_mean: 3))],
+        timeline: [At(\"12h\", Delete(\"Deployment/shop/web\"))]";
+    let mut simulation = simulation(manifests, scenario);
+    let mut scaled = Vec::new();
+    while simulation.step().is_some() {
+        let journal = simulation.drain_journal();
+        scaled.extend(journal.filter_map(|record| match record.fact {
+            Fact::Scaled { replicas, .. } => Some((record.at, replicas)),
+            _ => None,
+        }));
+    }
+    let end = SimTime::from_seconds(12 * 3_600);
+    assert!(scaled.iter().filter(|(at, _)| *at < end).count() > 5, "{scaled:?}");
+    assert_eq!(scaled.last(), Some(&(end, 0)));
+    assert!(simulation.world().cluster.pods_by_ordinal.is_empty());
+}

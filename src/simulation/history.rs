@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::invariant::Violation;
+use super::{bindings, launches, scores};
 use crate::units::{SimDuration, SimTime};
 use crate::world::cluster::{Claim, Pod};
 use crate::world::journal::{Cause, ClaimRef, CommandRef, PodRef, Record, ReplacementRef};
@@ -24,6 +25,11 @@ pub struct History {
     pods: i64,
     /// Commands that started and did not end.
     running: BTreeMap<u64, Running>,
+    /// Instance types that NodeClaims without an instance name, by ordinal.
+    named: BTreeMap<u64, Arc<[Arc<str>]>>,
+    /// The consolidation that waits for its validation: its number, what its candidates cost, and
+    /// [`Cluster::generation`](crate::world::Cluster::generation) at the time.
+    found: Option<(u64, f64, u64)>,
     /// When the drains under way began, by NodeClaim.
     drains: BTreeMap<u64, SimTime>,
     /// Pods that were protected only when they were in the eviction queue, which looks at pods no more.
@@ -45,10 +51,15 @@ impl History {
         for Record { at, fact } in records {
             let checked = match fact {
                 Fact::BatchScheduled { .. } => is_synced(world, created),
+                Fact::Launched { claim, .. } => {
+                    let named = self.named.remove(&claim.ordinal).unwrap_or_default();
+                    launches::check(world, claim, &named, records)
+                }
                 _ => self.fold_one(world, *at, fact),
             };
             checked.map_err(|violation| format!("{violation} (at {at}: {fact:?})"))?;
         }
+        bindings::check(world, records)?;
         if records.is_empty() { Ok(()) } else { self.is_conserved(world) }
     }
 
@@ -59,18 +70,20 @@ impl History {
                 self.pods -= 1;
                 self.late.remove(&pod.ordinal);
             }
-            Fact::ClaimCreated { claim, .. } => {
+            Fact::ClaimCreated { claim, instance_types, .. } => {
+                self.named.insert(claim.ordinal, instance_types.clone());
                 *self.claims.entry(claim.pool.clone()).or_default() += 1;
             }
             Fact::ClaimRemoved(claim) => {
                 *self.claims.entry(claim.pool.clone()).or_default() -= 1;
                 self.drains.remove(&claim.ordinal);
+                self.named.remove(&claim.ordinal);
             }
             Fact::Initialized { claim, .. } => {
                 let awaited = self.running.values_mut().map(|running| &mut running.awaited);
                 awaited.for_each(|list| list.retain(|ordinal| *ordinal != claim.ordinal));
             }
-            Fact::DisruptionComputed(command) => is_sound(world, command)?,
+            Fact::DisruptionComputed(command) => self.find(world, command)?,
             Fact::DisruptionStarted { command, replacements } => {
                 self.start(world, command, replacements)?;
             }
@@ -121,6 +134,16 @@ impl History {
         Ok(())
     }
 
+    /// A command was found.
+    fn find(&mut self, world: &World, command: &CommandRef) -> Result<(), Violation> {
+        is_sound(world, command)?;
+        if command.reason == "Underutilized" {
+            let paid = scores::check(world, command)?;
+            self.found = Some((command.id, paid, world.cluster.generation));
+        }
+        Ok(())
+    }
+
     /// A command starts: no node is in two of them, and emptiness and consolidation launch no more than they may.
     fn start(
         &mut self,
@@ -147,6 +170,15 @@ impl History {
                 return Err(format!("{} is not marked", claim.name));
             }
         }
+        // Prices are not looked at again when a command is validated.
+        if let Some((id, paid, generation)) = self.found.take()
+            && (id, generation) == (command.id, world.cluster.generation)
+        {
+            let replaced = replacements.iter();
+            replaced
+                .into_iter()
+                .try_for_each(|new| launches::check_replacement(world, new, paid))?;
+        }
         let awaited = replacements.iter().map(|replacement| ordinals(&replacement.claim)).collect();
         self.running.insert(command.id, Running { candidates, awaited });
         Ok(())
@@ -172,7 +204,7 @@ fn is_synced(world: &World, created: usize) -> Result<(), Violation> {
     }
 }
 
-fn claim_of<'a>(world: &'a World, claim: &ClaimRef) -> Option<&'a Claim> {
+pub(super) fn claim_of<'a>(world: &'a World, claim: &ClaimRef) -> Option<&'a Claim> {
     let id = world.cluster.claims_by_name.get(&claim.name)?;
     world.cluster.claims.get(*id).filter(|found| found.ordinal == claim.ordinal)
 }

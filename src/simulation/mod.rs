@@ -19,10 +19,13 @@ use crate::world::faults::PoolFaults;
 use crate::world::settings::Boot;
 use crate::world::{Account, Event, RegistrationHealth, Settings, Witness, World};
 
+mod bindings;
 mod dispatch;
 mod faults;
 pub mod history;
 pub mod invariant;
+mod launches;
+mod scores;
 mod timeline;
 mod unplaceable;
 

@@ -9,6 +9,7 @@ mod conformance;
 mod experiment;
 mod explain;
 mod fuzz;
+mod invariants;
 mod kustomize;
 mod manifests;
 mod memos;

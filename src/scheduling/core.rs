@@ -23,8 +23,7 @@ impl Core {
         Core { generation: view.cluster.generation, templates, ground, explains: false }
     }
 
-    /// A core for one look at the cluster that takes no shortcuts and says of every pod why it has no place. It decides
-    /// the same.
+    /// A core that takes no shortcuts and says of every pod why it has no place. It decides the same.
     pub fn explaining(view: &ClusterView<'_>) -> Core {
         let templates = Templates::build(view);
         let mut ground = Ground::new(view, &templates);
@@ -38,6 +37,7 @@ impl Core {
         let is_current = self.generation == view.cluster.generation;
         match &mut self.ground {
             Some(ground) if is_current => ground.refresh(view, &self.templates),
+            _ if self.explains => *self = Core::explaining(view),
             _ => *self = Core::new(view),
         }
     }

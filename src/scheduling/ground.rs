@@ -100,7 +100,8 @@ impl Ground {
             || self.is_oversized();
         let changes = if is_stale { None } else { cluster.changes_since(self.seen) };
         let Some(changes) = changes else {
-            *self = Ground::new(view, templates);
+            let no_text = self.no_text.take();
+            *self = Ground { no_text, ..Ground::new(view, templates) };
             return;
         };
         self.seen = cluster.seen();

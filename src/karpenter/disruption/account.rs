@@ -124,6 +124,7 @@ fn stay(view: &ClusterView<'_>, id: ClaimId, method: Method) -> Option<Stay> {
 /// What became of the nodes of a command that did not survive its validation.
 pub(super) fn validation(
     view: &ClusterView<'_>,
+    core: &mut Core,
     roster: &Roster,
     command: &Command,
 ) -> Box<Validation> {
@@ -135,16 +136,19 @@ pub(super) fn validation(
     let gone = live.filter(|id| !still.contains(&id.raw()));
     let stays: Vec<Stay> = gone.filter_map(|id| stay(view, id, method)).collect();
     let now = match stays.is_empty() && method.is_consolidation() {
-        true => what_if_now(view, &command.candidates),
+        true => what_if_now(view, core, &command.candidates),
         false => None,
     };
     Box::new(Validation { at: view.now, command: command.id, stays, now })
 }
 
-fn what_if_now(view: &ClusterView<'_>, candidates: &[Candidate]) -> Option<WhatIf> {
-    let (mut core, others) = (Core::explaining(view), Others::of(view));
+fn what_if_now(
+    view: &ClusterView<'_>,
+    core: &mut Core,
+    candidates: &[Candidate],
+) -> Option<WhatIf> {
     let purpose = (Purpose::Consolidation, None);
-    let found = evaluate::simulate(view, &mut core, &others, candidates, purpose)?;
+    let found = evaluate::simulate(view, core, &Others::of(view), candidates, purpose)?;
     let outline = Outline::of(view, &found.solution);
     let refusal = found
         .strands_running_pods

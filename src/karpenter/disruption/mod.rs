@@ -163,6 +163,8 @@ pub(super) struct Disruption {
     errors: u32,
     /// The next pass, or the end of the validation wait.
     timer: Option<Timer>,
+    /// What decides while a witness looks on.
+    explaining: Option<Core>,
 }
 
 /// What the methods remember between passes.
@@ -427,10 +429,9 @@ impl Disruption {
             let budgets = (budgets.allowed(), roster.counts());
             account::question(&view, method, &listing.ordered(), Some(budgets))
         });
-        let mut explaining = account.is_some().then(|| Core::explaining(&view));
-        let core = match &mut explaining {
-            Some(core) => core,
-            None => kept(core, world),
+        let core = match account.is_some() {
+            true => explaining(&mut self.explaining, &view),
+            false => kept(core, world),
         };
         let (others, unseen) = (None, std::mem::take(&mut self.memory.unseen));
         let (view, spent_before, scores) = (&view, *spent, listing.scores.clone());
@@ -520,7 +521,9 @@ impl Disruption {
         let roster = self.roster(world);
         let valid = validation::validate(&world.view(), kept(core, world), &roster, &mut command);
         if valid.is_err() && world.is_witnessed() {
-            let told = account::validation(&world.view(), &roster, &command);
+            let view = world.view();
+            let core = explaining(&mut self.explaining, &view);
+            let told = account::validation(&view, core, &roster, &command);
             world.tell(Account::Validation(told));
         }
         self.roster = Some(roster);
@@ -551,6 +554,15 @@ impl Disruption {
             self.memory.marks[position] = Some(consolidation_state(world));
         }
     }
+}
+
+/// The core that explains, up to date with the cluster. Templates of many NodePools take longer to make than to use.
+fn explaining<'a>(core: &'a mut Option<Core>, view: &ClusterView<'_>) -> &'a mut Core {
+    match core.as_mut().filter(|_| !view.settings.plain) {
+        Some(core) => core.refresh(view),
+        None => *core = Some(Core::explaining(view)),
+    }
+    core.get_or_insert_with(|| Core::explaining(view))
 }
 
 /// When the cluster last changed in a way that voids marks; at most five minutes ago.

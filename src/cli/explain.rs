@@ -42,7 +42,7 @@ pub fn explain(options: &ExplainOptions, terminal: &Terminal) -> Result<Exit> {
         None => return Ok(Exit::BadInput),
     };
     let mut lookup = Lookup::default();
-    again.run(&mut lookup)?;
+    let end = again.run(&mut lookup)?;
     let chronicle = lookup.0;
     let start = again.header.start_epoch_s;
     let document = match (&options.what, options.at.as_deref()) {
@@ -55,8 +55,7 @@ pub fn explain(options: &ExplainOptions, terminal: &Terminal) -> Result<Exit> {
                     return Ok(Exit::BadInput);
                 }
             };
-            if at >= again.config.horizon || at < SimTime::ZERO {
-                let end = again.config.horizon;
+            if at >= again.config.horizon || at > end || at < SimTime::ZERO {
                 terminal
                     .complain(&format!("error: --at {at}: the run lasts from +00:00:00 to {end}"));
                 return Ok(Exit::BadInput);
@@ -142,6 +141,8 @@ struct Again {
     config: Arc<Config>,
     header: Header,
     expected: Expected,
+    /// After how many events it was interrupted.
+    interrupted_after: Option<u64>,
 }
 
 /// What a run that is made again has to come to.
@@ -210,17 +211,20 @@ impl Again {
                 })?)
             }
         };
-        Ok(Some(Again { config, header, expected }))
+        let interrupted_after = inputs.interrupted_after;
+        Ok(Some(Again { config, header, expected, interrupted_after }))
     }
 
     /// Makes the run again as far as `observer` wants, which was shown to come to the same before.
     fn replay(&self, observer: &mut impl Observer) -> Result<RunResult> {
-        let result = run(self.config.clone(), self.header.clone(), Checks::Off, observer);
+        let mut observer = Interrupted { observer, after: self.interrupted_after };
+        let result = run(self.config.clone(), self.header.clone(), Checks::Off, &mut observer);
         result.map_err(|failure| anyhow!("{}", failure.0))
     }
 
-    /// Makes the run again. Fails when it comes to something else: then there is nothing to explain.
-    fn run(&self, observer: &mut impl Observer) -> Result<()> {
+    /// Makes the run again, and returns its end. Fails when it comes to something else: then there is nothing to
+    /// explain.
+    fn run(&self, observer: &mut impl Observer) -> Result<SimTime> {
         let result = self.replay(observer)?;
         let difference = match &self.expected {
             Expected::Digest(expected) => {
@@ -235,10 +239,10 @@ impl Again {
             }
         };
         match difference {
-            None => Ok(()),
+            None => Ok(result.end),
             Some(difference) => bail!(
-                "the run made again comes to another result ({difference}): the stored one was interrupted, or made \
-                 by another version of karpsim; run the scenario again"
+                "the run made again comes to another result ({difference}): the stored one was made by another \
+                 version of karpsim; run the scenario again"
             ),
         }
     }
@@ -286,6 +290,33 @@ fn read(folder: &Path, name: &str) -> Result<String> {
             path.display()
         )
     })
+}
+
+/// Ends a run where it was interrupted, after so many events.
+struct Interrupted<'a, O> {
+    observer: &'a mut O,
+    after: Option<u64>,
+}
+
+impl<O: Observer> Observer for Interrupted<'_, O> {
+    fn observe(&mut self, record: &Record) {
+        self.observer.observe(record);
+    }
+
+    fn witness(&self) -> Option<Witness> {
+        self.observer.witness()
+    }
+
+    fn hear(&mut self, account: &Account) {
+        self.observer.hear(account);
+    }
+
+    fn go_on(&mut self, at: SimTime, events: u64) -> ControlFlow<()> {
+        match self.after {
+            Some(after) if events >= after => ControlFlow::Break(()),
+            _ => self.observer.go_on(at, events),
+        }
+    }
 }
 
 /// Learns who is who.

@@ -38,12 +38,13 @@ pub fn run(options: &RunOptions, terminal: &Terminal) -> Result<Exit> {
     let mut watch = Watch::new(options, terminal, &mut folder, &input, signals.clone())?;
     let checks = if options.invariants { Checks::EveryEvent } else { Checks::Off };
     let result = simulate(input.config.clone(), header, checks, &mut watch);
+    let interrupted_after = watch.interrupted_after;
     watch.finish()?;
     let result = result.map_err(|failure| {
         anyhow!("an invariant of the model is broken, please report it: {}", failure.0)
     })?;
     write(options, &mut folder, &result)?;
-    folder.write("inputs.json", inputs(options, &input)?.as_bytes())?;
+    folder.write("inputs.json", inputs(options, &input, interrupted_after)?.as_bytes())?;
     answer(options, terminal, &result)?;
     let written: Vec<String> = folder.written().iter().map(|p| p.display().to_string()).collect();
     terminal.say(&format!("wrote {}", written.join(" ")));
@@ -71,9 +72,10 @@ fn write(options: &RunOptions, folder: &mut Folder, result: &RunResult) -> Resul
 }
 
 /// Everything that is needed to make the run again.
-fn inputs(options: &RunOptions, input: &Input) -> Result<String> {
+fn inputs(options: &RunOptions, input: &Input, interrupted_after: Option<u64>) -> Result<String> {
     let until_ms = options.until.map(|until| until.ms());
-    Ok(Inputs { until_ms, ..input.inputs()? }.json(&input.scenario.settings.name)?)
+    Ok(Inputs { until_ms, interrupted_after, ..input.inputs()? }
+        .json(&input.scenario.settings.name)?)
 }
 
 /// The answer goes to stdout, unless the log has it.
@@ -114,6 +116,8 @@ struct Watch {
     stdout: Option<(LogForm, std::io::BufWriter<std::io::Stdout>)>,
     progress: Progress,
     trace: Option<Trace>,
+    /// Events until a signal came.
+    interrupted_after: Option<u64>,
     error: Option<anyhow::Error>,
 }
 
@@ -133,6 +137,7 @@ impl Watch {
             stdout,
             progress: Progress::new(options.progress, input.config.horizon, terminal, signals),
             trace: terminal.traces.then(Trace::default),
+            interrupted_after: None,
             error: None,
         })
     }
@@ -194,7 +199,11 @@ impl Observer for Watch {
     fn go_on(&mut self, at: SimTime, events: u64) -> ControlFlow<()> {
         match self.error {
             Some(_) => ControlFlow::Break(()),
-            None => self.progress.advance(at, events),
+            None => {
+                let flow = self.progress.advance(at, events);
+                self.interrupted_after = flow.is_break().then_some(events);
+                flow
+            }
         }
     }
 }

@@ -38,6 +38,9 @@ pub struct Inputs {
     pub seed: Option<u64>,
     /// When the run ended, if not at the scenario's horizon, in milliseconds.
     pub until_ms: Option<i64>,
+    /// After how many events the run was interrupted, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interrupted_after: Option<u64>,
     /// Further manifests.
     pub manifests: Vec<String>,
     /// Texts of files by path.

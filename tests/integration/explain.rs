@@ -407,3 +407,44 @@ fn rows_of_earlier_attempts_change_nothing(place: &TempDir) {
     assert!(stderr.contains("run 2 of these inputs did not come to its end"), "{stderr}");
     fs::write(&path, rows).expect("written");
 }
+
+/// Ctrl-C as soon as the run says that a tenth is done.
+#[test]
+#[cfg(unix)]
+fn an_interrupted_run_is_explained_as_far_as_it_came() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let place = TempDir::new().expect("a temporary folder");
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin("karpsim"))
+        .arg("run")
+        .arg(scenario("web-diurnal.ron"))
+        .args(["--no-plot", "--progress", "plain", "--out"])
+        .arg(place.path().join("r"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program is built");
+    let stderr = BufReader::new(child.stderr.take().expect("it is piped"));
+    let mut lines = stderr.lines();
+    let line = lines.next().expect("a line").expect("text");
+    assert!(line.contains("  10%  "), "{line}");
+    let id = child.id().to_string();
+    let killed = Command::new("kill").args(["-INT", &id]).status().expect("there is a kill");
+    assert!(killed.success());
+    let rest: Vec<String> = lines.map_while(Result::ok).collect();
+    assert_eq!(child.wait().expect("it ends").code(), Some(130), "{rest:?}");
+    let index = account(&place, &[]);
+    has(&index, &["command/0 "]);
+    has(&account(&place, &["command/0"]), &["command 0 "]);
+    let (code, _, stderr) = explain(&place, &["--at", "167h"]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("the run lasts from +00:00:00 to +"), "{stderr}");
+    // Without the number of events it is another run.
+    let path = place.path().join("r/inputs.json");
+    let text = fs::read_to_string(&path).expect("the inputs");
+    let lines = text.lines().filter(|line| !line.contains("\"interrupted_after\""));
+    fs::write(&path, lines.collect::<Vec<_>>().join("\n")).expect("they are written");
+    let (code, _, stderr) = explain(&place, &[]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("comes to another result"), "{stderr}");
+}

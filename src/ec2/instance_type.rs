@@ -2,6 +2,8 @@
 //!
 //! Upstream: karpenter v1.14.1 `pkg/cloudprovider/types.go`.
 
+use std::sync::Arc;
+
 use crate::kube::label;
 use crate::kube::requirement::{AllowUndefined, Requirement, Requirements};
 use crate::units::{LabelValue, ResourceVec, Symbols};
@@ -63,8 +65,8 @@ pub struct Offering {
     pub capacity_type: CapacityType,
     /// Where.
     pub zone: LabelValue,
-    /// Capacity type, zone and what else identifies it, as requirements.
-    pub requirements: Requirements,
+    /// Capacity type, zone and what else identifies it, as requirements: the same for all types of a zone, so shared.
+    pub requirements: Arc<Requirements>,
     /// USD per hour, as decisions compare it.
     pub price: f64,
     /// Sold at all: compatible with the node class, priced, in one of its zones. Whether it is out of stock at the
@@ -100,6 +102,7 @@ impl Offering {
             let key = symbols.intern(&format!("karpenter.k8s.aws/capacity-reservation-{suffix}"));
             requirements.add(key, Requirement::does_not_exist());
         }
+        let requirements = Arc::new(requirements);
         Offering { capacity_type, zone, requirements, price, available, reservation: None }
     }
 
@@ -113,11 +116,12 @@ impl Offering {
     ) -> Offering {
         let capacity_type = CapacityType::Reserved;
         let mut offering = Offering::new(capacity_type, zone, price, available, symbols);
+        let requirements = Arc::make_mut(&mut offering.requirements);
         for (suffix, value) in [("type", "default"), ("interruptible", "false")] {
             let key = symbols.intern(&format!("karpenter.k8s.aws/capacity-reservation-{suffix}"));
-            offering.requirements.replace(key, Requirement::is(symbols.intern_value(value)));
+            requirements.replace(key, Requirement::is(symbols.intern_value(value)));
         }
-        offering.requirements.replace(label::RESERVATION_ID, Requirement::is(reservation.id));
+        requirements.replace(label::RESERVATION_ID, Requirement::is(reservation.id));
         offering.reservation = Some(reservation);
         offering
     }

@@ -6,6 +6,8 @@
 //! `pkg/providers/instancetype/offering/base_resolver.go`, `pkg/providers/instancetype/compatibility/compatibility.go`,
 //! `pkg/providers/amifamily/`.
 
+use std::sync::Arc;
+
 use super::catalog::{Arch, Catalog, Region, TypeFacts, usd};
 use super::instance_type::{CapacityType, InstanceType, Offering};
 use super::node_class::{AmiFamily, NodeClass};
@@ -92,7 +94,7 @@ fn offered_zones(region: &Region, zones: &[String], symbols: &mut Symbols) -> Ve
         let (name, id) = (symbols.intern_value(&zone.name), symbols.intern_value(&zone.id));
         let mut template = |capacity_type| {
             let mut offering = Offering::new(capacity_type, name, 0.0, false, symbols);
-            offering.requirements.add(label::ZONE_ID, Requirement::is(id));
+            Arc::make_mut(&mut offering.requirements).add(label::ZONE_ID, Requirement::is(id));
             offering
         };
         let templates = [template(CapacityType::OnDemand), template(CapacityType::Spot)];

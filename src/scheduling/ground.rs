@@ -21,8 +21,8 @@ use crate::units::{LabelValue, ResourceVec};
 use crate::world::{ClusterView, Lineup, PodId, Seen};
 
 /// So much may be remembered per node and beyond that, gone nodes, pods and sets included, before all is made anew.
-const PER_NODE: usize = 4;
-const SLACK: usize = 4_096;
+const PER_NODE: usize = 2;
+const SLACK: usize = 1_024;
 
 /// See the [module](self).
 #[derive(Clone, Debug)]

@@ -1,8 +1,9 @@
 //! What-ifs of consolidation: one pass of each method on the clusters on which Karpenter itself was timed, and on ten
 //! copies of the largest ones side by side.
 //!
-//! `cold` makes all that is kept between passes anew; `kept` is a pass that finds it made, as in a running cluster;
-//! `tick` is a pass of all methods after a dozen pods changed.
+//! `cold` makes all that is kept between passes anew; `first` is the pass alone that comes after it; `kept` is a pass that
+//! finds everything made, as in a running cluster; `search` leaves the validation of the found command out; `tick` is a
+//! pass of all methods after a dozen pods changed.
 
 use std::io::Read;
 use std::path::Path;
@@ -72,6 +73,13 @@ fn single_node_cold(bencher: divan::Bencher<'_, '_>, name: &str) {
 }
 
 #[divan::bench(args = CLUSTERS)]
+fn single_node_first(bencher: divan::Bencher<'_, '_>, name: &str) {
+    let Some(pass) = recorded(name) else { return };
+    let first = bencher.with_inputs(|| pass.keep());
+    first.bench_local_refs(|kept| pass.ask(kept, "SingleNodeConsolidation"));
+}
+
+#[divan::bench(args = CLUSTERS)]
 fn single_node_kept(bencher: divan::Bencher<'_, '_>, name: &str) {
     let Some(pass) = recorded(name) else { return };
     let mut kept = pass.keep();
@@ -83,6 +91,13 @@ fn multi_node_kept(bencher: divan::Bencher<'_, '_>, name: &str) {
     let Some(pass) = recorded(name) else { return };
     let mut kept = pass.keep();
     bencher.bench_local(|| pass.ask(&mut kept, "MultiNodeConsolidation"));
+}
+
+#[divan::bench(args = CLUSTERS)]
+fn multi_node_search(bencher: divan::Bencher<'_, '_>, name: &str) {
+    let Some(pass) = recorded(name) else { return };
+    let mut kept = pass.keep();
+    bencher.bench_local(|| pass.search(&mut kept, "MultiNodeConsolidation"));
 }
 
 /// Only where there is nothing to find: a command would end the pass.

@@ -35,11 +35,16 @@ impl DisruptionPass {
         Kept::new(&self.snapshot.world.view())
     }
 
-    /// The number of commands that the method of a name finds; none for an unknown name.
+    /// The number of valid commands that the method of a name finds; none for an unknown name.
     pub fn ask(&self, kept: &mut Kept, method: &str) -> usize {
-        let found = Method::ORDER.into_iter().find(|known| known.name() == method);
         let mut ask = |method| disruption::ask(&self.snapshot.world.view(), kept, method);
-        found.map_or(0, |method| ask(method).commands.len())
+        named(method).map_or(0, |method| ask(method).commands.len())
+    }
+
+    /// The number of commands that the method of a name finds before they are validated.
+    pub fn search(&self, kept: &mut Kept, method: &str) -> usize {
+        let mut search = |method| disruption::search(&self.snapshot.world.view(), kept, method);
+        named(method).map_or(0, &mut search)
     }
 
     /// Writes pods as they are, so many of them in a row from `first` on: whatever is derived from them is out of date.
@@ -53,6 +58,10 @@ impl DisruptionPass {
         kept.refresh(&view);
         Method::ORDER.map(|method| disruption::ask(&view, kept, method).commands.len()).iter().sum()
     }
+}
+
+fn named(method: &str) -> Option<Method> {
+    Method::ORDER.into_iter().find(|known| known.name() == method)
 }
 
 /// What a method answers.

@@ -281,6 +281,22 @@ impl Kept {
 
 /// Asks one method, as if it were the first pass of a controller that just started.
 pub fn ask(view: &ClusterView<'_>, kept: &mut Kept, method: Method) -> Answer {
+    let (mut answer, has_to_wait) = compute(view, kept, method);
+    if has_to_wait {
+        let Kept { core, roster } = kept;
+        let is_valid = |c: &mut Command| validation::validate(view, core, roster, c).is_ok();
+        answer.commands.retain_mut(is_valid);
+    }
+    answer
+}
+
+/// The number of commands that one method finds, none of them validated.
+pub fn search(view: &ClusterView<'_>, kept: &mut Kept, method: Method) -> usize {
+    compute(view, kept, method).0.commands.len()
+}
+
+/// What one method finds, and whether it has to be validated.
+fn compute(view: &ClusterView<'_>, kept: &mut Kept, method: Method) -> (Answer, bool) {
     let Kept { core, roster } = kept;
     let listing = roster.candidates(view, method);
     let budgets = Budgets::build(view, roster.counts(), method.reason());
@@ -290,15 +306,12 @@ pub fn ask(view: &ClusterView<'_>, kept: &mut Kept, method: Method) -> Answer {
     let scores = listing.scores.clone();
     let mut search = Search { view, core, scores, budgets, others, spent, unseen, account };
     let found = if listing.is_empty() { Found::Nothing } else { search.compute(method, &listing) };
-    let commands = match found {
-        Found::Command(mut command) => {
-            let valid = validation::validate(view, core, roster, &mut command).is_ok();
-            if valid { vec![command] } else { Vec::new() }
-        }
-        Found::AtOnce(commands) => commands,
-        Found::Nothing | Found::NothingYet => Vec::new(),
+    let (commands, has_to_wait) = match found {
+        Found::Command(command) => (vec![command], true),
+        Found::AtOnce(commands) => (commands, false),
+        Found::Nothing | Found::NothingYet => (Vec::new(), false),
     };
-    Answer { candidates: listing.ordered(), budgets: allowed, commands }
+    (Answer { candidates: listing.ordered(), budgets: allowed, commands }, has_to_wait)
 }
 
 impl Disruption {

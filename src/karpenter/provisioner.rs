@@ -2,7 +2,7 @@
 //!
 //! Upstream: karpenter v1.14.1 `pkg/controllers/provisioning/provisioner.go`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::disruption::account as tell;
@@ -58,8 +58,14 @@ impl Karpenter {
             }
         }
         let mut told = world.is_witnessed().then(|| batch(&world.view(), &solution));
+        // New NodeClaims do not count: the limits are looked at once for all of them.
+        let pools: BTreeSet<PoolIndex> = solution.claims.iter().map(|plan| plan.pool).collect();
+        let view = world.view();
+        let full: BTreeSet<PoolIndex> =
+            pools.into_iter().filter(|pool| exceeds_limits(&view, *pool)).collect();
         for (number, plan) in solution.claims.into_iter().enumerate() {
-            let claim = create(world, plan, "provisioned");
+            let is_full = full.contains(&plan.pool);
+            let claim = (!is_full).then(|| create_within_limits(world, plan, "provisioned"));
             if let Some(planned) = told.as_mut().and_then(|batch| batch.claims.get_mut(number)) {
                 planned.claim = claim.map(|id| world.cluster.claims[id].name.clone());
             }
@@ -185,8 +191,12 @@ pub(super) fn create(world: &mut World, plan: ClaimPlan, reason: &'static str) -
     if exceeds_limits(&world.view(), plan.pool) {
         return None;
     }
+    Some(create_within_limits(world, plan, reason))
+}
+
+fn create_within_limits(world: &mut World, plan: ClaimPlan, reason: &'static str) -> ClaimId {
     let ClaimPlan { pool, requirements, types: options, requests, .. } = plan;
-    Some(world.create_claim(NewClaim { pool, reason, requirements, options, requests }))
+    world.create_claim(NewClaim { pool, reason, requirements, options, requests })
 }
 
 /// True iff some resource that the limits name is in use beyond its limit. NodeClaims without provider id do not count.

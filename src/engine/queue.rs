@@ -55,7 +55,7 @@ struct Slot<E> {
 /// A place among the events of a period.
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
-    period: i64,
+    at: SimTime,
     place: usize,
 }
 
@@ -186,7 +186,7 @@ impl<E: Copy> EventQueue<E> {
             return None;
         }
         match self.slots[timer.slot as usize].later {
-            Some(Waiting { period, place }) => Some(self.later.get(&period)?.get(place)?.1.at),
+            Some(waiting) => Some(waiting.at),
             None => self.heap.get_priority(&timer.slot).map(|Reverse(key)| key.at),
         }
     }
@@ -229,21 +229,22 @@ impl<E: Copy> EventQueue<E> {
             return;
         }
         let waiting = self.later.entry(period).or_default();
-        self.slots[slot as usize].later = Some(Waiting { period, place: waiting.len() });
+        self.slots[slot as usize].later = Some(Waiting { at: key.at, place: waiting.len() });
         waiting.push((slot, key));
         self.open();
     }
 
     /// Takes an event from among those of its period, where the last one fills its place.
-    fn stop_waiting(&mut self, slot: u32, Waiting { period, place }: Waiting) -> Key {
+    fn stop_waiting(&mut self, slot: u32, Waiting { at, place }: Waiting) -> Key {
+        let period = period(at);
         let waiting = self.later.entry(period).or_default();
         let (_, key) = waiting.swap_remove(place);
-        let moved = waiting.get(place).map(|(slot, _)| *slot);
+        let moved = waiting.get(place).copied();
         if waiting.is_empty() {
             self.later.remove(&period);
         }
-        if let Some(moved) = moved {
-            self.slots[moved as usize].later = Some(Waiting { period, place });
+        if let Some((moved, key)) = moved {
+            self.slots[moved as usize].later = Some(Waiting { at: key.at, place });
         }
         self.slots[slot as usize].later = None;
         key

@@ -2,7 +2,7 @@
 //!
 //! Upstream: karpenter-provider-aws v1.14.1 `pkg/controllers/interruption/utils.go` (`handleNodeClaim`).
 
-use crate::world::interruptions::{MessageAction, MessageKind};
+use crate::world::interruptions::MessageKind;
 use crate::world::{ClaimId, World};
 
 /// One message of the interruption queue, or one instance that the look at instance states finds unhealthy. Budgets and
@@ -16,20 +16,22 @@ pub fn on_message(world: &mut World, id: ClaimId, kind: MessageKind) {
     if kind.is_seen() && claim.is_instance_terminating() {
         return;
     }
-    // The event is published again for a NodeClaim that is going already; the recorder drops it as a duplicate.
-    let is_news = claim.deletion_at.is_none() || kind == MessageKind::InstanceStatus;
-    if is_news {
+    // Where the message came first, the recorder drops the second equal event.
+    if kind != MessageKind::EventStatus || claim.deletion_at.is_none() {
         world.receive(id, kind);
     }
     if kind == MessageKind::SpotInterrupted {
         world.take_offering_for_unavailable(id);
     }
-    match kind.action() {
-        MessageAction::NoAction => {}
-        MessageAction::CordonAndDrain => world.interrupt(id, kind),
-        MessageAction::ForcefulTermination => {
+    match kind {
+        MessageKind::RebalanceRecommendation => {}
+        MessageKind::InstanceStatus => {
             world.limit_termination(id);
-            world.interrupt(id, kind);
+            world.interrupt(id, kind, "ForcefulTermination");
         }
+        MessageKind::SpotInterrupted
+        | MessageKind::ScheduledChange
+        | MessageKind::InstanceTerminated
+        | MessageKind::EventStatus => world.interrupt(id, kind, "CordonAndDrain"),
     }
 }

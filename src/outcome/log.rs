@@ -289,7 +289,7 @@ fn on_claim(fact: &Fact, say: &mut Say<'_>) -> bool {
             let message = "deleting expired nodeclaim";
             say.line(Level::Debug, EXPIRATION, message, claim_field(claim));
         }
-        Fact::Interrupted { claim, kind } => on_interruption(claim, *kind, say),
+        Fact::Interrupted { claim, kind, action } => on_interruption(claim, (*kind, *action), say),
         Fact::DrainStarted(claim) => {
             // karpenter v1.14.1 pkg/controllers/node/termination/terminator/terminator.go: logged here even if the
             // taint is old, since the label that keeps load balancers away is put on in the same patch.
@@ -310,11 +310,11 @@ fn on_claim(fact: &Fact, say: &mut Say<'_>) -> bool {
     true
 }
 
-fn on_interruption(claim: &ClaimRef, kind: MessageKind, say: &mut Say<'_>) {
+fn on_interruption(claim: &ClaimRef, (kind, action): (MessageKind, &str), say: &mut Say<'_>) {
     let logger = if kind.is_seen() { INSTANCE_STATUS } else { INTERRUPTION };
     let mut fields = claim_field(claim);
     fields.push(("messageKind", text(kind.name())));
-    fields.push(("action", text(kind.action().name())));
+    fields.push(("action", text(action)));
     say.info(logger, "initiating delete from interruption message", fields);
 }
 

@@ -10,7 +10,7 @@ use crate::diagnostic::{self, Diagnostic, SourceId, Span};
 use crate::ec2::CapacityType;
 use crate::ec2::capacity::{OfferingPattern, matches};
 use crate::kube::pod::DoNotDisrupt;
-use crate::simulation::{Action, DriftTarget, Target};
+use crate::simulation::{Action, DriftTarget, Fault, Target};
 use crate::units::SimDuration;
 use crate::world::faults::NodeCondition;
 
@@ -81,37 +81,6 @@ pub(super) fn read(step: &Step, reading: &Reading<'_>) -> Result<Option<Action>,
         Step::Restart => Ok(Some(Action::Restart)),
         // Read with their files and objects.
         Step::Apply(_) | Step::Patch(_) => Ok(None),
-        Step::Interrupt(..)
-        | Step::RecommendRebalance(..)
-        | Step::RetireInstances(..)
-        | Step::ImpairInstances(..)
-        | Step::FailLaunches(..)
-        | Step::FailJoins(..)
-        | Step::LoseInstances(..)
-        | Step::BreakNodes(..) => read_fault(step, reading),
-    }
-}
-
-/// Reads a step by which instances or nodes of a NodePool come to harm.
-fn read_fault(step: &Step, reading: &Reading<'_>) -> Result<Option<Action>, Box<Diagnostic>> {
-    match step {
-        Step::Interrupt(target, count) => {
-            let pool = reading.pool(target)?;
-            Ok(pool.map(|pool| Action::Interrupt { pool, count: *count as usize }))
-        }
-        Step::RecommendRebalance(target, count) => {
-            let pool = reading.pool(target)?;
-            Ok(pool.map(|pool| Action::RecommendRebalance { pool, count: *count as usize }))
-        }
-        Step::RetireInstances(target, count, notice) => {
-            let (pool, notice) = (reading.pool(target)?, reading.duration("[2]", notice)?);
-            let count = *count as usize;
-            Ok(pool.map(|pool| Action::RetireInstances { pool, count, notice }))
-        }
-        Step::ImpairInstances(target, count) => {
-            let pool = reading.pool(target)?;
-            Ok(pool.map(|pool| Action::ImpairInstances { pool, count: *count as usize }))
-        }
         Step::FailLaunches(target, lasts) => {
             let (pool, lasts) = (reading.pool(target)?, reading.duration("[1]", lasts)?);
             Ok(pool.map(|pool| Action::FailLaunches { pool, lasts }))
@@ -120,16 +89,20 @@ fn read_fault(step: &Step, reading: &Reading<'_>) -> Result<Option<Action>, Box<
             let (pool, lasts) = (reading.pool(target)?, reading.duration("[1]", lasts)?);
             Ok(pool.map(|pool| Action::FailJoins { pool, lasts }))
         }
-        Step::LoseInstances(target, count) => {
-            let pool = reading.pool(target)?;
-            Ok(pool.map(|pool| Action::LoseInstances { pool, count: *count as usize }))
+        Step::Interrupt(target, count) => reading.fault(target, *count, Fault::Interruption),
+        Step::RecommendRebalance(target, count) => {
+            reading.fault(target, *count, Fault::RebalanceRecommendation)
         }
+        Step::RetireInstances(target, count, notice) => {
+            let notice = reading.duration("[2]", notice)?;
+            reading.fault(target, *count, Fault::Retirement { notice })
+        }
+        Step::ImpairInstances(target, count) => reading.fault(target, *count, Fault::Impairment),
+        Step::LoseInstances(target, count) => reading.fault(target, *count, Fault::Loss),
         Step::BreakNodes(target, count, condition) => {
-            let (pool, condition) = (reading.pool(target)?, reading.condition(condition)?);
-            let count = *count as usize;
-            Ok(pool.map(|pool| Action::BreakNodes { pool, count, condition }))
+            let condition = reading.condition(condition)?;
+            reading.fault(target, *count, Fault::BadCondition(condition))
         }
-        _ => Ok(None),
     }
 }
 
@@ -210,6 +183,16 @@ impl Reading<'_> {
             return Err(self.wrong(target, "write \"NodePool/NAME\""));
         };
         Ok(self.exists(target)?.then(|| pool.to_owned()))
+    }
+
+    fn fault(
+        &self,
+        target: &str,
+        count: u32,
+        fault: Fault,
+    ) -> Result<Option<Action>, Box<Diagnostic>> {
+        let count = count as usize;
+        Ok(self.pool(target)?.map(|pool| Action::Fault { fault, pool, count }))
     }
 
     fn duration(&self, place: &str, text: &str) -> Result<SimDuration, Box<Diagnostic>> {

@@ -61,6 +61,8 @@ struct Witness {
     level: usize,
     most_slots: i64,
     most_free: i64,
+    /// What the node itself counted in the level.
+    own: (i64, i64),
 }
 
 /// What the bound knows of all nodes together.
@@ -139,14 +141,30 @@ impl Room {
     }
 
     /// A node alone was hopeless before, and still is for the same reason.
-    fn is_known(&self, slot: u32, list: &Classes, limit: f64) -> bool {
+    fn is_known(
+        &self,
+        nodes: &Lineup<ExistingNode>,
+        slot: u32,
+        list: &Classes,
+        limit: f64,
+    ) -> bool {
         let witness = self.witnesses.get(slot as usize).and_then(Option::as_ref);
         witness.is_some_and(|witness| {
             let level = &self.levels[witness.level];
             Arc::ptr_eq(&witness.classes, list)
                 && witness.limit.to_bits() == limit.to_bits()
                 && (level.slots <= witness.most_slots || level.free <= witness.most_free)
+                && self.own(nodes, slot, *level) == witness.own
         })
+    }
+
+    /// What the node in a slot counts in a level.
+    fn own(&self, nodes: &Lineup<ExistingNode>, slot: u32, level: Level) -> (i64, i64) {
+        let place = nodes.place(slot);
+        let open = place.filter(|place| self.open.get(*place as usize) == Some(&true));
+        let mut own = Level { slots: 0, free: 0, ..level };
+        open.into_iter().for_each(|place| own.count(&nodes[place], 1));
+        (own.slots, own.free)
     }
 
     /// The level of an amount, new or known; `None` for nothing and when there are too many.
@@ -180,7 +198,7 @@ impl Ground {
     ) -> bool {
         self.room.open_up(view.now, &self.nodes);
         let alone = lists.clone().next().zip(removed.first()).filter(|_| removed.len() == 1);
-        if alone.is_some_and(|(list, claim)| self.room.is_known(claim.slot(), list, limit)) {
+        if alone.is_some_and(|(list, claim)| self.is_known(view, *claim, list, limit)) {
             return true;
         }
         let classes = lists.flat_map(|list| list.iter());
@@ -207,6 +225,18 @@ impl Ground {
         !homeless.is_empty() && self.is_beyond(templates, homeless, limit)
     }
 
+    /// True when a node alone was hopeless before and still is for the same reason.
+    pub(super) fn is_known(
+        &mut self,
+        view: &ClusterView<'_>,
+        claim: ClaimId,
+        list: &Classes,
+        limit: f64,
+    ) -> bool {
+        self.room.open_up(view.now, &self.nodes);
+        self.room.is_known(&self.nodes, claim.slot(), list, limit)
+    }
+
     /// Remembers the reason that lasts longest, if one resource is reason enough.
     fn keep_witness(
         &mut self,
@@ -226,7 +256,9 @@ impl Ground {
             let slack = (most_slots - slots).max((most_free - free).div_euclid(amount));
             if slack >= 0 && best.as_ref().is_none_or(|(known, _)| *known < slack) {
                 let (classes, level) = (list.clone(), crowd.level);
-                best = Some((slack, Witness { classes, limit, level, most_slots, most_free }));
+                let own = (crowd.own.slots, crowd.own.free);
+                let witness = Witness { classes, limit, level, most_slots, most_free, own };
+                best = Some((slack, witness));
             }
         }
         let (index, witnesses) = (slot as usize, &mut self.room.witnesses);

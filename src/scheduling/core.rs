@@ -57,6 +57,18 @@ impl Core {
         ground.is_some_and(|g| g.is_hopeless(view, templates, lists, removed, limit))
     }
 
+    /// As [`Core::is_hopeless`] of one node, where the reason of an earlier answer still holds.
+    pub fn is_known_hopeless(
+        &mut self,
+        view: &ClusterView<'_>,
+        list: &Classes,
+        removed: ClaimId,
+        limit: f64,
+    ) -> bool {
+        let ground = self.ground.as_mut().filter(|_| !self.explains);
+        ground.is_some_and(|ground| ground.is_known(view, removed, list, limit))
+    }
+
     /// Packs `pods` into what `view` shows; see [`solve_on`] for the limit.
     pub fn solve(
         &mut self,

@@ -23,6 +23,9 @@ use crate::world::{ClusterView, Lineup, PodId, Seen};
 /// So much may be remembered per node and beyond that, gone nodes, pods and sets included, before all is made anew.
 const PER_NODE: usize = 2;
 const SLACK: usize = 1_024;
+/// Where all had to be made anew before so many refreshes were over, twice as much may be remembered from then on: a
+/// cluster of many kinds of pods needs it.
+const FEW_REFRESHES: u32 = 1_000;
 
 /// See the [module](self).
 #[derive(Clone, Debug)]
@@ -39,6 +42,10 @@ pub struct Ground {
     nameless: Option<LabelValue>,
     namespaces: BTreeMap<Arc<str>, Labels>,
     seen: Seen,
+    /// What may be remembered beyond what the nodes need.
+    slack: usize,
+    /// Refreshes since all was made anew.
+    refreshes: u32,
     /// Places of nodes that are taken away in the present Solve.
     removed: Vec<u32>,
     /// The reason of what-ifs that fail, where nobody asks for Karpenter's.
@@ -84,6 +91,8 @@ impl Ground {
             nameless: templates.placeholder.or(empty),
             namespaces: view.cluster.namespaces.clone(),
             seen: view.cluster.seen(),
+            slack: SLACK,
+            refreshes: 0,
             removed: Vec::new(),
             no_text: Some("".into()),
             room: Room::default(),
@@ -93,15 +102,19 @@ impl Ground {
     /// Brings the ground up to date with a cluster whose templates are still the same.
     pub fn refresh(&mut self, view: &ClusterView<'_>, templates: &Templates) {
         let cluster = view.cluster;
+        self.refreshes = self.refreshes.saturating_add(1);
+        let is_oversized = self.is_oversized();
         // How many volumes a node can attach depends on more than the node.
         let is_stale = !cluster.storage.attach_limits.is_empty()
             || self.namespaces != cluster.namespaces
             || self.usage.len() != cluster.pools.len()
-            || self.is_oversized();
+            || is_oversized;
         let changes = if is_stale { None } else { cluster.changes_since(self.seen) };
         let Some(changes) = changes else {
             let no_text = self.no_text.take();
-            *self = Ground { no_text, ..Ground::new(view, templates) };
+            let is_too_small = is_oversized && self.refreshes < FEW_REFRESHES;
+            let slack = if is_too_small { 2 * self.slack } else { self.slack };
+            *self = Ground { no_text, slack, ..Ground::new(view, templates) };
             return;
         };
         self.seen = cluster.seen();
@@ -113,7 +126,7 @@ impl Ground {
         let Memory { sets, topology, masks, launch_orders, .. } = &self.memory;
         let kept = sets.len() + topology.size() + masks.len() + launch_orders.len();
         let kept = kept + self.variants.size();
-        kept > PER_NODE * self.nodes.len() + SLACK
+        kept > PER_NODE * self.nodes.len() + self.slack
     }
 
     /// Looks at a claim again. Its node is counted already.

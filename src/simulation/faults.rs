@@ -3,12 +3,47 @@
 use std::sync::Arc;
 
 use super::Simulation;
-use super::timeline::Action;
 use crate::engine::Purpose;
+use crate::units::SimDuration;
 use crate::world::cluster::Claim;
-use crate::world::interruptions::MessageKind;
+use crate::world::faults::NodeCondition;
+use crate::world::interruptions::{Announcement, MessageKind};
 use crate::world::settings::TieBreaks;
 use crate::world::{ClaimId, Fact};
+
+/// How instances or nodes come to harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// EC2 warns that it will take spot instances back.
+    Interruption,
+    /// EC2 recommends to replace spot instances.
+    RebalanceRecommendation,
+    /// EC2 schedules the retirement of instances.
+    Retirement {
+        /// How long before their end.
+        notice: SimDuration,
+    },
+    /// Status checks of instances fail from now on.
+    Impairment,
+    /// Instances end without notice.
+    Loss,
+    /// A condition of nodes turns bad.
+    BadCondition(NodeCondition),
+}
+
+impl Fault {
+    /// The step's name in the journal.
+    const fn verb(self) -> &'static str {
+        match self {
+            Fault::Interruption => "interrupt",
+            Fault::RebalanceRecommendation => "recommend_rebalance",
+            Fault::Retirement { .. } => "retire_instances",
+            Fault::Impairment => "impair_instances",
+            Fault::Loss => "lose_instances",
+            Fault::BadCondition(_) => "break_nodes",
+        }
+    }
+}
 
 impl Simulation {
     /// Deletes the NodeClaim of a number, modulo their count, among the initialized ones that are not being deleted, by
@@ -21,29 +56,68 @@ impl Simulation {
         });
         if !ids.is_empty() {
             let id = ids[nth % ids.len()];
-            self.world.interrupt(id, MessageKind::SpotInterrupted);
+            self.world.interrupt(id, MessageKind::SpotInterrupted, "CordonAndDrain");
         }
     }
 
-    /// What goes wrong with a NodePool's instances and nodes.
-    pub(super) fn fail(&mut self, step: u32, action: &Action) {
-        let Some((verb, pool)) = named(action) else {
-            return;
-        };
+    /// Does harm to so many of a NodePool's instances or nodes.
+    pub(super) fn strike(&mut self, step: u32, fault: Fault, pool: &str, count: usize) {
         let object: Arc<str> = format!("NodePool/{pool}").into();
-        self.note(verb, object.clone());
-        let Some(pool) = self.world.cluster.find_pool(pool) else {
-            return;
+        self.note(fault.verb(), object.clone());
+        let mut ids = match self.world.cluster.find_pool(pool) {
+            Some(pool) => self.claims_of(Some(pool)),
+            None => Vec::new(),
         };
-        let now = self.world.now();
-        match action {
-            Action::FailLaunches { lasts, .. } => self.world.fail_launches(pool, now + *lasts),
-            Action::FailJoins { lasts, .. } => self.world.fail_joins(pool, now + *lasts),
-            _ => {
-                let (wanted, ids) = self.hit(step, pool, action);
-                self.count_hits(verb, object, wanted, ids.len());
-                ids.into_iter().for_each(|id| self.strike(id, action));
+        ids.retain(|id| self.may_strike(&self.world.cluster.claims[*id], fault));
+        self.draw(step, &mut ids);
+        ids.truncate(count);
+        self.count_hits(fault.verb(), object, count, ids.len());
+        for id in ids {
+            match fault {
+                Fault::Interruption => self.world.warn_of_interruption(id),
+                Fault::RebalanceRecommendation => self.world.recommend_rebalance(id),
+                Fault::Retirement { notice } => self.world.schedule_retirement(id, notice),
+                Fault::Impairment => self.world.impair_instance(id),
+                Fault::Loss => self.world.reclaim_instance(id),
+                Fault::BadCondition(condition) => {
+                    let node = self.world.cluster.claims[id].node;
+                    node.into_iter().for_each(|node| self.world.break_node(node, condition));
+                }
             }
+        }
+    }
+
+    /// There is something to harm, to which the same has not been done before.
+    fn may_strike(&self, claim: &Claim, fault: Fault) -> bool {
+        let Some(instance) = claim.instance.as_ref().filter(|i| i.terminating_at.is_none()) else {
+            return false;
+        };
+        let is_news = |what| !instance.announced.contains(&what);
+        let serves = claim.is_initialized() && claim.deletion_at.is_none();
+        match fault {
+            Fault::Interruption => claim.is_interruptible() && is_news(Announcement::SpotNotice),
+            Fault::RebalanceRecommendation => {
+                claim.is_interruptible() && is_news(Announcement::Rebalance)
+            }
+            Fault::Retirement { .. } => is_news(Announcement::Retirement),
+            Fault::Impairment => is_news(Announcement::Impairment),
+            Fault::Loss => serves,
+            Fault::BadCondition(condition) => {
+                let node = claim.node.and_then(|node| self.world.cluster.nodes.get(node));
+                let is_bad = |(known, _): &(NodeCondition, _)| *known == condition;
+                serves && node.is_some_and(|node| !node.conditions.iter().any(is_bad))
+            }
+        }
+    }
+
+    /// Puts NodeClaims in the order of their names, or one that is drawn by lot.
+    fn draw(&self, step: u32, ids: &mut [ClaimId]) {
+        if self.world.settings.tie_breaks == TieBreaks::Seeded {
+            let streams = &self.world.streams;
+            ids.sort_by_key(|id| {
+                let ordinal = self.world.cluster.claims[*id].ordinal;
+                (streams.mix(Purpose::Interruption, ordinal, step), ordinal)
+            });
         }
     }
 
@@ -59,66 +133,4 @@ impl Simulation {
             self.world.record(Fact::StepFellShort { action, object, wanted, found });
         }
     }
-
-    fn strike(&mut self, id: ClaimId, action: &Action) {
-        match action {
-            Action::Interrupt { .. } => self.world.warn_of_interruption(id),
-            Action::RecommendRebalance { .. } => self.world.recommend_rebalance(id),
-            Action::RetireInstances { notice, .. } => self.world.schedule_retirement(id, *notice),
-            Action::ImpairInstances { .. } => self.world.impair_instance(id),
-            Action::LoseInstances { .. } => self.world.reclaim_instance(id),
-            Action::BreakNodes { condition, .. } => {
-                if let Some(node) = self.world.cluster.claims[id].node {
-                    self.world.break_node(node, *condition);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// How many NodeClaims a step is meant for, and those that it hits: the first by name, or drawn by lot.
-    fn hit(&self, step: u32, pool: usize, action: &Action) -> (usize, Vec<ClaimId>) {
-        let (count, may_be_hit): (usize, fn(&Claim) -> bool) = match action {
-            Action::Interrupt { count, .. } | Action::RecommendRebalance { count, .. } => {
-                (*count, Claim::is_interruptible)
-            }
-            Action::RetireInstances { count, .. } | Action::ImpairInstances { count, .. } => {
-                (*count, |claim| claim.instance.is_some() && !claim.is_instance_terminating())
-            }
-            Action::LoseInstances { count, .. } | Action::BreakNodes { count, .. } => {
-                (*count, |claim| {
-                    claim.is_initialized()
-                        && claim.deletion_at.is_none()
-                        && !claim.is_instance_terminating()
-                })
-            }
-            _ => return (0, Vec::new()),
-        };
-        let mut ids = self.claims_of(Some(pool));
-        ids.retain(|id| may_be_hit(&self.world.cluster.claims[*id]));
-        if self.world.settings.tie_breaks == TieBreaks::Seeded {
-            let streams = &self.world.streams;
-            ids.sort_by_key(|id| {
-                let ordinal = self.world.cluster.claims[*id].ordinal;
-                (streams.mix(Purpose::Interruption, ordinal, step), ordinal)
-            });
-        }
-        ids.truncate(count);
-        (count, ids)
-    }
-}
-
-/// The step's name in the journal and its NodePool.
-fn named(action: &Action) -> Option<(&'static str, &str)> {
-    Some(match action {
-        Action::Interrupt { pool, .. } => ("interrupt", pool),
-        Action::RecommendRebalance { pool, .. } => ("recommend_rebalance", pool),
-        Action::RetireInstances { pool, .. } => ("retire_instances", pool),
-        Action::ImpairInstances { pool, .. } => ("impair_instances", pool),
-        Action::FailLaunches { pool, .. } => ("fail_launches", pool),
-        Action::FailJoins { pool, .. } => ("fail_joins", pool),
-        Action::LoseInstances { pool, .. } => ("lose_instances", pool),
-        Action::BreakNodes { pool, .. } => ("break_nodes", pool),
-        _ => return None,
-    })
 }

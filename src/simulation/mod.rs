@@ -33,6 +33,7 @@ pub use crate::workload::arrival;
 pub use crate::workload::replicas::Curve as ReplicaCurve;
 pub use crate::workload::source::{Load, Recording, RowSource, Source, TraceRow};
 pub use crate::world::work::{Comeback, Term};
+pub use faults::Fault;
 pub use timeline::{Action, DriftTarget, Objects, Target};
 pub use unplaceable::unplaceable;
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::faults::Fault;
 use super::{PoolConfig, Simulation, deployment_state, job_state, pool_state};
 use crate::ec2::capacity::OfferingPattern;
 use crate::kube::NodeOverlay;
@@ -11,7 +12,6 @@ use crate::kube::pod::DoNotDisrupt;
 use crate::kube::workload::{BarePod, DaemonSet, Deployment, Job};
 use crate::units::SimDuration;
 use crate::world::cluster::{ClaimDrift, DeletionCause, DeploymentState, JobState, Owner, Pool};
-use crate::world::faults::NodeCondition;
 use crate::world::journal::Cause;
 use crate::world::{ClaimId, Event, Fact, PodId, Wake};
 
@@ -63,31 +63,10 @@ pub enum Action {
         /// How long.
         lasts: SimDuration,
     },
-    /// EC2 warns that it will take spot instances back.
-    Interrupt {
-        /// Those of this NodePool.
-        pool: String,
-        /// How many.
-        count: usize,
-    },
-    /// EC2 recommends to replace spot instances.
-    RecommendRebalance {
-        /// Those of this NodePool.
-        pool: String,
-        /// How many.
-        count: usize,
-    },
-    /// EC2 schedules the retirement of instances.
-    RetireInstances {
-        /// Those of this NodePool.
-        pool: String,
-        /// How many.
-        count: usize,
-        /// How long before their end.
-        notice: SimDuration,
-    },
-    /// Status checks of instances fail from now on.
-    ImpairInstances {
+    /// Instances or nodes come to harm.
+    Fault {
+        /// What happens to them.
+        fault: Fault,
         /// Those of this NodePool.
         pool: String,
         /// How many.
@@ -106,22 +85,6 @@ pub enum Action {
         pool: String,
         /// How long.
         lasts: SimDuration,
-    },
-    /// Instances of a NodePool end without notice.
-    LoseInstances {
-        /// The NodePool.
-        pool: String,
-        /// How many.
-        count: usize,
-    },
-    /// A condition of nodes of a NodePool turns bad.
-    BreakNodes {
-        /// The NodePool.
-        pool: String,
-        /// How many.
-        count: usize,
-        /// Which condition.
-        condition: NodeCondition,
     },
     /// The provider no longer lists instance types.
     Withdraw {
@@ -273,14 +236,19 @@ impl Simulation {
                 self.note("restart", "".into());
                 self.karpenter.restart(&mut self.world);
             }
-            Action::Interrupt { .. }
-            | Action::RecommendRebalance { .. }
-            | Action::RetireInstances { .. }
-            | Action::ImpairInstances { .. }
-            | Action::FailLaunches { .. }
-            | Action::FailJoins { .. }
-            | Action::LoseInstances { .. }
-            | Action::BreakNodes { .. } => self.fail(step, &config.timeline[step as usize].1),
+            Action::FailLaunches { pool, lasts } => {
+                self.note("fail_launches", format!("NodePool/{pool}").into());
+                let until = self.world.now() + *lasts;
+                let pool = self.world.cluster.find_pool(pool);
+                pool.into_iter().for_each(|pool| self.world.fail_launches(pool, until));
+            }
+            Action::FailJoins { pool, lasts } => {
+                self.note("fail_joins", format!("NodePool/{pool}").into());
+                let until = self.world.now() + *lasts;
+                let pool = self.world.cluster.find_pool(pool);
+                pool.into_iter().for_each(|pool| self.world.fail_joins(pool, until));
+            }
+            Action::Fault { fault, pool, count } => self.strike(step, *fault, pool, *count),
             Action::InterruptNth(nth) => {
                 self.note("interrupt", "".into());
                 self.interrupt_nth(*nth);

@@ -119,6 +119,7 @@ impl Pod {
             in_eviction_queue: false,
             eviction_timer: None,
             kubelet_timer: None,
+            lost: false,
             trigger_timer: None,
         }
     }

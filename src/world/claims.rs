@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::cluster::{Claim, ClaimId, DeletionCause, Drift, Instance, InstanceTypeRef, PoolIndex};
 use super::event::Event;
 use super::journal::{Fact, Launch};
@@ -215,6 +217,7 @@ impl World {
             ran: false,
             terminating_at: None,
             gone: false,
+            announced: SmallVec::new(),
         });
         self.cluster.unlaunched_count -= 1;
         self.cluster.pools[pool_index].cost.add(chosen.price);

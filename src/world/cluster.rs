@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use super::arena::{Arena, Id};
 use super::buffers::BufferState;
 use super::faults::{NodeCondition, PoolFaults};
+use super::interruptions::Announcement;
 use super::journal::{Cause, ClaimRef, PodRef};
 use super::pool_status::RegistrationHealth;
 use super::settings::Boot;
@@ -305,6 +306,8 @@ pub struct Pod {
     pub(super) eviction_timer: Option<Timer>,
     /// Pending start, or removal.
     pub(super) kubelet_timer: Option<Timer>,
+    /// Its node has not answered for too long: it is no longer Ready.
+    pub lost: bool,
     /// provisioner.trigger.pod's entry.
     pub(super) trigger_timer: Option<Timer>,
 }
@@ -327,7 +330,7 @@ impl Pod {
 
     /// Ready and not told to go: what PodDisruptionBudgets count.
     pub const fn is_healthy(&self) -> bool {
-        self.running_at.is_some() && self.is_active()
+        self.running_at.is_some() && self.is_active() && !self.lost
     }
 
     /// Made up for a CapacityBuffer.
@@ -434,6 +437,8 @@ pub struct Instance {
     pub terminating_at: Option<SimTime>,
     /// EC2 reports it as terminated.
     pub gone: bool,
+    /// What EC2 announced of it.
+    pub announced: SmallVec<[Announcement; 1]>,
 }
 
 /// An instance type of the list that a NodePool had at launch.

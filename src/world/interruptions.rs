@@ -27,22 +27,36 @@ const STATUS_PERIOD: SimDuration = SimDuration::from_minutes(1);
 /// `--node-monitor-grace-period`).
 const MONITOR_GRACE: SimDuration = SimDuration::from_seconds(50);
 
-/// What Karpenter hears of an instance: karpenter-provider-aws v1.14.1
-/// `pkg/controllers/interruption/messages/types.go`.
+/// What EC2 announces of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Announcement {
+    /// It takes a spot instance back in two minutes.
+    SpotNotice,
+    /// A spot instance should be replaced.
+    Rebalance,
+    /// An instance will be retired.
+    Retirement,
+    /// Status checks fail from now on.
+    Impairment,
+}
+
+/// What Karpenter hears of an instance: karpenter-provider-aws v1.14.1
+/// `pkg/controllers/interruption/messages/types.go`. The numbers are those of draws: they never change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
 pub enum MessageKind {
     /// By queue: EC2 takes a spot instance back in two minutes.
-    SpotInterrupted,
+    SpotInterrupted = 0,
     /// By queue: a spot instance is at a higher risk of that.
-    RebalanceRecommendation,
+    RebalanceRecommendation = 1,
     /// By queue: an event is scheduled that ends or restarts an instance.
-    ScheduledChange,
+    ScheduledChange = 2,
     /// By queue: an instance is shutting down or has ended.
-    InstanceTerminated,
+    InstanceTerminated = 3,
     /// Seen: status checks of an instance fail.
-    InstanceStatus,
+    InstanceStatus = 4,
     /// Seen: an event is scheduled.
-    EventStatus,
+    EventStatus = 5,
 }
 
 impl MessageKind {
@@ -80,61 +94,27 @@ impl MessageKind {
             }
         }
     }
-
-    /// What Karpenter does: `actionForMessage` in `pkg/controllers/interruption/utils.go`.
-    pub const fn action(self) -> MessageAction {
-        match self {
-            MessageKind::RebalanceRecommendation => MessageAction::NoAction,
-            MessageKind::InstanceStatus => MessageAction::ForcefulTermination,
-            MessageKind::SpotInterrupted
-            | MessageKind::ScheduledChange
-            | MessageKind::InstanceTerminated
-            | MessageKind::EventStatus => MessageAction::CordonAndDrain,
-        }
-    }
-}
-
-/// What Karpenter does with a NodeClaim of whose instance it hears.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessageAction {
-    /// Nothing.
-    NoAction,
-    /// Deletes it.
-    CordonAndDrain,
-    /// Deletes it with a termination time of now.
-    ForcefulTermination,
-}
-
-impl MessageAction {
-    /// Its name in Karpenter's logs.
-    pub const fn name(self) -> &'static str {
-        match self {
-            MessageAction::NoAction => "NoAction",
-            MessageAction::CordonAndDrain => "CordonAndDrain",
-            MessageAction::ForcefulTermination => "ForcefulTermination",
-        }
-    }
 }
 
 /// What EC2 does.
 impl World {
     /// EC2 warns that it takes a spot instance back, and does so two minutes later.
     pub fn warn_of_interruption(&mut self, id: ClaimId) {
-        self.announce(id, MessageKind::SpotInterrupted);
+        self.announce(id, Announcement::SpotNotice);
         self.schedule(self.now() + NOTICE, Event::InstanceReclaimed(id));
         self.send(id, MessageKind::SpotInterrupted);
     }
 
     /// EC2 recommends to replace a spot instance.
     pub fn recommend_rebalance(&mut self, id: ClaimId) {
-        self.announce(id, MessageKind::RebalanceRecommendation);
+        self.announce(id, Announcement::Rebalance);
         self.send(id, MessageKind::RebalanceRecommendation);
     }
 
     /// EC2 schedules the retirement of an instance: Karpenter hears of it by message, or sees it when it next looks at
     /// instance states.
     pub fn schedule_retirement(&mut self, id: ClaimId, notice: SimDuration) {
-        self.announce(id, MessageKind::ScheduledChange);
+        self.announce(id, Announcement::Retirement);
         let now = self.now();
         self.schedule(now + notice, Event::InstanceReclaimed(id));
         self.send(id, MessageKind::ScheduledChange);
@@ -143,13 +123,16 @@ impl World {
 
     /// The status checks of an instance fail from now on. Its kubelet goes on.
     pub fn impair_instance(&mut self, id: ClaimId) {
-        self.announce(id, MessageKind::InstanceStatus);
+        self.announce(id, Announcement::Impairment);
         let at = next_look(self.now() + UNHEALTHY_THRESHOLD);
         self.schedule(at, Event::Message(id, MessageKind::InstanceStatus));
     }
 
-    fn announce(&mut self, id: ClaimId, kind: MessageKind) {
-        let fact = Fact::Announced { claim: self.cluster.claim_ref(id), kind };
+    fn announce(&mut self, id: ClaimId, what: Announcement) {
+        if let Some(instance) = self.cluster.claims[id].instance.as_mut() {
+            instance.announced.push(what);
+        }
+        let fact = Fact::Announced { claim: self.cluster.claim_ref(id), what };
         self.record(fact);
     }
 
@@ -190,7 +173,8 @@ impl World {
         }
     }
 
-    /// The kubelet has been silent for too long: the Node is no longer Ready.
+    /// The kubelet has been silent for too long: the Node is no longer Ready, nor are its pods (Kubernetes v1.36
+    /// `pkg/controller/nodelifecycle/node_lifecycle_controller.go`).
     pub fn set_node_lost(&mut self, id: NodeId) {
         let (now, unreachable) = (self.now().floor_to_second(), self.unreachable_taint());
         let Some(node) = self.cluster.nodes.get_mut(id) else {
@@ -201,7 +185,13 @@ impl World {
         if !node.conditions.iter().any(|(known, _)| *known == NodeCondition::Ready) {
             node.conditions.push((NodeCondition::Ready, now));
         }
-        let claim = node.claim;
+        let (claim, pods) = (node.claim, node.pods.clone());
+        for pod in pods {
+            if self.cluster.pods[pod].is_healthy() {
+                self.cluster.count_health(pod, -1);
+            }
+            self.cluster.pods[pod].lost = true;
+        }
         self.wake(Wake::Termination(id));
         self.wake(Wake::Health(id));
         self.wake(Wake::Lifecycle(claim));
@@ -218,10 +208,11 @@ impl World {
         self.record(fact);
     }
 
-    /// Deletes a NodeClaim because of what Karpenter heard of its instance.
-    pub fn interrupt(&mut self, id: ClaimId, kind: MessageKind) {
+    /// Deletes a NodeClaim because of what Karpenter heard of its instance. `action` is Karpenter's name for what it
+    /// does.
+    pub fn interrupt(&mut self, id: ClaimId, kind: MessageKind, action: &'static str) {
         if self.cluster.claims[id].deletion_at.is_none() {
-            let fact = Fact::Interrupted { claim: self.cluster.claim_ref(id), kind };
+            let fact = Fact::Interrupted { claim: self.cluster.claim_ref(id), kind, action };
             self.record(fact);
             self.delete_claim(id, DeletionCause::Interrupted);
         }

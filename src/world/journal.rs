@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::interruptions::MessageKind;
+use super::interruptions::{Announcement, MessageKind};
 use crate::units::{ResourceVec, SimDuration, SimTime};
 
 /// A pod in a fact.
@@ -392,8 +392,8 @@ pub enum Fact {
     Announced {
         /// The instance's claim.
         claim: ClaimRef,
-        /// As what Karpenter may hear of it.
-        kind: MessageKind,
+        /// What.
+        what: Announcement,
     },
     /// Karpenter heard of an instance and published its event.
     MessageReceived {
@@ -408,6 +408,8 @@ pub enum Fact {
         claim: ClaimRef,
         /// What it heard.
         kind: MessageKind,
+        /// What it does: `CordonAndDrain` or `ForcefulTermination`.
+        action: &'static str,
     },
     /// A NodeClaim got its deletionTimestamp.
     ClaimDeleted(ClaimRef),

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::World;
 use super::cluster::{
     BudgetState, Claim, ClaimId, DeletionCause, Drift, Instance, InstanceTypeRef, Node, NodeId,
@@ -128,6 +130,7 @@ impl World {
             ran: true,
             terminating_at: None,
             gone: false,
+            announced: SmallVec::new(),
         };
         let ordinal = self.cluster.claim_count;
         let claim = Claim {

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::cluster::{Owner, PodId};
+use super::cluster::{Owner, Pod, PodId};
 use super::event::Event;
 use super::journal::{Cause, Fact};
 use super::settings::JobRetries;
@@ -104,6 +104,15 @@ impl World {
         self.cluster.pods[id].kubelet_timer = Some(timer);
     }
 
+    /// How long a pod has been Running, at most until its instance was gone.
+    fn time_run(&self, pod: &Pod) -> SimDuration {
+        let node = pod.node.and_then(|node| self.cluster.nodes.get(node));
+        let instance = node.and_then(|node| self.cluster.claims[node.claim].instance.as_ref());
+        let ended = instance.filter(|instance| instance.gone).and_then(|i| i.terminating_at);
+        let until = ended.map_or(self.now(), |ended| ended.min(self.now()));
+        pod.running_at.map_or(SimDuration::ZERO, |at| until.max(at).since(at))
+    }
+
     /// A pod was evicted, or vanished with its node, before its end: says what is lost and makes its controller answer.
     /// Deployments and DaemonSets lose nothing.
     pub(super) fn interrupt_work(&mut self, id: PodId) {
@@ -112,7 +121,7 @@ impl World {
             return;
         };
         let (reference, owner, work) = (pod.reference(), pod.owner, pod.work);
-        let ran = pod.running_at.map_or(SimDuration::ZERO, |at| now.since(at));
+        let ran = self.time_run(pod);
         let (ran, returns) = match owner {
             Owner::Deployment(_) | Owner::DaemonSet(_) | Owner::Buffer => return,
             Owner::Bare => (ran, false),
@@ -205,7 +214,7 @@ impl World {
         for id in self.cluster.jobs[index].live.clone() {
             let pod = &self.cluster.pods[id];
             let (reference, grace, bound) = (pod.reference(), pod.class.grace, pod.node.is_some());
-            let ran = pod.running_at.map_or(SimDuration::ZERO, |at| self.now().since(at));
+            let ran = self.time_run(pod);
             if bound {
                 self.record(Fact::WorkLost { pod: reference, ran, returns: false });
             }

@@ -12,7 +12,7 @@ use karpsim::scenario::catalog::embedded;
 use karpsim::scenario::{Catalogue, LoadedScenario, MemoryFiles, load, resolve};
 use karpsim::simulation::{Action, Config, Simulation, invariant};
 use karpsim::units::SimDuration;
-use karpsim::world::interruptions::MessageKind;
+use karpsim::world::interruptions::{Announcement, MessageKind};
 use karpsim::world::journal::{Cause, Fact, PodRef};
 use karpsim::world::settings::{Boot, Latency, PodUids, SchedulerTies, TieBreaks, VictimRule};
 
@@ -136,7 +136,7 @@ impl Timeline {
             Fact::Drifted { claim, reason: Some(reason) } => {
                 format!("drifted {}: {reason}", self.node(claim.ordinal))
             }
-            Fact::Interrupted { claim, kind } => {
+            Fact::Interrupted { claim, kind, .. } => {
                 format!("interrupted {}: {}", self.node(claim.ordinal), kind.name())
             }
             Fact::MessageReceived { claim, kind: MessageKind::RebalanceRecommendation } => {
@@ -145,13 +145,13 @@ impl Timeline {
             Fact::StepFellShort { action, object, wanted, found } => {
                 format!("{action} found {found} of {wanted} of {object}")
             }
-            Fact::Announced { claim, kind: MessageKind::SpotInterrupted } => {
+            Fact::Announced { claim, what: Announcement::SpotNotice } => {
                 format!("spot notice to {}", self.node(claim.ordinal))
             }
-            Fact::Announced { claim, kind: MessageKind::ScheduledChange } => {
+            Fact::Announced { claim, what: Announcement::Retirement } => {
                 format!("retirement of {} scheduled", self.node(claim.ordinal))
             }
-            Fact::Announced { claim, kind: MessageKind::InstanceStatus } => {
+            Fact::Announced { claim, what: Announcement::Impairment } => {
                 format!("status checks of {} fail", self.node(claim.ordinal))
             }
             Fact::NodeBroken { claim, condition } => {

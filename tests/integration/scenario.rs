@@ -16,7 +16,7 @@ use karpsim::scenario::manifest::Cluster;
 use karpsim::scenario::{
     Catalogue, Choice, LoadedScenario, MemoryFiles, TimelineAction, load, resolve,
 };
-use karpsim::simulation::{Action, DriftTarget, Target};
+use karpsim::simulation::{Action, DriftTarget, Fault, Target};
 use karpsim::units::{Lane, SimDuration};
 use karpsim::world::faults::NodeCondition;
 
@@ -483,7 +483,10 @@ fn steps_that_disturb_the_cluster() {
     };
     let lasts = SimDuration::from_minutes(120);
     assert_eq!(direct(2), Action::StockOut { offerings, lasts });
-    assert_eq!(direct(3), Action::Interrupt { pool: "default".to_owned(), count: 2 });
+    assert_eq!(
+        direct(3),
+        Action::Fault { fault: Fault::Interruption, pool: "default".to_owned(), count: 2 }
+    );
     let deployment = Target::Deployment("shop".to_owned(), "web".to_owned());
     assert_eq!(direct(5), Action::Delete(deployment));
     assert_eq!(direct(6), Action::Delete(Target::Node("default-00001".to_owned())));
@@ -502,17 +505,18 @@ fn steps_that_make_instances_fail() {
     let timeline = loaded.expect("no errors").timeline;
     let found: Vec<TimelineAction> = timeline.into_iter().map(|(_, action)| action).collect();
     let (pool, minutes) = (|| "default".to_owned(), SimDuration::from_minutes);
-    let (condition, types) = (NodeCondition::KernelReady, Some("m5.*".to_owned()));
+    let fault = |fault, count| Action::Fault { fault, pool: pool(), count };
+    let types = Some("m5.*".to_owned());
     let offerings = OfferingPattern { types, zone: None, capacity_type: None };
     let expected = [
         Action::FailLaunches { pool: pool(), lasts: minutes(6) },
         Action::FailJoins { pool: pool(), lasts: minutes(20) },
-        Action::LoseInstances { pool: pool(), count: 2 },
+        fault(Fault::Loss, 2),
         Action::Withdraw { offerings },
-        Action::BreakNodes { pool: pool(), count: 1, condition },
-        Action::RecommendRebalance { pool: pool(), count: 3 },
-        Action::ImpairInstances { pool: pool(), count: 1 },
-        Action::RetireInstances { pool: pool(), count: 1, notice: minutes(14 * 24 * 60) },
+        fault(Fault::BadCondition(NodeCondition::KernelReady), 1),
+        fault(Fault::RebalanceRecommendation, 3),
+        fault(Fault::Impairment, 1),
+        fault(Fault::Retirement { notice: minutes(14 * 24 * 60) }, 1),
     ];
     assert_eq!(found, expected.map(TimelineAction::Direct));
 }

@@ -4,7 +4,7 @@ use super::{list, price};
 use crate::outcome::log_line::utc_text;
 use crate::outcome::summary::counted;
 use crate::units::SimTime;
-use crate::world::interruptions::MessageKind;
+use crate::world::interruptions::Announcement;
 use crate::world::journal::{CommandRef, Fact};
 
 /// A fact about a node, a pod or a command in words. `None` for what says nothing new.
@@ -45,7 +45,7 @@ pub(super) fn describe(fact: &Fact) -> Option<String> {
         Fact::Tainted { status: true, .. } => "disruption taint put on".to_owned(),
         Fact::Tainted { status: false, .. } => "disruption taint taken off".to_owned(),
         Fact::Expired(_) => "expired: expireAfter is over, budgets are not asked".to_owned(),
-        Fact::Announced { kind, .. } => announcement(*kind).to_owned(),
+        Fact::Announced { what, .. } => announcement(*what).to_owned(),
         Fact::MessageReceived { kind, .. } => {
             let (reason, message) = kind.event();
             format!("{reason}: {message} ({})", kind.name())
@@ -136,16 +136,13 @@ pub(super) fn instant(at: SimTime, start_epoch_s: i64) -> String {
 }
 
 /// What EC2 announced, in words.
-const fn announcement(kind: MessageKind) -> &'static str {
-    match kind {
-        MessageKind::SpotInterrupted => {
+const fn announcement(what: Announcement) -> &'static str {
+    match what {
+        Announcement::SpotNotice => {
             "EC2 gives notice that it takes the instance back in two minutes"
         }
-        MessageKind::RebalanceRecommendation => "EC2 recommends to replace the instance",
-        MessageKind::ScheduledChange | MessageKind::EventStatus => {
-            "EC2 schedules the retirement of the instance"
-        }
-        MessageKind::InstanceStatus => "EC2's status checks of the instance fail from now on",
-        MessageKind::InstanceTerminated => "EC2 ends the instance",
+        Announcement::Rebalance => "EC2 recommends to replace the instance",
+        Announcement::Retirement => "EC2 schedules the retirement of the instance",
+        Announcement::Impairment => "EC2's status checks of the instance fail from now on",
     }
 }

@@ -158,7 +158,7 @@ pub fn check(stream: impl Read) -> Result<Checked, RowError> {
     let mut rows = Rows::new(Lines::new(stream))?;
     let mut checked = Checked { not_modelled: rows.columns.unknown(), ..Checked::default() };
     let mut known: BTreeMap<Shape, ()> = BTreeMap::new();
-    // Digests of names instead of names: a long trace is never all held.
+    // Digests of names instead of names: of a long trace no more is held, some 50 bytes a row until it is checked.
     let mut lines: BTreeMap<u128, u64> = BTreeMap::new();
     while let Some(row) = rows.read()? {
         checked.rows += 1;

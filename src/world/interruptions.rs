@@ -7,7 +7,8 @@
 //!
 //! DEVIATION: pods on an instance that EC2 took back are removed together with their Node, not up to a minute later by
 //! the pod garbage collector. Karpenter looks at instance states at full minutes of the simulated time, also after a
-//! restart. Capacity reservations are not interrupted, and instances end rather than stop.
+//! restart; what it sees is an `instance_status`, never a `system_status`, which it treats alike. Capacity reservations
+//! are not interrupted, capacity blocks not left before their end, and instances end rather than stop.
 
 use super::cluster::{ClaimId, DeletionCause, NodeId};
 use super::event::Event;

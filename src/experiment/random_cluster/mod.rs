@@ -78,7 +78,8 @@ pub fn files(seed: u64) -> MemoryFiles {
         let mut of_step = lot(STEP_LOT + i);
         // Half of them in the first half hour, so that short runs see some too.
         let within = of_step.pick(&[30, minutes]);
-        let minute = of_step.below(within);
+        // Full minutes are when Karpenter looks at instance states.
+        let second = of_step.below(within) * 60 + of_step.pick(&[0, 0, 7, 31]);
         let (action, object) = match of_step.chance(15) {
             true => {
                 let name = format!("later-{i}.yaml");
@@ -88,7 +89,7 @@ pub fn files(seed: u64) -> MemoryFiles {
             }
             false => (step::step(&mut of_step, &shape), None),
         };
-        steps.push(step::Step { minute, action, object });
+        steps.push(step::Step { second, action, object });
     }
     step::leave_out_what_is_gone(&mut steps);
     let parts = [

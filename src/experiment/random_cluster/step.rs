@@ -8,7 +8,7 @@ const CONDITIONS: [&str; 3] = ["Ready", "NetworkingReady", "KernelReady"];
 
 /// A step with its instant.
 pub(super) struct Step {
-    pub(super) minute: u64,
+    pub(super) second: u64,
     /// As the scenario says it.
     pub(super) action: String,
     /// What an `Apply` brings: `Kind/name` or `Kind/namespace/name`.
@@ -18,7 +18,7 @@ pub(super) struct Step {
 impl Step {
     /// The line of the scenario.
     pub(super) fn line(&self) -> String {
-        format!("        At(\"{}m\", {}),\n", self.minute, self.action)
+        format!("        At(\"{}s\", {}),\n", self.second, self.action)
     }
 
     /// The object that it names.
@@ -30,7 +30,7 @@ impl Step {
 /// Steps on an object that is deleted by then are no valid input. Nodes come and go: any may be named.
 pub(super) fn leave_out_what_is_gone(steps: &mut Vec<Step>) {
     let mut order: Vec<usize> = (0..steps.len()).collect();
-    order.sort_by_key(|i| (steps[*i].minute, *i));
+    order.sort_by_key(|i| (steps[*i].second, *i));
     let (mut gone, mut left_out) = (BTreeSet::new(), BTreeSet::new());
     for i in order {
         let Step { action, object, .. } = &steps[i];

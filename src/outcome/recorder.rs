@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use super::allocation::{Allocations, NodeUsage};
 use super::ledger::{self, By, Entry, Ledger};
 use super::result::{Counts, Disruption, End, FallenShort, Header, LeftPending, RunResult};
@@ -19,8 +21,9 @@ use crate::world::journal::{
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
     header: Header,
-    pods: BTreeMap<u64, LivePod>,
-    claims: BTreeMap<u64, LiveClaim>,
+    /// By ordinal, in no order.
+    pods: FxHashMap<u64, LivePod>,
+    claims: FxHashMap<u64, LiveClaim>,
     /// In order of launch, not yet billed.
     entries: Vec<Entry>,
     disruptions: Vec<Disruption>,
@@ -284,8 +287,9 @@ impl Recorder {
     /// Counts the waits that are still open and groups their pods by workload.
     fn close_pending(&mut self, end: SimTime) -> Vec<LeftPending> {
         let mut left: BTreeMap<Arc<str>, LeftPending> = BTreeMap::new();
-        let pods = std::mem::take(&mut self.pods);
-        for pod in pods.into_values() {
+        let mut pods: Vec<(u64, LivePod)> = std::mem::take(&mut self.pods).into_iter().collect();
+        pods.sort_unstable_by_key(|(ordinal, _)| *ordinal);
+        for (_, pod) in pods {
             if pod.node.is_some() {
                 continue;
             }
@@ -443,7 +447,9 @@ impl Recorder {
 
     /// Bills the instances that no TerminateInstances call ended.
     fn bill_living(&mut self, end: SimTime) {
-        for live in self.claims.values_mut() {
+        let mut claims: Vec<(&u64, &mut LiveClaim)> = self.claims.iter_mut().collect();
+        claims.sort_unstable_by_key(|(ordinal, _)| **ordinal);
+        for (_, live) in claims {
             if let Some(entry) = live.entry.and_then(|index| self.entries.get_mut(index))
                 && entry.terminating_at.is_none()
             {

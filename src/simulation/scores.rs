@@ -49,7 +49,7 @@ pub(super) fn check(world: &World, command: &CommandRef) -> Result<f64, Violatio
 /// USD per hour and disruption cost of a whole NodePool.
 fn totals(view: &ClusterView<'_>, pool: PoolIndex) -> (f64, f64) {
     let claims = view.cluster.claims_by_name.values().map(|id| &view.cluster.claims[*id]);
-    let (mut cost, mut disruption) = (0.0, 0.0);
+    let (mut cost, mut listed, mut disruption) = (0.0, 0.0, 0.0);
     for claim in claims.filter(|claim| claim.managed && claim.pool == pool) {
         let Some(instance) = &claim.instance else { continue };
         cost += instance.price;
@@ -60,8 +60,10 @@ fn totals(view: &ClusterView<'_>, pool: PoolIndex) -> (f64, f64) {
             |pod: &Pod| !pod.is_finished()
         };
         disruption += 1.0 + cost_of(view, claim, counts);
+        listed += if may_be_disrupted(view, claim) { price_now(view, claim) } else { 0.0 };
     }
-    (cost, disruption)
+    // Where the nodes were launched for nothing, what the candidates cost now stands for the pool's cost.
+    (if cost > 0.0 { cost } else { listed }, disruption)
 }
 
 /// The positive eviction costs of some pods of a node, those of DaemonSets left out.

@@ -76,3 +76,13 @@ fn name(line: &str) -> Option<&str> {
         || rest.starts_with('(') && line.ends_with("),");
     (!name.is_empty() && (is_field || is_variant)).then_some(name)
 }
+
+/// The README's first command writes over the results that are committed; without its marker a folder is not touched.
+#[test]
+fn committed_results_may_be_written_over() {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("reports");
+    let folders = std::fs::read_dir(place).expect("the folder of results");
+    let paths: Vec<_> = folders.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let bare: Vec<_> = paths.iter().filter(|path| !path.join(".karpsim").exists()).collect();
+    assert!(paths.len() >= 10 && bare.is_empty(), "without a marker: {bare:?}");
+}

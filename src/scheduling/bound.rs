@@ -198,9 +198,6 @@ impl Ground {
     ) -> bool {
         self.room.open_up(view.now, &self.nodes);
         let alone = lists.clone().next().zip(removed.first()).filter(|_| removed.len() == 1);
-        if alone.is_some_and(|(list, claim)| self.is_known(view, *claim, list, limit)) {
-            return true;
-        }
         let classes = lists.flat_map(|list| list.iter());
         let crowds = self.crowds(classes.clone(), removed);
         let mut need = ResourceVec::default();

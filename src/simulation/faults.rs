@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::Simulation;
 use crate::engine::Purpose;
-use crate::units::SimDuration;
+use crate::units::{SimDuration, SimTime};
 use crate::world::cluster::Claim;
 use crate::world::faults::NodeCondition;
 use crate::world::interruptions::{Announcement, MessageKind};
 use crate::world::settings::TieBreaks;
-use crate::world::{ClaimId, Fact};
+use crate::world::{ClaimId, Fact, PoolIndex, World};
 
 /// How instances or nodes come to harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,20 @@ impl Simulation {
         if !ids.is_empty() {
             let id = ids[nth % ids.len()];
             self.world.interrupt(id, MessageKind::SpotInterrupted, "CordonAndDrain");
+        }
+    }
+
+    /// Something of a NodePool's launches goes wrong for a while.
+    pub(super) fn fail_for(
+        &mut self,
+        (verb, fail): (&'static str, fn(&mut World, PoolIndex, SimTime)),
+        pool: &str,
+        lasts: SimDuration,
+    ) {
+        self.note(verb, format!("NodePool/{pool}").into());
+        if let Some(pool) = self.world.cluster.find_pool(pool) {
+            let until = self.world.now() + lasts;
+            fail(&mut self.world, pool, until);
         }
     }
 

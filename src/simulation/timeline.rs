@@ -13,7 +13,7 @@ use crate::kube::workload::{BarePod, DaemonSet, Deployment, Job};
 use crate::units::SimDuration;
 use crate::world::cluster::{ClaimDrift, DeletionCause, DeploymentState, JobState, Owner, Pool};
 use crate::world::journal::Cause;
-use crate::world::{ClaimId, Event, Fact, PodId, Wake};
+use crate::world::{ClaimId, Event, Fact, PodId, Wake, World};
 
 /// Whose NodeClaims are drifted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -237,16 +237,10 @@ impl Simulation {
                 self.karpenter.restart(&mut self.world);
             }
             Action::FailLaunches { pool, lasts } => {
-                self.note("fail_launches", format!("NodePool/{pool}").into());
-                let until = self.world.now() + *lasts;
-                let pool = self.world.cluster.find_pool(pool);
-                pool.into_iter().for_each(|pool| self.world.fail_launches(pool, until));
+                self.fail_for(("fail_launches", World::fail_launches), pool, *lasts);
             }
             Action::FailJoins { pool, lasts } => {
-                self.note("fail_joins", format!("NodePool/{pool}").into());
-                let until = self.world.now() + *lasts;
-                let pool = self.world.cluster.find_pool(pool);
-                pool.into_iter().for_each(|pool| self.world.fail_joins(pool, until));
+                self.fail_for(("fail_joins", World::fail_joins), pool, *lasts);
             }
             Action::Fault { fault, pool, count } => self.strike(step, *fault, pool, *count),
             Action::InterruptNth(nth) => {

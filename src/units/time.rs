@@ -47,6 +47,14 @@ impl SimTime {
         SimTime(self.0 - self.0.rem_euclid(SECOND))
     }
 
+    /// The first turn, from this instant on, of what has one at each full multiple of `period`. A turn takes its whole
+    /// millisecond.
+    pub fn next_turn(self, period: SimDuration) -> SimTime {
+        let period = period.ms();
+        let turn = (self.ms() + period - 1) / period * period;
+        SimTime::from_ms(turn).max(self)
+    }
+
     /// The instant as it is told: the fraction of the millisecond is dropped.
     pub const fn floor_to_ms(self) -> SimTime {
         SimTime(self.0 - self.0.rem_euclid(MS))
@@ -249,6 +257,18 @@ mod tests {
     fn instants_floor_to_the_second_below() {
         assert_eq!(SimTime::from_ms(1_999).floor_to_second(), SimTime::from_seconds(1));
         assert_eq!(SimTime::from_ms(2_000).floor_to_second(), SimTime::from_seconds(2));
+    }
+
+    #[test]
+    fn turns_come_at_multiples_of_their_period_and_never_in_the_past() {
+        let minute = SimDuration::from_minutes(1);
+        for (at, turn) in
+            [(0, 0), (1, 60_000), (59_999, 60_000), (60_000, 60_000), (60_001, 120_000)]
+        {
+            assert_eq!(SimTime::from_ms(at).next_turn(minute), SimTime::from_ms(turn));
+        }
+        let within = SimTime::from_ms(60_000) + SimDuration::AT_ONCE;
+        assert_eq!(within.next_turn(minute), within);
     }
 
     #[test]

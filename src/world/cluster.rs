@@ -333,6 +333,11 @@ impl Pod {
         self.running_at.is_some() && self.is_active() && !self.lost
     }
 
+    /// It would have to move if its node went (karpenter v1.14.1 `pkg/utils/pod/scheduling.go`, `IsReschedulable`).
+    pub const fn is_reschedulable(&self) -> bool {
+        self.is_active() && !self.is_daemon()
+    }
+
     /// Made up for a CapacityBuffer.
     pub const fn is_virtual(&self) -> bool {
         matches!(self.owner, Owner::Buffer)

@@ -151,9 +151,8 @@ impl World {
 
     /// The garbage collection of NodeClaims looks at its next turn, which comes every two minutes.
     pub(super) fn plan_garbage_collection(&mut self) {
-        const PERIOD_MS: i64 = 120_000;
-        let turn = (self.now().ms() + PERIOD_MS - 1) / PERIOD_MS * PERIOD_MS;
-        let at = SimTime::from_ms(turn).max(self.now());
+        const PERIOD: SimDuration = SimDuration::from_minutes(2);
+        let at = self.now().next_turn(PERIOD);
         self.schedule(at, Event::GarbageCollection);
     }
 }

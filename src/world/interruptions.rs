@@ -16,7 +16,7 @@ use super::faults::NodeCondition;
 use super::journal::Fact;
 use super::{Wake, World};
 use crate::engine::Purpose;
-use crate::units::{SimDuration, SimTime};
+use crate::units::SimDuration;
 
 /// From the warning to the end of the instance.
 const NOTICE: SimDuration = SimDuration::from_seconds(120);
@@ -119,13 +119,14 @@ impl World {
         let now = self.now();
         self.schedule(now + notice, Event::InstanceReclaimed(id));
         self.send(id, MessageKind::ScheduledChange);
-        self.schedule(next_look(now), Event::Message(id, MessageKind::EventStatus));
+        let look = now.next_turn(STATUS_PERIOD);
+        self.schedule(look, Event::Message(id, MessageKind::EventStatus));
     }
 
     /// The status checks of an instance fail from now on. Its kubelet goes on.
     pub fn impair_instance(&mut self, id: ClaimId) {
         self.announce(id, Announcement::Impairment);
-        let at = next_look(self.now() + UNHEALTHY_THRESHOLD);
+        let at = (self.now() + UNHEALTHY_THRESHOLD).next_turn(STATUS_PERIOD);
         self.schedule(at, Event::Message(id, MessageKind::InstanceStatus));
     }
 
@@ -227,10 +228,4 @@ impl World {
             self.take_for_unavailable([key]);
         }
     }
-}
-
-/// When Karpenter next looks at instance states, at the present instant at the earliest.
-fn next_look(now: SimTime) -> SimTime {
-    let period = STATUS_PERIOD.ms();
-    SimTime::from_ms((now.ms() + period - 1) / period * period)
 }

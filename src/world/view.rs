@@ -175,11 +175,10 @@ impl<'a> ClusterView<'a> {
         self.cluster.capacity_buffers.iter().flat_map(|buffer| buffer.pods.iter().copied())
     }
 
-    /// Pods of a state node that would have to move: active, not owned by a DaemonSet (karpenter v1.14.1
-    /// `pkg/utils/pod/scheduling.go`, `IsReschedulable`).
+    /// Pods of a state node that would have to move: active, not owned by a DaemonSet.
     pub fn reschedulable_pods(&self, claim: &Claim) -> Vec<(PodId, &'a Pod)> {
         let mut pods = self.pods_of(claim);
-        pods.retain(|(_, pod)| pod.is_active() && !pod.is_daemon());
+        pods.retain(|(_, pod)| pod.is_reschedulable());
         pods
     }
 

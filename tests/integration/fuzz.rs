@@ -36,8 +36,25 @@ spec:
   securityGroupSelectorTerms: [{tags: {karpenter.sh/discovery: fuzz}}]
 ";
 
+/// A Deployment of that name in namespace `shop`.
+pub fn web(replicas: u32, cpu: &str) -> String {
+    format!(
+        "apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: web, namespace: shop}}
+spec:
+  replicas: {replicas}
+  selector: {{matchLabels: {{app: web}}}}
+  template:
+    metadata: {{labels: {{app: web}}}}
+    spec:
+      containers: [{{name: main, resources: {{requests: {{cpu: {cpu}}}}}}}]
+"
+    )
+}
+
 /// A run of manifests besides an EC2NodeClass. `scenario` is what a scenario file says of the rest.
-fn simulation(manifests: &str, scenario: &str) -> Simulation {
+pub fn simulation(manifests: &str, scenario: &str) -> Simulation {
     let cluster = "cluster: (zones: [\"us-east-1a\"], manifests: [\"objects.yaml\"])";
     let files = [
         ("objects.yaml", format!("{CLASS}---\n{manifests}")),
@@ -93,17 +110,6 @@ spec:
       requirements:
         - {key: node.kubernetes.io/instance-type, operator: In, values: [m5.large]}
 ---
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web, namespace: shop}
-spec:
-  replicas: 1
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      containers: [{name: main, resources: {requests: {cpu: 1}}}]
----
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata: {name: web, namespace: shop}
@@ -112,7 +118,8 @@ spec: {minAvailable: 1, selector: {matchLabels: {app: web}}}
     let scenario = "horizon: \"2h\", timeline: [
         At(\"300s\", Delete(\"Node/pool-00001\")), At(\"360s\", DoNotDisrupt(\"Deployment/shop/web\", 0)),
         At(\"420s\", DoNotDisrupt(\"Deployment/shop/web\", 0))]";
-    let mut simulation = simulation(manifests, scenario);
+    let manifests = format!("{manifests}---\n{}", web(1, "1"));
+    let mut simulation = simulation(&manifests, scenario);
     let (mut annotated, mut told, mut forced_at) = (None, Vec::new(), None);
     while let Some((at, _)) = simulation.step() {
         for Record { fact, .. } in simulation.drain_journal().collect::<Vec<_>>() {
@@ -153,21 +160,10 @@ fn told_of_the_end(world: &World, at: SimTime, annotated: &Fact) -> [bool; 3] {
 /// The load goes on to change after its Deployment is deleted at noon; nothing is there that it could scale.
 #[test]
 fn a_load_brings_no_deleted_deployment_back() {
-    let manifests = "apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web, namespace: shop}
-spec:
-  replicas: 1
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      containers: [{name: main, resources: {requests: {cpu: 1}}}]
-";
     let scenario = "horizon: \"24h\",
         workloads: [Replicas(template: \"Deployment/shop/web\", curve: Daily(mean: 20, peak_to_mean: 3))],
         timeline: [At(\"12h\", Delete(\"Deployment/shop/web\"))]";
-    let mut simulation = simulation(manifests, scenario);
+    let mut simulation = simulation(&web(1, "1"), scenario);
     let mut scaled = Vec::new();
     while simulation.step().is_some() {
         let journal = simulation.drain_journal();

@@ -1,32 +1,20 @@
 //! Invariants that a sound run never breaks: here the world is damaged by hand in the instant in which they are checked.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use karpsim::diagnostic::Diagnostics;
 use karpsim::ec2::InstanceType;
 use karpsim::kube::pod::NodeAffinity;
 use karpsim::kube::taint::Effect;
 use karpsim::kube::topology::{InclusionPolicy, Namespaces, PodAffinityTerm, SpreadConstraint};
 use karpsim::kube::{HostPort, LabelSelector, PodClass, Requirement, Requirements, Taint, label};
-use karpsim::scenario::catalog::embedded;
-use karpsim::scenario::{Catalogue, MemoryFiles, load, resolve};
-use karpsim::simulation::Simulation;
 use karpsim::simulation::history::History;
 use karpsim::world::journal::Record;
 use karpsim::world::{Fact, PodId, World};
 
-/// Two pods on an m5.xlarge; from 300 s on one, which would fit on an m5.large.
-const OBJECTS: &str = "apiVersion: karpenter.k8s.aws/v1
-kind: EC2NodeClass
-metadata: {name: default}
-spec:
-  amiSelectorTerms: [{alias: al2023@latest}]
-  role: KarpenterNodeRole
-  subnetSelectorTerms: [{tags: {karpenter.sh/discovery: fuzz}}]
-  securityGroupSelectorTerms: [{tags: {karpenter.sh/discovery: fuzz}}]
----
-apiVersion: karpenter.sh/v1
+use crate::fuzz::{simulation, web};
+
+/// For two pods on an m5.xlarge; from 300 s on there is one, which would fit on an m5.large.
+const POOL: &str = "apiVersion: karpenter.sh/v1
 kind: NodePool
 metadata: {name: pool}
 spec:
@@ -37,24 +25,10 @@ spec:
       requirements:
         - {key: node.kubernetes.io/instance-type, operator: In, values: [m5.large, m5.xlarge, m5.2xlarge]}
         - {key: karpenter.sh/capacity-type, operator: In, values: [on-demand]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web, namespace: shop}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      containers: [{name: main, resources: {requests: {cpu: 1500m}}}]
 ";
 
-const SCENARIO: &str = "(
-    cluster: (zones: [\"us-east-1a\"], manifests: [\"objects.yaml\"]),
-    horizon: \"30m\",
-    timeline: [At(\"300s\", Scale(\"Deployment/shop/web\", 1))],
-)";
+const SCENARIO: &str =
+    "horizon: \"30m\", timeline: [At(\"300s\", Scale(\"Deployment/shop/web\", 1))]";
 
 /// The violation that is told when the first event with a fact that is `wanted` leaves a damaged world. Without the
 /// damage there is none.
@@ -62,12 +36,7 @@ fn broken(
     wanted: impl Fn(&Fact) -> bool,
     damage: impl FnOnce(&mut World, &mut Vec<Record>),
 ) -> String {
-    let files = [("objects.yaml", OBJECTS), ("s.ron", SCENARIO)];
-    let files = files.into_iter().map(|(name, text)| (PathBuf::from(name), text.to_owned()));
-    let (files, mut diagnostics) = (MemoryFiles(files.collect()), Diagnostics::default());
-    let names = Catalogue::from(embedded());
-    let loaded = load(Path::new("s.ron"), &files, &names, &mut diagnostics).expect("valid input");
-    let mut simulation = Simulation::new(Arc::new(resolve::config(&loaded, embedded())));
+    let mut simulation = simulation(&format!("{POOL}---\n{}", web(2, "1500m")), SCENARIO);
     let mut history = History::default();
     loop {
         let mut records: Vec<Record> = simulation.drain_journal().collect();

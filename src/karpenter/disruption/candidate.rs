@@ -88,7 +88,7 @@ impl Candidate {
         let pods = || {
             let all = node.clone().flat_map(|node| &node.pods);
             let all = all.map(|id| (id, &view.cluster.pods[*id]));
-            all.filter(|(_, pod)| pod.is_active() && !pod.is_daemon())
+            all.filter(|(_, pod)| pod.is_reschedulable())
         };
         (self.claim, self.pool) == (id, claim.pool)
             && offering == Some((self.type_symbol, self.zone, self.capacity_type))

@@ -145,12 +145,19 @@ fn consolidation(
 /// True when it is known without a Solve that nothing can be saved.
 pub(super) fn is_hopeless(search: &mut Search<'_>, candidates: &[Candidate]) -> bool {
     let view = search.view;
+    // The bound counts all pods, a what-if those that may move.
+    if !candidates.iter().all(|candidate| candidate.all_pods_may_move(view)) {
+        return false;
+    }
+    if let [alone] = candidates
+        && search.core.is_known_hopeless(view, &alone.classes, alone.claim, alone.price)
+    {
+        return true;
+    }
     let claims: SmallVec<[ClaimId; 8]> = candidates.iter().map(|c| c.claim).collect();
     let classes = candidates.iter().map(|candidate| &candidate.classes);
     let paid: f64 = candidates.iter().map(|candidate| candidate.price).sum();
-    // The bound counts all pods, a what-if those that may move.
-    let all_move = candidates.iter().all(|candidate| candidate.all_pods_may_move(view));
-    all_move && search.core.is_hopeless(view, classes, &claims, paid)
+    search.core.is_hopeless(view, classes, &claims, paid)
 }
 
 /// The command that follows from a what-if.

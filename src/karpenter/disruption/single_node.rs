@@ -32,7 +32,6 @@ fn fruitless(search: &mut Search<'_>, listing: &Listing<'_>) -> Option<Found> {
         constrained |= !is_allowed;
         if is_allowed
             && search.scores.can_pass(view, candidate)
-            && !is_known(search, candidate)
             && !is_hopeless(search, std::slice::from_ref(candidate))
         {
             return None;
@@ -40,17 +39,6 @@ fn fruitless(search: &mut Search<'_>, listing: &Listing<'_>) -> Option<Found> {
     }
     search.unseen.clear();
     Some(Found::nothing(constrained))
-}
-
-/// Nothing comes of it, as was found before: the quick answer of most passes for most nodes.
-fn is_known(search: &mut Search<'_>, candidate: &Candidate) -> bool {
-    !candidate.is_guarded
-        && search.core.is_known_hopeless(
-            search.view,
-            &candidate.classes,
-            candidate.claim,
-            candidate.price,
-        )
 }
 
 fn first_command(search: &mut Search<'_>, candidates: &[Candidate]) -> Found {
